@@ -1,0 +1,1 @@
+"""Homeward: the exchange, its log, its directory and its three programs."""

@@ -1,0 +1,1 @@
+"""The agency program: SDK and command line."""

@@ -1,0 +1,1 @@
+"""The auditor program: pull and verify, using only the public read interface."""

@@ -1,0 +1,1 @@
+"""The key directory: events, states and rules. Pure, over the log."""

@@ -1,0 +1,1 @@
+"""The hub: the Flask API, its services and its admin commands."""

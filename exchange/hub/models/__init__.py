@@ -1,0 +1,1 @@
+"""Tables of the hub, one file per noun."""

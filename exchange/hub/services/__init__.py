@@ -1,0 +1,1 @@
+"""Services: each owns its transaction and the audit entry inside it. Never imports Flask."""

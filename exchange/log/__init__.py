@@ -1,0 +1,1 @@
+"""The verifiable log: tree, checkpoints, proofs, tiles. Pure; shared by hub, agency and auditor."""

@@ -1,0 +1,1 @@
+"""All cryptography of Homeward: key files, sealing, signing, key identifiers."""

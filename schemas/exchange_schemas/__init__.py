@@ -1,0 +1,1 @@
+"""The contract every program shares: catalogue, payload schemas, strict codec, error tree."""
