@@ -1,0 +1,22 @@
+"""Fixtures every test may use: the shared data folder and fixed clocks."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published vectors and real-format inputs; skips where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data folder ../shared/data is not here")
+    return SHARED
+
+
+@pytest.fixture
+def now() -> datetime:
+    """One fixed instant, so that no rule depends on the day a test runs."""
+    return datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
