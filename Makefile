@@ -1,0 +1,55 @@
+# Homeward: `make help` lists what there is. CI calls the same targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+INPUT  ?=
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench openapi docs serve lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## install everything, hash-checked, into .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Homeward needs Python 3.11 or newer (found $$($(PYTHON) --version))"; echo "hint: make setup PYTHON=python3.11"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## tell the whole story on a hub of its own (INPUT=path uses that file)
+	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)")
+
+test: $(STAMP) ## run every test, fast ones first
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m exchange.hub.openapi --check
+	$(BIN)/python -m docs.generate --check
+
+bench: $(STAMP) ## print speed as ratios to floors measured in the same run
+	$(BIN)/python -m bench
+
+openapi: $(STAMP) ## write openapi/exchange.yaml
+	$(BIN)/python -m exchange.hub.openapi
+
+docs: $(STAMP) ## write the generated pages of docs/
+	$(BIN)/python -m docs.generate
+
+serve: $(STAMP) ## run a hub for development in ./var (embedded database)
+	$(BIN)/python -m demo.serve
+
+lock: ## renew requirements.lock (maintainers; needs uv)
+	uv lock --upgrade
+	uv export --quiet --frozen --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache
