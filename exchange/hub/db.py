@@ -1,0 +1,256 @@
+"""The database: engines for SQLite and PostgreSQL, units of reading and writing, migrations, failures.
+
+This file and the migrations are the only places that know which database it is, with the append to the
+audit log. It must never open a SQLite file on a network file system, nor leave a transaction without a limit.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from exchange.hub.settings import Settings
+from exchange_schemas.errors import AuditUnavailable, ConfigInvalid, Unavailable
+
+TIMEOUT_S: Final = 10
+"""The longest statement or transaction (PostgreSQL) and the longest wait for a connection."""
+BUSY_S: Final = 5
+"""The longest wait for another writer (SQLite)."""
+RETRY_AFTER_S: Final = 2
+_READING: Final = "homeward_reading"
+_POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
+# WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
+_NETWORK: Final = frozenset(
+    (
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb",
+            "smb2",
+            "smb3",
+            "smbfs",
+            "smbnetfs",
+            "ncpfs",
+            "afp",
+            "afs",
+            "coda",
+            "9p",
+        ),
+        *(
+            "ceph",
+            "ceph-fuse",
+            "lustre",
+            "gpfs",
+            "beegfs",
+            "glusterfs",
+            "moosefs",
+            "ocfs2",
+            "gfs2",
+            "juicefs",
+        ),
+        *("davfs", "sshfs", "curlftpfs", "rclone", "s3fs", "mount-s3", "goofys", "gcsfuse", "gvfsd-fuse"),
+    )
+)
+# PostgreSQL: lock not available, serialization failure, deadlock, out of time, too many connections.
+_BUSY_STATES: Final = frozenset({"55P03", "40001", "40P01", "57014", "25P03", "25P04", "53300"})
+_BUSY_SQLITE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+def open_engine(url: str) -> Engine:
+    """An engine with a small pool; nothing is connected yet.
+
+    Raises: ConfigInvalid when a SQLite file lies on a network file system.
+    """
+    parsed = make_url(url)
+    if parsed.drivername == "sqlite":
+        return _open_sqlite(parsed)
+    engine = create_engine(parsed, isolation_level="READ COMMITTED", hide_parameters=True, **_POOL)
+    event.listen(engine, "connect", _limit_postgres)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that may write, committed at the end, rolled back on any error."""
+    with engine.begin() as conn:
+        yield conn
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads; it blocks no writer and is blocked by none."""
+    with engine.connect() as conn:
+        read_only = conn.execution_options(**{_READING: True, "postgresql_readonly": True})
+        with read_only.begin():
+            yield read_only
+
+
+# -- SQLite --------------------------------------------------------------------------------------------
+
+
+def _open_sqlite(url: URL) -> Engine:
+    path = Path(f"{url.database}")
+    refuse_network(path.parent, Path("/proc/mounts"))
+
+    def connect() -> sqlite3.Connection:
+        # mode=rw: a file that is missing is an error, never a new and empty log.
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            timeout=BUSY_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine(url, creator=connect, hide_parameters=True, **_POOL)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # FULL: a commit is on the disk before it is answered. secure_delete: what is erased is overwritten.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        "trusted_schema=OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    # A transaction that reads first and writes later cannot be retried by SQLite (SQLITE_BUSY_SNAPSHOT), so
+    # whoever may write takes the write lock at once.
+    reads = conn.get_execution_options().get(_READING, False)
+    conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def refuse_network(folder: Path, mounts: Path) -> None:
+    """Refuse a folder on a network file system, as listed in `mounts` (Linux `/proc/mounts`).
+
+    Raises: ConfigInvalid. Where there is no such list (other systems) nothing can be said.
+    """
+    if not mounts.exists():
+        return
+    kind = filesystem_of(folder.resolve(), mounts.read_text(encoding="utf-8", errors="replace"))
+    if kind.removeprefix("fuse.") in _NETWORK:
+        raise ConfigInvalid(
+            f"HOMEWARD_DATABASE_URL lies on a network file system ({kind}), where SQLite loses commits",
+            field="HOMEWARD_DATABASE_URL",
+            hint="use a local disk, or PostgreSQL",
+        )
+
+
+def filesystem_of(folder: Path, mounts: str) -> str:
+    """The type of the file system that holds `folder`, from the text of `/proc/mounts`; "" if unlisted."""
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        columns = line.split(" ")
+        if len(columns) < 3:
+            continue
+        point = Path(columns[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
+        # The last mount on a point hides the earlier ones.
+        if folder.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), columns[2]
+    return kind
+
+
+# -- PostgreSQL ----------------------------------------------------------------------------------------
+
+
+def _limit_postgres(connection: Any, _record: object) -> None:
+    limit_ms = TIMEOUT_S * 1000
+    names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    if connection.info.server_version >= 170000:
+        names.append("transaction_timeout")
+    connection.autocommit = True
+    for name in names:
+        connection.execute(f"SET {name} = {limit_ms}")
+    connection.autocommit = False
+
+
+# -- failures ------------------------------------------------------------------------------------------
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether trying again may help: another writer was there first, or a time limit was reached."""
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorcode", 0) & 0xFF in _BUSY_SQLITE
+    return getattr(original, "sqlstate", None) in _BUSY_STATES
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn failures of the database, not of the program, into answers that carry no payload.
+
+    Raises: Unavailable (try again) when it is busy; AuditUnavailable when it cannot be written or reached.
+    Anything else passes through.
+    """
+    try:
+        yield
+    except PoolTimeout as error:
+        raise _busy() from error
+    except DBAPIError as error:
+        if is_busy(error):
+            raise _busy() from error
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            raise AuditUnavailable("the database cannot be written, so nothing is answered") from error
+        raise
+
+
+def _busy() -> Unavailable:
+    return Unavailable("the database is busy, try again", detail={"retry_after_s": RETRY_AFTER_S})
+
+
+# -- migrations ----------------------------------------------------------------------------------------
+
+
+def migrate(settings: Settings, revision: str = "head", *, down: bool = False) -> None:
+    """Bring the schema to a revision, in one transaction, as the owner; `down` goes back to an earlier one.
+
+    Raises: ConfigInvalid when PostgreSQL's owner URL is not set, or when going back would destroy a log.
+    """
+    url, worker = _owner(settings)
+    if settings.is_sqlite:
+        _create_file(Path(f"{make_url(url).database}"))
+    engine = open_engine(url)
+    try:
+        config = Config()
+        config.set_main_option(
+            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+        )
+        with engine.begin() as conn:
+            config.attributes.update(connection=conn, worker_role=worker)
+            (command.downgrade if down else command.upgrade)(config, revision)
+    finally:
+        engine.dispose()
+
+
+def _owner(settings: Settings) -> tuple[str, str | None]:
+    """The URL that owns the tables, and the role that workers use; SQLite has no roles."""
+    if settings.is_sqlite:
+        return settings.database_url, None
+    if settings.owner_database_url is None:
+        name = "HOMEWARD_OWNER_DATABASE_URL"
+        raise ConfigInvalid(f"{name} is not set: migrations need the role that owns the tables", field=name)
+    return settings.owner_database_url, make_url(settings.database_url).username
+
+
+def _create_file(path: Path) -> None:
+    """The empty file, readable by this user only; its WAL gets the same rights."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -1,0 +1,67 @@
+"""Tables of the audit log: entries, leaves, the head, stored nodes, salts and erasable disclosures.
+
+`log_entry`, `log_leaf` and `log_node` are append-only; on PostgreSQL the worker may only insert entries, the
+database's trigger writes the rest. Nothing may update or delete them.
+"""
+
+from typing import Final
+
+from sqlalchemy import Column, Table
+
+from exchange.hub.models.base import Bytes, Int64, Words, metadata
+
+log_entry: Final = Table(
+    "log_entry",
+    metadata,
+    Column("entry_id", Words, primary_key=True),
+    Column("entry", Bytes, nullable=False),
+)
+log_leaf: Final = Table(
+    "log_leaf",
+    metadata,
+    Column("idx", Int64, primary_key=True, autoincrement=False),
+    Column("entry_id", Words, nullable=False, unique=True),
+    Column("leaf", Bytes, nullable=False),
+    # The frontier before this leaf: all that the entry's inclusion proof needs.
+    Column("frontier", Bytes, nullable=False),
+)
+log_head: Final = Table(
+    "log_head",
+    metadata,
+    Column("one", Int64, primary_key=True, autoincrement=False),
+    Column("size", Int64, nullable=False),
+    Column("frontier", Bytes, nullable=False),
+    # The latest `ts` of any entry, in microseconds since 1970.
+    Column("ts_us", Int64, nullable=False),
+)
+log_node: Final = Table(
+    "log_node",
+    metadata,
+    Column("level", Int64, primary_key=True, autoincrement=False),
+    Column("idx", Int64, primary_key=True, autoincrement=False),
+    Column("hash", Bytes, nullable=False),
+)
+log_salt: Final = Table(
+    "log_salt",
+    metadata,
+    Column("scope", Words, primary_key=True),
+    Column("ref", Words, primary_key=True),
+    Column("salt", Bytes, nullable=False),
+)
+log_disclosure: Final = Table(
+    "log_disclosure",
+    metadata,
+    Column("entry_id", Words, primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("salt", Bytes, nullable=False),
+    Column("value", Words, nullable=False),
+)
+audit_pull: Final = Table(
+    "audit_pull",
+    metadata,
+    Column("pull", Words, primary_key=True),
+    Column("agency", Words, nullable=False),
+    Column("size", Int64, nullable=False),
+    # Seconds since 1970.
+    Column("expires", Int64, nullable=False),
+)

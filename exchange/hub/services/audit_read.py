@@ -1,0 +1,97 @@
+"""Reading the audit log: checkpoints, hash tiles and entry bundles, derived on request in bounded work.
+
+Nothing is kept beside the database, so nothing can fall behind it or disagree with it. Who may read what is
+decided before: entry bundles are for accredited auditors only. C2SP tlog-tiles, tlog-checkpoint.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, select
+
+from exchange.hub.db import reading, storage_errors
+from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.services.hub import Hub
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, node_reader, tiles_of
+from exchange.log.tree import Frontier, ReadNode
+from exchange_schemas.errors import NotFound
+
+_RANGE: Final = bindparam("start"), bindparam("end")
+_HEAD: Final = select(log_head.c.size, log_head.c.frontier)
+_LEAVES: Final = select(log_leaf.c.leaf).where(log_leaf.c.idx.between(*_RANGE)).order_by(log_leaf.c.idx)
+_NODES: Final = (
+    select(log_node.c.hash)
+    .where(log_node.c.level == bindparam("level"), log_node.c.idx.between(*_RANGE))
+    .order_by(log_node.c.idx)
+)
+_ENTRIES: Final = (
+    select(log_entry.c.entry)
+    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
+    .where(log_leaf.c.idx.between(*_RANGE))
+    .order_by(log_leaf.c.idx)
+)
+
+
+def head(conn: Connection) -> Frontier:
+    """The log as it stands: its size and frontier."""
+    row = conn.execute(_HEAD).one()
+    return Frontier.from_bytes(row.frontier, size=row.size)
+
+
+def checkpoint(hub: Hub) -> str:
+    """The signed note of the log's present head.
+
+    It is signed anew each time: the signature is deterministic, so a size has one note in every worker.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        tree = head(conn)
+    return sign_checkpoint(Checkpoint(hub.settings.audit_log, tree.size, tree.root()), hub.keys.audit_log)
+
+
+def tile(hub: Hub, level: int, n: int, width: int = TILE_WIDTH) -> bytes:
+    """A hash tile's bytes, `width` hashes of 32 bytes. Raises: NotFound beyond the log."""
+    with storage_errors(), reading(hub.engine) as conn:
+        return read_tile(conn, Tile(level, n, width))
+
+
+def bundle(hub: Hub, n: int, width: int = TILE_WIDTH) -> bytes:
+    """An entry bundle's bytes: `width` entries from number `n * 256`. Raises: NotFound beyond the log."""
+    with storage_errors(), reading(hub.engine) as conn:
+        return encode_bundle(_rows(conn, Tile(None, n, width)))
+
+
+def bundles(hub: Hub, first: int, size: int) -> Iterator[bytes]:
+    """Entry bundles that hold the entries from number `first` up to `size`, one in memory at a time.
+
+    The first bundle may begin before `first`: bundles are cut at multiples of 256.
+    Raises: NotFound when the log has fewer than `size` entries.
+    """
+    for part in tiles_of(size, level=None, after=first):
+        yield bundle(hub, part.n, part.width)
+
+
+def node_source(conn: Connection, size: int) -> ReadNode:
+    """A `read(level, index)` for proofs about the first `size` leaves; each call reads at most one tile."""
+    return node_reader(size, lambda part: read_tile(conn, part))
+
+
+def read_tile(conn: Connection, part: Tile) -> bytes:
+    """A hash tile's bytes inside a transaction. Raises: NotFound beyond the log's size."""
+    return b"".join(_rows(conn, part))
+
+
+def _rows(conn: Connection, part: Tile) -> list[bytes]:
+    """The hashes or entries of one tile, all of them or none."""
+    if not 1 <= part.width <= TILE_WIDTH or not 0 <= part.n < 2**48:
+        raise NotFound("the log has no such tile")
+    place = {"start": part.start, "end": part.start + part.width - 1}
+    if part.level is None:
+        found = conn.execute(_ENTRIES, place).scalars().all()
+    elif part.level == 0:
+        found = conn.execute(_LEAVES, place).scalars().all()
+    else:
+        found = conn.execute(_NODES, {**place, "level": part.level * TILE_HEIGHT}).scalars().all()
+    if len(found) != part.width:
+        raise NotFound("the log has no such tile")
+    return [bytes(row) for row in found]

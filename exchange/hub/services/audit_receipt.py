@@ -1,0 +1,55 @@
+"""Receipts: an entry's bytes and the proof that it lies in a signed tree.
+
+A receipt must only be built from what is durable: the checkpoint in it is signed after the commit. It is
+computed from the stored frontier before the entry, so that it is the same bytes whenever it is asked for.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from exchange.hub.db import reading, storage_errors
+from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.services.audit_append import Appended
+from exchange.hub.services.hub import Hub
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.proof import format_proof
+from exchange.log.tree import Frontier, proof_at_append
+from exchange_schemas.errors import NotFound
+
+_STORED: Final = (
+    select(log_leaf.c.idx, log_leaf.c.leaf, log_leaf.c.frontier, log_entry.c.entry)
+    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
+    .where(log_leaf.c.entry_id == bindparam("entry_id"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`entry`: the leaf's bytes; `proof`: C2SP tlog-proof text, its checkpoint the tree that ends with it."""
+
+    entry_id: str
+    entry: bytes
+    proof: str
+
+
+def build_receipt(hub: Hub, entry_id: str, entry: bytes, place: Appended) -> Receipt:
+    """The receipt of an entry whose place is committed."""
+    tree = place.before.append(place.leaf)
+    checkpoint = Checkpoint(hub.settings.audit_log, tree.size, tree.root())
+    note = sign_checkpoint(checkpoint, hub.keys.audit_log)
+    return Receipt(entry_id, entry, format_proof(place.index, proof_at_append(place.before), note))
+
+
+def receipt_for(hub: Hub, entry_id: str) -> Receipt:
+    """The receipt of an earlier entry, byte for byte the one given then.
+
+    Whether the caller is a party of the entry is the caller's matter. Raises: NotFound.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        row = conn.execute(_STORED, {"entry_id": entry_id}).one_or_none()
+    if row is None:
+        raise NotFound("there is no such entry")
+    place = Appended(row.idx, row.leaf, Frontier.from_bytes(row.frontier, size=row.idx))
+    return build_receipt(hub, entry_id, row.entry, place)

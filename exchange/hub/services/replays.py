@@ -1,0 +1,66 @@
+"""What may be used once: proofs and assertions by the hash of their jti, and tokens that were revoked.
+
+The rows are written in the outer transaction, beside the audit entry, so that a denial keeps them. Nothing
+here may be remembered in a process: two workers would take the same proof twice.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from exchange.hub.models.log import audit_pull
+from exchange.hub.models.replay import replay, revoked_token
+
+PRUNED_AT_ONCE: Final = 1024
+# Workers' clocks may differ: a row outlives its proof by this much.
+_MARGIN_S: Final = 120
+_SPEND: Final = {
+    "sqlite": sqlite.insert(replay).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(replay).on_conflict_do_nothing(),
+}
+_REVOKE: Final = {
+    "sqlite": sqlite.insert(revoked_token).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(revoked_token).on_conflict_do_nothing(),
+}
+_IS_REVOKED: Final = select(revoked_token.c.jti).where(revoked_token.c.jti == bindparam("jti"))
+
+
+def spend(conn: Connection, jti_hash: bytes, *, expires: datetime, now: datetime) -> bool:
+    """Use up a proof, given by the 32-byte hash of its jti; False when it was used before.
+
+    On PostgreSQL a second user waits for the first one's transaction, so exactly one gets True.
+    One call in 256 also deletes some expired rows, four times as many as came in meanwhile.
+    """
+    if jti_hash[0] == 0:
+        prune(conn, now)
+    row = {"jti_hash": jti_hash, "expires": int(expires.timestamp())}
+    return conn.execute(_SPEND[conn.dialect.name], row).rowcount == 1
+
+
+def revoke_token(conn: Connection, jti: str, *, expires: datetime) -> None:
+    """Refuse this access token from now on in every worker; the row may go when the token has expired."""
+    conn.execute(_REVOKE[conn.dialect.name], {"jti": jti, "expires": int(expires.timestamp())})
+
+
+def is_revoked(conn: Connection, jti: str) -> bool:
+    """Whether the access token with this jti was revoked."""
+    return conn.execute(_IS_REVOKED, {"jti": jti}).first() is not None
+
+
+def prune(conn: Connection, now: datetime) -> int:
+    """Delete a bounded number of rows that expired; the count."""
+    return sum(_prune(conn, table, now) for table in (replay, revoked_token, audit_pull))
+
+
+def _prune(conn: Connection, table: Table, now: datetime) -> int:
+    (key,) = table.primary_key.columns
+    # Rows that another worker is deleting are skipped, so that two cannot wait for one another.
+    expired = (
+        select(key)
+        .where(table.c.expires < int(now.timestamp()) - _MARGIN_S)
+        .limit(PRUNED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    return conn.execute(delete(table).where(key.in_(expired))).rowcount

@@ -1,0 +1,234 @@
+"""The hub's settings: read once from `HOMEWARD_*`, checked, frozen.
+
+A missing, unknown or weak value stops the start and names itself. Nothing here may read a secret: the
+settings say where the passphrase comes from, not what it is. Every default is the safe one; a switch that
+weakens anything is called `INSECURE_…` and is refused in production.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from exchange_schemas.errors import ConfigInvalid, Malformed
+from exchange_schemas.ids import check_origin
+
+PREFIX: Final = "HOMEWARD_"
+_NAMES: Final = frozenset(
+    (
+        *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
+        *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
+        *("INSECURE_HTTP", "INSECURE_KDF"),
+    )
+)
+_SQLITE: Final = "sqlite"
+_POSTGRES: Final = "postgresql+psycopg"
+_HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
+_MAX_TOKEN_LIFETIME_S: Final = 300
+_MAX_WORKERS: Final = 64
+
+Environment = Literal["production", "development"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one hub runs with. `guard_dir` belongs on another volume than `data_dir` (see operations.md)."""
+
+    origin: str
+    base_url: str
+    database_url: str = field(repr=False)
+    data_dir: Path
+    guard_dir: Path
+    owner_database_url: str | None = field(default=None, repr=False)
+    key_passphrase_file: Path | None = None
+    key_passphrase_fd: int | None = None
+    token_lifetime_s: int = _MAX_TOKEN_LIFETIME_S
+    dpop_nonce: bool = False
+    workers: int = 2
+    environment: Environment = "production"
+    insecure_http: bool = False
+    insecure_kdf: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no hub may run with, however the values came. Raises: ConfigInvalid."""
+        _check_origin(self.origin)
+        _check_base_url(self.base_url, plain_allowed=self.insecure_http)
+        _check_databases(self.database_url, self.owner_database_url)
+        _check_folders(self.data_dir, self.guard_dir)
+        _check_passphrase(self.key_passphrase_file, self.key_passphrase_fd)
+        _require(
+            "TOKEN_LIFETIME_S",
+            1 <= self.token_lifetime_s <= _MAX_TOKEN_LIFETIME_S,
+            "must be 1 to 300 seconds",
+        )
+        _require("WORKERS", 1 <= self.workers <= _MAX_WORKERS, f"must be 1 to {_MAX_WORKERS}")
+        _require(
+            "ENVIRONMENT",
+            self.environment in ("production", "development"),
+            "must be production or development",
+        )
+        for name, value in (("INSECURE_HTTP", self.insecure_http), ("INSECURE_KDF", self.insecure_kdf)):
+            _require(name, not (value and self.environment == "production"), "is refused in production")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the embedded database is used."""
+        return make_url(self.database_url).drivername == _SQLITE
+
+    @property
+    def audit_log(self) -> str:
+        """The audit log's origin line and key name (C2SP tlog-checkpoint)."""
+        return f"{self.origin}/audit"
+
+    @property
+    def directory_log(self) -> str:
+        """The key directory's origin line and key name (C2SP tlog-checkpoint)."""
+        return f"{self.origin}/directory"
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of the hub's own key files."""
+        return self.data_dir / "keys"
+
+    @property
+    def blobs_dir(self) -> Path:
+        """The folder of large sealed parts."""
+        return self.data_dir / "blobs"
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> "Settings":
+        """Read every `HOMEWARD_*` name of `env`; other names are not looked at.
+
+        Raises: ConfigInvalid, naming the variable, when one is missing, unknown, malformed or weak.
+        """
+        given = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
+        for name in sorted(given.keys() - _NAMES):
+            raise _invalid(name, "is not a setting of the hub")
+        for name, value in given.items():
+            _require(name, value.strip() == value and value != "", "is empty or has spaces around it")
+        data_dir = Path(_needed(given, "DATA_DIR"))
+        return cls(
+            origin=_needed(given, "ORIGIN"),
+            base_url=_needed(given, "BASE_URL"),
+            database_url=_needed(given, "DATABASE_URL"),
+            owner_database_url=given.get("OWNER_DATABASE_URL"),
+            data_dir=data_dir,
+            guard_dir=Path(_needed(given, "GUARD_DIR")),
+            key_passphrase_file=_optional(given, "KEY_PASSPHRASE_FILE", None, Path),
+            key_passphrase_fd=_optional(given, "KEY_PASSPHRASE_FD", None, int),
+            token_lifetime_s=_optional(given, "TOKEN_LIFETIME_S", _MAX_TOKEN_LIFETIME_S, int),
+            dpop_nonce=_optional(given, "DPOP_NONCE", False, _switch),
+            workers=_optional(given, "WORKERS", 2, int),
+            environment=cast("Environment", given.get("ENVIRONMENT", "production")),
+            insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
+            insecure_kdf=_optional(given, "INSECURE_KDF", False, _switch),
+        )
+
+
+def _invalid(name: str, why: str) -> ConfigInvalid:
+    return ConfigInvalid(f"{PREFIX}{name} {why}", field=f"{PREFIX}{name}")
+
+
+def _require(name: str, holds: bool, why: str) -> None:
+    if not holds:
+        raise _invalid(name, why)
+
+
+def _needed(given: Mapping[str, str], name: str) -> str:
+    value = given.get(name)
+    if value is None:
+        raise _invalid(name, "is not set")
+    return value
+
+
+def _optional(given: Mapping[str, str], name: str, default: T, read: Callable[[str], T]) -> T:
+    text = given.get(name)
+    if text is None:
+        return default
+    if read is int and re.fullmatch(r"[0-9]{1,9}", text) is None:
+        raise _invalid(name, "must be a whole number")
+    if read is _switch and text not in ("0", "1"):
+        raise _invalid(name, "must be 0 or 1")
+    return read(text)
+
+
+def _switch(text: str) -> bool:
+    return text == "1"
+
+
+def _check_origin(origin: str) -> None:
+    try:
+        check_origin(f"{origin}/directory", field=f"{PREFIX}ORIGIN")
+    except Malformed:
+        raise _invalid(
+            "ORIGIN", "must be a deployment's name in lower case, such as exchange.example"
+        ) from None
+
+
+def _check_base_url(base_url: str, *, plain_allowed: bool) -> None:
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _invalid("BASE_URL", "is not a URL") from None
+    _require("BASE_URL", host is not None, "must be https://host or https://host:port")
+    if parts.scheme != "https" and not (parts.scheme == "http" and plain_allowed):
+        raise _invalid("BASE_URL", "must be https")
+    # Rebuilding it refuses user names, paths, queries, upper case and a default port in one comparison:
+    # the URL is compared byte for byte in DPoP proofs and assertions.
+    shown = f"[{host}]" if ":" in f"{host}" else f"{host}"
+    default = {"https": 443, "http": 80}[parts.scheme]
+    exact = f"{parts.scheme}://{shown}" + ("" if port in (None, default) else f":{port}")
+    _require(
+        "BASE_URL",
+        exact == base_url,
+        "must be scheme, host and port only, in lower case, no slash at its end",
+    )
+    _require("BASE_URL", _HOST.fullmatch(shown) is not None, "has a host that is not a DNS name or address")
+
+
+def _check_databases(worker: str, owner: str | None) -> None:
+    driver = _driver("DATABASE_URL", worker)
+    if driver == _SQLITE:
+        _require("OWNER_DATABASE_URL", owner is None, "has no meaning with SQLite, which has no roles")
+        return
+    if owner is None:
+        return
+    _require("OWNER_DATABASE_URL", _driver("OWNER_DATABASE_URL", owner) == driver, "must be PostgreSQL too")
+    roles = make_url(worker).username, make_url(owner).username
+    _require("OWNER_DATABASE_URL", None not in roles, "and the worker's URL must both name their role")
+    _require("OWNER_DATABASE_URL", roles[0] != roles[1], "must name another role than the worker's")
+
+
+def _driver(name: str, text: str) -> str:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise _invalid(name, "is not a database URL") from None
+    if url.drivername == _SQLITE:
+        path = "" if url.database is None else url.database
+        plain = path.startswith("/") and not url.query and url.host in (None, "")
+        _require(name, plain, "must be sqlite:////absolute/path without options")
+    elif url.drivername != _POSTGRES:
+        raise _invalid(name, f"must begin with sqlite:/// or {_POSTGRES}://")
+    return url.drivername
+
+
+def _check_folders(data_dir: Path, guard_dir: Path) -> None:
+    for name, folder in (("DATA_DIR", data_dir), ("GUARD_DIR", guard_dir)):
+        _require(name, folder.is_absolute() and ".." not in folder.parts, "must be an absolute path")
+    # A guard that is backed up and restored with the data guards nothing.
+    apart = not guard_dir.is_relative_to(data_dir) and not data_dir.is_relative_to(guard_dir)
+    _require("GUARD_DIR", apart, "must not lie in DATA_DIR, nor DATA_DIR in it: it belongs on another volume")
+
+
+def _check_passphrase(file: Path | None, fd: int | None) -> None:
+    _require("KEY_PASSPHRASE_FILE", file is None or fd is None, "and KEY_PASSPHRASE_FD exclude one another")
+    _require("KEY_PASSPHRASE_FILE", file is None or file.is_absolute(), "must be an absolute path")
+    _require("KEY_PASSPHRASE_FD", fd is None or fd > 2, "must be a descriptor over 2")
