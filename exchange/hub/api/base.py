@@ -1,0 +1,263 @@
+"""What every blueprint stands on: the Blueprint with its `operation`, the current caller, the ways to answer.
+
+A request passes in this order: size and encoding → access token and DPoP proof → scope → strict JSON →
+marshmallow → view. Nothing leaves an authenticated operation but what `services.release` released: a view
+that answers otherwise is a failure of the hub. A caller who is known and then refused is a logged denial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+
+import flask_smorest
+from exchange_schemas.entry import Act
+from flask import Response, current_app, g
+
+from exchange.hub.api.body import BodyStream, presented, read_json, read_query, refuse_unreadable
+from exchange.hub.api.problem import dump
+from exchange.hub.api.schemas import JsonSchema
+from exchange.hub.api.spec import BYTES, TEXT, Content, describe
+from exchange.hub.services.release import Answer, Caller, Released, Trace, release
+from exchange_schemas.codec import b64u
+from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, ServiceError
+from exchange_schemas.limits import LIMITS
+
+if TYPE_CHECKING:
+    from exchange.hub.services.hub import Hub
+    from exchange.hub.services.tokens import Presented
+    from exchange.hub.services.unit import Unit
+
+__all__ = [
+    "BYTES",
+    "TEXT",
+    "Blueprint",
+    "BodyStream",
+    "Content",
+    "JsonSchema",
+    "Operation",
+    "Wiring",
+    "current_caller",
+    "current_hub",
+    "current_wiring",
+    "respond",
+    "respond_bytes",
+    "respond_stream",
+]
+
+EXTENSION: Final = "homeward"
+View = TypeVar("View", bound=Callable[..., Response])
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the app hands to its blueprints: the hub, and the OAuth functions that the api may not import.
+
+    `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form and a proof and give
+    (status, JSON body, headers) of plain OAuth.
+    """
+
+    hub: Hub
+    authenticate: Callable[[Presented], Caller]
+    token: Callable[[Mapping[str, str], str | None], OAuthAnswer]
+    revoke: Callable[[Mapping[str, str], str | None], OAuthAnswer]
+
+
+OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation as declared. `scope` None: public. `unlogged`: why an answer of it may have no entry."""
+
+    scope: str | None
+    act: Act
+    unlogged: str | None
+    request: type[JsonSchema] | None
+    query: type[JsonSchema] | None
+    raw: bool
+    max_bytes: int
+    responses: Mapping[int, type[JsonSchema] | Content | None]
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
+    """A group of operations about one noun."""
+
+    def operation(
+        self,
+        *,
+        summary: str,
+        responses: Mapping[int, type[JsonSchema] | Content | None],
+        scope: str | None = None,
+        auth: bool = True,
+        act: Act = Act.REQUEST_REFUSE,
+        unlogged: str | None = None,
+        description: str = "",
+        request: type[JsonSchema] | None = None,
+        query: type[JsonSchema] | None = None,
+        raw: bool = False,
+        max_bytes: int = LIMITS.request_body_bytes,
+        problems: Iterable[int] = (),
+        examples: Mapping[int | str, Any] | None = None,
+        content: str | None = None,
+    ) -> Callable[[View], View]:
+        """Declare a view: who may call it, what it reads, what it answers. Goes under `route`.
+
+        The view gets the loaded body as its first argument (with `request`), `query=` (with `query`),
+        `stream=` (with `raw`) and the path's parameters by name. `auth=False` makes it public; else `scope`
+        is needed. `act` names the denial when the request is refused before the service is reached.
+        `unlogged` gives the reason why an authenticated answer may have no entry (see audit.md). `examples`
+        are by "request" or status; `content` is the media type of a raw body.
+        """
+        if auth == (scope is None):
+            raise TypeError("an operation has a scope, or auth=False and no scope")
+        declared = Operation(
+            scope=scope,
+            act=act,
+            unlogged=unlogged,
+            request=request,
+            query=query,
+            raw=raw,
+            max_bytes=max_bytes if raw or request is not None else 0,
+            responses=responses,
+        )
+        read = _reader(declared)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def serve(**path: Any) -> Response:
+                refuse_unreadable(declared.max_bytes)
+                if scope is None:
+                    return view(*read(path), **path)
+                return _serve_member(declared, view, read, path)
+
+            serve.operation = declared  # type: ignore[attr-defined]  # the tests walk the routes by it
+            serve._apidoc = {  # type: ignore[attr-defined]  # where flask-smorest looks for it
+                "manual_doc": describe(
+                    operation_id=f"{self.name}_{view.__name__}",
+                    summary=summary,
+                    description=description,
+                    scope=scope,
+                    logged=scope is not None and unlogged is None,
+                    request=request,
+                    query=query,
+                    raw_content=(content or "application/octet-stream") if raw else None,
+                    responses=responses,
+                    problems=tuple(problems),
+                    examples={} if examples is None else examples,
+                )
+            }
+            return cast("View", serve)
+
+        return decorate
+
+
+# -- the current request -------------------------------------------------------------------------------
+
+
+def current_wiring() -> Wiring:
+    """What the app was built with."""
+    return cast("Wiring", current_app.extensions[EXTENSION])
+
+
+def current_hub() -> Hub:
+    """The hub that serves this request."""
+    return current_wiring().hub
+
+
+def current_caller() -> Caller:
+    """Who calls, as authenticated. Only in an operation with a scope."""
+    return cast("Caller", g.caller)
+
+
+def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
+    """Reads what the view wants: positional arguments returned, named ones added to the path's."""
+    body = None if declared.request is None else declared.request()
+    query = None if declared.query is None else declared.query()
+
+    def read(path: dict[str, Any]) -> list[Any]:
+        found = read_query(query)
+        if query is not None:
+            path["query"] = found
+        if declared.raw:
+            path["stream"] = BodyStream(declared.max_bytes)
+        return [] if body is None else [read_json(body, declared.max_bytes)]
+
+    return read
+
+
+def _serve_member(
+    declared: Operation,
+    view: Callable[..., Response],
+    read: Callable[[dict[str, Any]], list[Any]],
+    path: dict[str, Any],
+) -> Response:
+    wiring = current_wiring()
+    caller = wiring.authenticate(presented())
+    g.caller, g.operation, g.released = caller, declared, False
+    try:
+        if declared.scope not in caller.scopes:
+            hint = f"ask for a token with {declared.scope}"
+            raise Forbidden("the access token lacks the scope of this operation", hint=hint)
+        response = view(*read(path), **path)
+    except ExchangeError as error:
+        # `release` marks what it raised; everything else was refused before the service was reached.
+        if "receipt" in vars(error) or isinstance(error, ServiceError):
+            raise
+        deny(wiring.hub, caller, Trace(act=declared.act), error)
+    if not g.released:
+        raise RuntimeError("an authenticated view answered without release()")
+    return response
+
+
+def deny(hub: Hub, caller: Caller, trace: Trace, error: ExchangeError) -> NoReturn:
+    """Refuse a known caller: the proof is spent and the denial logged.
+
+    Raises: the error, with its receipt; or what `release` raises instead, such as Unauthorized.
+    """
+
+    def work(_unit: Unit) -> Answer:
+        raise error
+
+    release(hub, caller, trace, work)
+    raise error
+
+
+# -- answering -----------------------------------------------------------------------------------------
+
+
+def respond(released: Released) -> Response:
+    """A JSON answer with its `receipt`; no body for 204 and 304."""
+    body: dict[str, Any] = released.body
+    if released.receipt is not None:
+        body = {**body, "receipt": {"entry": b64u(released.receipt.entry), "proof": released.receipt.proof}}
+    empty = released.status in (204, 304)
+    return _answer(released, b"" if empty else dump(body), "application/json")
+
+
+def respond_bytes(released: Released, data: bytes, media_type: str = "application/octet-stream") -> Response:
+    """An answer of bytes or text; its receipt is named in the header Homeward-Receipt."""
+    return _answer(released, data, media_type)
+
+
+def respond_stream(
+    released: Released, chunks: Iterable[bytes], length: int, media_type: str = "application/octet-stream"
+) -> Response:
+    """A long answer of exactly `length` bytes, sent as it is read."""
+    response = _answer(released, chunks, media_type)
+    response.content_length = length
+    return response
+
+
+def _answer(released: Released, data: bytes | Iterable[bytes], media_type: str) -> Response:
+    declared: Operation = g.operation
+    if released.receipt is None and declared.unlogged is None:
+        raise AuditUnavailable("the answer has no entry in the audit log, so it is not given")
+    g.released = True
+    response = Response(data, status=released.status, mimetype=media_type)
+    response.headers.extend(dict(released.headers))
+    if released.receipt is not None:
+        response.headers["Homeward-Receipt"] = released.receipt.entry_id
+    return response

@@ -1,0 +1,131 @@
+"""Reading a request: what it shows as proof, its query, its JSON, its bytes. Strict, bounded, never repaired.
+
+Nothing here may decide who calls or what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from exchange.hub.api.schemas import load
+from exchange.hub.services.tokens import Presented
+from exchange_schemas.codec import decode
+from exchange_schemas.errors import Malformed, TooLarge, UnsupportedMedia
+
+if TYPE_CHECKING:
+    import marshmallow as ma
+
+MAX_QUERY_BYTES: Final = 4096
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+def refuse_unreadable(max_bytes: int) -> None:
+    """Refuse by its headers what will not be read: compressed, too long. Before anything is believed.
+
+    Raises: UnsupportedMedia, TooLarge, Malformed.
+    """
+    if request.headers.get("Content-Encoding") is not None:
+        raise UnsupportedMedia("the body is compressed; send it as it is")
+    declared = request.content_length
+    if declared is not None and declared > max_bytes:
+        if max_bytes == 0:
+            raise Malformed("body: this operation takes none", field="body")
+        raise TooLarge(f"the body is longer than {max_bytes} bytes")
+    if len(request.query_string) > MAX_QUERY_BYTES:
+        raise TooLarge(f"the query is longer than {MAX_QUERY_BYTES} bytes")
+    request.max_content_length = max_bytes
+
+
+def presented() -> Presented:
+    """The headers that prove who calls.
+
+    One sent twice arrives joined by a comma, which neither may hold.
+    """
+    headers = request.headers
+    return Presented(request.method, request.path, headers.get("Authorization"), headers.get("DPoP"))
+
+
+def read_query(schema: ma.Schema | None) -> dict[str, Any]:
+    """The query's parameters, each at most once. Raises: Malformed."""
+    if schema is None:
+        if request.query_string != b"":
+            raise Malformed("query: this operation takes none", field="query")
+        return {}
+    return load(schema, once(request.args, "query"))
+
+
+def read_json(schema: ma.Schema, max_bytes: int) -> dict[str, Any]:
+    """The JSON object in the body. Raises: UnsupportedMedia, TooLarge, Malformed."""
+    _want_type("application/json")
+    return load(schema, decode(_read_all(max_bytes), limit=max_bytes))
+
+
+def read_form() -> Mapping[str, str]:
+    """The form in the body, each field at most once, nothing in the query. Raises: as `read_json`."""
+    _want_type(FORM)
+    read_query(None)
+    with _errors():
+        fields = once(request.form, "body")
+    # werkzeug puts U+FFFD for bytes that are not UTF-8.
+    if any("\ufffd" in text or "\x00" in text for pair in fields.items() for text in pair):
+        raise Malformed("body: not UTF-8 text", field="body")
+    return fields
+
+
+def once(values: Any, where: str) -> dict[str, str]:
+    """A MultiDict as a plain dict. Raises: Malformed when a name appears twice."""
+    single: dict[str, str] = {}
+    for name, found in values.lists():
+        if len(found) != 1:
+            raise Malformed(f"{where}: a parameter appears twice", field=where)
+        single[name] = found[0]
+    return single
+
+
+class BodyStream:
+    """The bytes of a raw body, at most `max_bytes`. `length` is what was declared, None when nothing was."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.length = request.content_length
+        self._stream = request.stream
+        self._left = max_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` more bytes; b"" at the end. Raises: TooLarge, Malformed when the sender stopped."""
+        with _errors():
+            data: bytes = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLarge("the body is longer than this operation takes")
+        return data
+
+
+def _want_type(wanted: str) -> None:
+    parameters = request.mimetype_params
+    plain = not parameters or (len(parameters) == 1 and parameters.get("charset", "").lower() == "utf-8")
+    if request.mimetype != wanted or not plain:
+        raise UnsupportedMedia(f"the body must be {wanted}")
+
+
+def _read_all(max_bytes: int) -> bytes:
+    with _errors():
+        data = request.get_data(cache=False)
+    if len(data) > max_bytes:
+        raise TooLarge(f"the body is longer than {max_bytes} bytes")
+    return data
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """The framework's errors of reading as ours, so that a known caller's failure is logged as any other."""
+    try:
+        yield
+    except RequestEntityTooLarge:
+        raise TooLarge("the body is longer than this operation takes") from None
+    except BadRequest:
+        raise Malformed("body: it ended early", field="body") from None

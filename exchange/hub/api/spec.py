@@ -1,0 +1,246 @@
+"""The interface description (OpenAPI 3.1): the thin Api over flask-smorest and one operation's entry in it.
+
+What is described is what the code does: it is made from the same declarations that serve requests. Nothing
+here may serve one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final
+
+import flask_smorest
+from marshmallow import fields
+
+from exchange.hub.api.schemas import (
+    EXAMPLE_RECEIPT,
+    Count,
+    Flag,
+    JsonSchema,
+    Pattern,
+    ReceiptSchema,
+    Whole,
+)
+from exchange.hub.services.tokens import SCOPES
+
+OPENAPI_VERSION: Final = "3.1.0"
+API_VERSION: Final = "1.0.0"
+PROBLEM_TYPE: Final = "application/problem+json"
+_JSON: Final = "application/json"
+_PROBLEM: Final = "Problem"
+_TOKEN, _PROOF, _OAUTH = "accessToken", "dpopProof", "oauth2"
+# What any operation may answer beside its own answers.
+_ALWAYS: Final = (404, 500, 503)
+_AUTHENTICATED: Final = (401, 403, 422, 429)
+_WITH_BODY: Final = (413, 415, 422)
+_CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 9449, 7.1"}}
+_RETRY: Final = {
+    "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait"}
+}
+_HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+_RECEIPT_HEADER: Final = {
+    "Homeward-Receipt": {
+        "description": "Id of the audit entry that records this answer",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An answer that is not JSON: its media type, and the JSON schema of its text or bytes."""
+
+    media_type: str
+    schema: Mapping[str, Any]
+    description: str = ""
+
+
+BYTES: Final = Content("application/octet-stream", {"type": "string", "format": "binary"})
+TEXT: Final = Content("text/plain", {"type": "string"})
+
+
+class ProblemSchema(JsonSchema):
+    """RFC 9457 problem document. `code` is permanent; read that one."""
+
+    type = fields.String(required=True, metadata={"format": "uri"})
+    title = fields.String(required=True)
+    status = Whole(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(required=True)
+    field = fields.String(metadata={"description": "The member at fault"})
+    rule = fields.String(metadata={"description": "The permanent tag of the rule"})
+    hint = fields.String(metadata={"description": "The next step"})
+    receipt = fields.Nested(ReceiptSchema)
+
+    class Meta:
+        """A code may bring members of its own, such as `head` or `tombstone`."""
+
+        unknown = "include"
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
+    """flask-smorest's Api with our problem documents, security schemes and fields; it serves no pages."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = _PROBLEM
+
+    def __init__(self, app: Any, *, base_url: str) -> None:
+        app.config.update(
+            API_TITLE="Homeward exchange hub", API_VERSION=API_VERSION, OPENAPI_VERSION=OPENAPI_VERSION
+        )
+        super().__init__(app, spec_kwargs=_spec_options(base_url))
+
+    def _register_error_handlers(self) -> None:
+        """None: `app` sends every error through `problem`."""
+
+    def _register_responses(self) -> None:
+        self.ma_plugin.map_to_openapi_type(Whole, "integer", None)
+        self.ma_plugin.map_to_openapi_type(Count, "integer", None)
+        self.ma_plugin.map_to_openapi_type(Flag, "boolean", None)
+        self.ma_plugin.converter.add_attribute_function(_pattern)
+        for status in (None, *HTTPStatus):
+            name = _PROBLEM if status is None else f"{_PROBLEM}{status.value}"
+            self.spec.components.response(name, _problem_response(status), lazy=True)
+        for name, scheme in _security_schemes(self._spec_kwargs["servers"][0]["url"]).items():
+            self.spec.components.security_scheme(name, scheme)
+
+    def _register_etag_headers(self) -> None:
+        """None: flask-smorest's entity tags are not used."""
+
+    def _register_pagination_header(self) -> None:
+        """None: listings have cursors."""
+
+
+def describe(
+    *,
+    operation_id: str,
+    summary: str,
+    description: str,
+    scope: str | None,
+    logged: bool,
+    request: type[JsonSchema] | None,
+    query: type[JsonSchema] | None,
+    raw_content: str | None,
+    responses: Mapping[int, type[JsonSchema] | Content | None],
+    problems: tuple[int, ...],
+    examples: Mapping[int | str, Any],
+) -> dict[str, Any]:
+    """One operation of the interface description, schemas as classes for apispec to resolve."""
+    entry: dict[str, Any] = {
+        "operationId": operation_id,
+        "summary": summary,
+        "security": [] if scope is None else [{_TOKEN: [], _PROOF: [], _OAUTH: [scope]}],
+        "responses": {
+            status: _response(status, answer, logged, examples.get(status))
+            for status, answer in responses.items()
+        },
+    }
+    if description:
+        entry["description"] = description
+    if query is not None:
+        entry["parameters"] = [{"in": "query", "schema": query}]
+    body = _request_body(request, raw_content, examples.get("request"))
+    if body is not None:
+        entry["requestBody"] = body
+    expected = {*_ALWAYS, *problems, *(_AUTHENTICATED if scope else ()), *(_WITH_BODY if body else ())}
+    for status in sorted(expected - responses.keys()):
+        entry["responses"][status] = f"{_PROBLEM}{status}"
+    return entry
+
+
+def with_receipt(schema: type[JsonSchema]) -> type[JsonSchema]:
+    """The schema of a logged answer: the service's members and `receipt`."""
+    return schema if "receipt" in schema._declared_fields else _with_receipt(schema)
+
+
+@cache
+def _with_receipt(schema: type[JsonSchema]) -> type[JsonSchema]:
+    members = {"receipt": fields.Nested(ReceiptSchema, required=True), "__doc__": schema.__doc__}
+    derived: type[JsonSchema] = type(schema.__name__, (schema,), members)
+    return derived
+
+
+def _request_body(request: type[JsonSchema] | None, raw: str | None, example: Any) -> dict[str, Any] | None:
+    if raw is not None:
+        return {"required": True, "content": {raw: {"schema": {"type": "string", "format": "binary"}}}}
+    if request is None:
+        return None
+    return {"required": True, "content": {_JSON: _media(request, example)}}
+
+
+def _response(
+    status: int, answer: type[JsonSchema] | Content | None, logged: bool, example: Any
+) -> dict[str, Any]:
+    entry: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if logged:
+        entry["headers"] = copy.deepcopy(_RECEIPT_HEADER)
+    if isinstance(answer, Content):
+        entry["description"] = answer.description or entry["description"]
+        entry["content"] = {answer.media_type: _media(dict(answer.schema), example)}
+    elif answer is not None:
+        if logged:
+            answer = with_receipt(answer)
+            example = None if example is None else {"receipt": EXAMPLE_RECEIPT, **example}
+        entry["content"] = {_JSON: _media(answer, example)}
+    return entry
+
+
+def _media(schema: Any, example: Any) -> dict[str, Any]:
+    # apispec writes the schemas of its own classes; an example must be our own copy.
+    return {"schema": schema} if example is None else {"schema": schema, "example": copy.deepcopy(example)}
+
+
+def _problem_response(status: HTTPStatus | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "description": "Any other refusal or failure" if status is None else status.phrase,
+        "content": {PROBLEM_TYPE: {"schema": ProblemSchema}},
+    }
+    if status is not None and status in _HEADERS:
+        entry["headers"] = copy.deepcopy(dict(_HEADERS[status]))
+    return entry
+
+
+def _pattern(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
+    found = [v for v in field.validators if isinstance(v, Pattern)]
+    return {"pattern": found[0].pattern} if found else {}
+
+
+def _spec_options(base_url: str) -> dict[str, Any]:
+    return {
+        "info": {
+            "summary": "Share sealed, minimal records of separated children between agencies.",
+            "description": (
+                "Every answer to an authenticated caller is in the audit log before it leaves; its `receipt` "
+                "proves it. Errors are RFC 9457 problem documents: read `code`. Access tokens are bound "
+                "to a key (DPoP, RFC 9449): each request carries a new proof."
+            ),
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "contact": {"name": "The operators of this exchange", "url": base_url},
+        },
+        "servers": [{"url": base_url, "description": "This hub"}],
+    }
+
+
+def _security_schemes(base_url: str) -> dict[str, dict[str, Any]]:
+    flow = {"tokenUrl": f"{base_url}/oauth/token", "scopes": dict(SCOPES)}
+    return {
+        _TOKEN: {
+            "type": "http",
+            "scheme": "DPoP",
+            "description": "`Authorization: DPoP <access token>` (RFC 9449); Bearer is refused.",
+        },
+        _PROOF: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "DPoP",
+            "description": "A new DPoP proof for this request: htm, htu, ath, jti, iat.",
+        },
+        _OAUTH: {
+            "type": "oauth2",
+            "description": "Client credentials, private_key_jwt with the agency's `auth` key, bound tokens.",
+            "flows": {"clientCredentials": flow},
+        },
+    }
