@@ -1,1 +1,47 @@
-"""The agency program: SDK and command line."""
+"""The agency program: SDK and command line.
+
+`Client` is the whole SDK; `exchange.agency.cli` is the command line over it. The names below load when
+they are first used, so that the photo decoder's process does not load keys and transport.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exchange.agency.client import Client
+    from exchange.agency.model import (
+        ConsentInfo,
+        ImportLine,
+        InboxItem,
+        Message,
+        OutboxItem,
+        Record,
+        Release,
+        Sent,
+        SentGrant,
+        Spooled,
+        SyncReport,
+        Withdrawn,
+    )
+
+__all__ = [
+    "Client",
+    "ConsentInfo",
+    "ImportLine",
+    "InboxItem",
+    "Message",
+    "OutboxItem",
+    "Record",
+    "Release",
+    "Sent",
+    "SentGrant",
+    "Spooled",
+    "SyncReport",
+    "Withdrawn",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("exchange.agency.client" if name == "Client" else "exchange.agency.model"), name)

@@ -1,0 +1,165 @@
+"""`consent`: what one recipient may have about one child, for what, until when; signed by an approver."""
+
+from __future__ import annotations
+
+
+import click
+
+from exchange.agency.cli.options import Options, common_options
+from exchange.agency.cli.output import print_json, print_table, say
+from exchange.agency.cli.session import open_client
+from exchange.agency.cli.values import day, days
+from exchange.agency.consents import Terms
+from exchange.agency.model import ConsentInfo
+from exchange_schemas.catalogue import load_catalogue
+
+_CATALOGUE = load_catalogue()
+
+
+@click.group()
+@common_options
+def consent(options: Options) -> None:
+    """Grant, list, show and withdraw consents. Each is for one recipient and one child."""
+
+
+@consent.command("grant")
+@common_options
+@click.argument("ref")
+@click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; a consent for each.")
+@click.option("--purpose", "purposes", multiple=True, required=True, type=click.Choice(_CATALOGUE.purposes))
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="A field that may be given.")
+@click.option("--kind", type=click.Choice(tuple(_CATALOGUE.kinds)), help="All fields of the record that this kind takes.")
+@click.option("--basis", "bases", multiple=True, required=True, metavar="BASIS | ABOUT=BASIS",
+              help=f"One of {', '.join(_CATALOGUE.bases)}; for child, relative, caregiver apart if needed.")
+@click.option("--evidence", required=True, help="Where the evidence lies; stays here, only a salted digest leaves.")
+@click.option("--screening", type=click.Choice(("cleared", "not_required")), default="not_required", show_default=True,
+              help="Protection screening; embassies and public authorities need `cleared`.")
+@click.option("--screening-evidence", help="Where the screening's evidence lies.")
+@click.option("--days", "lasts", type=click.IntRange(1, 6570), default=90, show_default=True)
+@click.option("--until", metavar="DATE", help="Last day, YYYY-MM-DD; instead of --days.")
+@click.option("--retention-days", type=click.IntRange(1, 6570), default=365, show_default=True)
+@click.option("--thread", help="Only in this thread.")
+@click.option("--after", nargs=2, metavar="EID EID", help="Both sides' match confirmations.")
+@click.option("--supersedes", metavar="CID", help="Replaces this consent in its family.")
+def grant(
+    options: Options,
+    ref: str,
+    to: tuple[str, ...],
+    purposes: tuple[str, ...],
+    fields: tuple[str, ...],
+    kind: str | None,
+    bases: tuple[str, ...],
+    evidence: str,
+    screening: str,
+    screening_evidence: str | None,
+    lasts: int,
+    until: str | None,
+    retention_days: int,
+    thread: str | None,
+    after: tuple[str, str] | None,
+    supersedes: str | None,
+) -> None:
+    """Grant a consent for the record REF to every agency named with --to, and register it at the hub.
+
+    It never lasts past the child's 18th birthday as far as that is known. Needs an approver.
+
+    \b
+    Example:
+      exchange-agency --user amal consent grant 7Hq2 --to embassy-a --purpose trace --kind found_notice \\
+          --basis best_interests_decision --evidence "file 12, minutes of 3 May" --screening cleared \\
+          --screening-evidence "file 12, screening form" --days 60
+    """
+    terms = Terms(
+        purposes=purposes,
+        fields=fields,
+        kind=kind,
+        bases=_bases(bases),
+        evidence=evidence,
+        screening=screening,
+        screening_evidence=screening_evidence,
+        lasts=days(lasts),
+        until=day(until, "--until"),
+        retention_days=retention_days,
+        thread=thread,
+        after=after or None,
+        supersedes=supersedes,
+    )
+    with open_client(options) as client:
+        granted = [client.consents.grant(ref, to=one, terms=terms) for one in to]
+    if options.json:
+        print_json(granted)
+        return
+    for one in granted:
+        say(f"consent {one.cid} to {one.recipient} until {one.expires:%Y-%m-%d}: {', '.join(one.fields)}")
+
+
+@consent.command("list")
+@common_options
+@click.option("--record", "ref", metavar="REF", help="Only those for this record.")
+@click.option("--received", is_flag=True, help="Those that other agencies granted to this one.")
+def list_(options: Options, ref: str | None, received: bool) -> None:
+    """List consents, granted by this agency unless --received."""
+    with open_client(options) as client:
+        found = list(client.consents.received() if received else client.consents.each(record=ref))
+    if options.json:
+        print_json(found)
+        return
+    print_table("consents", ("consent", "from", "to", "for", "until", "status"), [_row(one) for one in found])
+
+
+@consent.command("show")
+@common_options
+@click.argument("cid")
+def show(options: Options, cid: str) -> None:
+    """Show the consent CID (or the beginning of its id)."""
+    with open_client(options) as client:
+        one = client.consents.get(cid)
+    if options.json:
+        print_json(one)
+        return
+    print_table(f"consent {one.cid}", ("", ""), [
+        ("from", one.issuer), ("to", one.recipient), ("status", one.status), ("family", one.family),
+        ("purposes", ", ".join(one.purposes)), ("fields", ", ".join(one.fields)),
+        ("from day", f"{one.not_before:%Y-%m-%d}"), ("until", f"{one.expires:%Y-%m-%d}"),
+        ("record", one.record if one.record is not None else "not ours"),
+    ])
+
+
+@consent.command("withdraw")
+@common_options
+@click.argument("cids", nargs=-1)
+@click.option("--record", "ref", metavar="REF", help="All consents for this record.")
+@click.option("--reason", type=click.Choice(_CATALOGUE.codes["reason_code"]), default="consent_withdrawn", show_default=True)
+def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: str) -> None:
+    """Withdraw consents (a best-interests decision is revoked the same way); effective at once.
+
+    What was not fetched yet is deleted at the hub; what was fetched is out of our hands, and its recipients
+    are asked to delete it. Needs an approver.
+
+    \b
+    Example:
+      exchange-agency --user amal consent withdraw 3Vb9 --reason consent_withdrawn
+    """
+    if not cids and ref is None:
+        raise click.UsageError("name consents, or a record with --record")
+    with open_client(options) as client:
+        named = [client.consents.get(cid) for cid in cids]
+        whole = [] if ref is None else [one for one in client.consents.each(record=ref) if one.status == "active"]
+        done = [client.consents.withdraw(one.cid, reason=reason) for one in [*named, *whole]]
+    if options.json:
+        print_json(done)
+        return
+    for one in done:
+        say(f"withdrawn: {one.undelivered} not yet fetched are deleted; {one.delivered} had been fetched already")
+
+
+def _bases(given: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in given:
+        about, equals, basis = one.partition("=")
+        found["" if not equals else about] = basis if equals else about
+    return found
+
+
+def _row(one: ConsentInfo) -> tuple[str, ...]:
+    return one.cid, one.issuer, one.recipient, ", ".join(one.purposes), f"{one.expires:%Y-%m-%d}", one.status

@@ -1,0 +1,60 @@
+"""`inbox` lists what waits at the hub; `open` verifies, opens, keeps and shows one message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exchange.agency.cli.cards import message_json, print_message
+from exchange.agency.cli.options import Options, common_options
+from exchange.agency.cli.output import alarm, print_json, print_table, say
+from exchange.agency.cli.session import open_client
+from exchange.agency.member.files import write_private
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@common_options
+@click.option("--all", "everything", is_flag=True, help="Also what was opened already and what is dead.")
+def inbox(options: Options, everything: bool) -> None:
+    """List what waits at the hub for this agency: routing only, nothing is opened."""
+    with open_client(options) as client:
+        items = list(client.inbox(waiting_only=not everything))
+    if options.json:
+        print_json(items)
+        return
+    rows = [
+        (one.gid, one.sender, one.kind, one.purpose, f"{one.issued:%Y-%m-%d}", f"{one.expires:%Y-%m-%d}", one.state)
+        for one in items
+    ]
+    print_table("inbox", ("grant", "from", "kind", "for", "sent", "until", "state"), rows)
+
+
+@click.command("open", context_settings={"ignore_unknown_options": True})
+@common_options
+@click.argument("gid")
+@click.option("--save-photo", type=_PATH, help="Write the photo to this file.")
+def open_(options: Options, gid: str, save_photo: Path | None) -> None:
+    """Fetch, verify and open the message GID, and show it as a card.
+
+    Everything is checked first: the sender's keys, its signature, the consent, every digest, every field.
+    A signed receipt goes back to the sender.
+
+    \b
+    Example:
+      exchange-agency open 9sJx... --save-photo child.jpg
+    """
+    with open_client(options) as client:
+        message = client.open_grant(gid)
+    for text in message.alarms:
+        alarm(text)
+    if save_photo is not None and message.photo is not None:
+        write_private(save_photo, message.photo)
+    if options.json:
+        print_json(message_json(message))
+        return
+    print_message(message)
+    if save_photo is not None:
+        say(f"photo: {save_photo}" if message.photo is not None else "this message has no photo")

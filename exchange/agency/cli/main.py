@@ -1,0 +1,64 @@
+"""The root command: puts the groups together and turns errors into `error:`, `hint:` and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from exchange.agency.cli.consent import consent
+from exchange.agency.cli.directory import directory
+from exchange.agency.cli.enrol import enrol, init
+from exchange.agency.cli.exits import HELP, report
+from exchange.agency.cli.inbox import inbox, open_
+from exchange.agency.cli.options import Options, common_options
+from exchange.agency.cli.outbox import outbox, receipts
+from exchange.agency.cli.record import record
+from exchange.agency.cli.send import send, spool
+from exchange.agency.cli.user import user
+from exchange_schemas.errors import ExchangeError
+
+COMMANDS: tuple[click.Command, ...] = (
+    init,
+    enrol,
+    user,
+    directory,
+    record,
+    consent,
+    send,
+    spool,
+    inbox,
+    open_,
+    outbox,
+    receipts,
+)
+
+
+@click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@common_options
+@click.version_option(package_name="homeward-exchange", prog_name="exchange-agency")
+def cli(options: Options) -> None:
+    """Seal, send, receive and open minimal records of children, end to end.
+
+    \b
+    A first day:
+      export HOMEWARD_HOME=ngo
+      exchange-agency init --deployment deployment.json --agency ngo-a --name "NGO A" --kind ngo \\
+          --country XX --contact desk@ngo.example --user amal
+      exchange-agency enrol --out ngo-a.enrol    (give the file to the operator, read out the fingerprint)
+      exchange-agency directory sync
+      exchange-agency record import children.xml
+    """
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run, and end with a documented exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except (ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
+        sys.exit(report(error))
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,39 @@
+"""`outbox` shows what became of what was sent; `receipts` the verified entries of the audit log."""
+
+from __future__ import annotations
+
+import click
+
+from exchange.agency.cli.options import Options, common_options
+from exchange.agency.cli.output import print_json, print_json_line, print_table
+from exchange.agency.cli.session import open_client
+
+
+@click.command()
+@common_options
+def outbox(options: Options) -> None:
+    """List what this agency sent, with the recipients' signed receipts."""
+    with open_client(options) as client:
+        items = list(client.outbox())
+    if options.json:
+        print_json(items)
+        return
+    rows = [(one.gid, one.recipient, one.kind, one.state, one.outcome or "") for one in items]
+    print_table("outbox", ("grant", "to", "kind", "state", "receipt"), rows)
+
+
+@click.command()
+@common_options
+def receipts(options: Options) -> None:
+    """List the hub's receipts: each was verified against the pinned key of the audit log."""
+    with open_client(options) as client:
+        found = client.receipts()
+        if options.json:
+            for one in found:
+                print_json_line({name: getattr(one, name) for name in ("id", "act", "outcome", "reason", "at", "index")})
+            return
+        rows = [
+            (f"{one.at:%Y-%m-%d %H:%M:%S}", one.act, one.outcome, one.reason or "", str(one.index), one.id)
+            for one in found
+        ]
+    print_table("receipts", ("time", "what", "outcome", "why", "index", "entry"), rows)

@@ -1,0 +1,210 @@
+"""`record`: the children's records of this agency, encrypted on this machine."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from exchange.agency.cli import exits
+from exchange.agency.cli.cards import print_record
+from exchange.agency.cli.options import Options, common_options
+from exchange.agency.cli.output import print_json, print_json_line, print_table, say
+from exchange.agency.cli.progress import counted
+from exchange.agency.cli.session import open_client
+from exchange.agency.cli.values import pairs, record_file
+from exchange.agency.model import ImportLine, Record
+from exchange_schemas.catalogue import load_catalogue
+
+_PATH = click.Path(path_type=Path)
+_CODES = load_catalogue().codes
+
+
+@click.group()
+@common_options
+def record(options: Options) -> None:
+    """Add, edit, find, list, show and import records; nothing here talks to the hub."""
+
+
+@record.command("add")
+@common_options
+@click.option("--file", type=_PATH, help="A JSON object {field: value}; `-` reads standard input.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="One field; VALUE may be JSON.")
+def add(options: Options, file: Path | None, given: tuple[str, ...]) -> None:
+    """Add a record.
+
+    \b
+    Example:
+      exchange-agency record add --set sex=female --set birth_date=2019-05 \\
+          --set 'name_given={"text": "Amina", "script": "Latn", "language": "ar"}'
+    """
+    fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
+    with open_client(options) as client:
+        added = client.records.add(fields)
+    _say_record(options, added, "added")
+
+
+@record.command("edit")
+@common_options
+@click.argument("ref")
+@click.option("--file", type=_PATH, help="A JSON object of fields to set; `-` reads standard input.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Set one field.")
+@click.option("--unset", multiple=True, metavar="NAME", help="Take one field out.")
+def edit(options: Options, ref: str, file: Path | None, given: tuple[str, ...], unset: tuple[str, ...]) -> None:
+    """Change fields of the record REF (or the beginning of its reference).
+
+    \b
+    Example:
+      exchange-agency record edit 7Hq2 --set birth_date=2018 --unset age_range
+    """
+    fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
+    with open_client(options) as client:
+        changed = client.records.edit(ref, fields, unset=unset)
+    _say_record(options, changed, "changed")
+
+
+@record.command("find")
+@common_options
+@click.argument("words", nargs=-1, required=True)
+def find(options: Options, words: tuple[str, ...]) -> None:
+    """Find records that hold all WORDS, whatever the case and accents.
+
+    \b
+    Example:
+      exchange-agency record find isaeva 2019
+    """
+    with open_client(options) as client:
+        searched = counted(client.records.each(), "searching", total=client.records.count(), unit="records")
+        _list(options, [one for one in searched if client.records.matches(one, " ".join(words))])
+
+
+@record.command("list")
+@common_options
+def list_(options: Options) -> None:
+    """List all records: reference, name, sex, age, and what each may be sent for."""
+    with open_client(options) as client:
+        if options.json:
+            for one in client.records.each():
+                print_json_line(one)
+            return
+        _list(options, list(client.records.each()))
+
+
+@record.command("show")
+@common_options
+@click.argument("ref")
+def show(options: Options, ref: str) -> None:
+    """Show the record REF as a card: its fields, what it may be sent for, and its history."""
+    with open_client(options) as client:
+        one = client.records.get(ref)
+        detail = client.records.detail(one.ref)
+    if options.json:
+        print_json({"record": one, "sendable": detail.sendable, "history": detail.history})
+        return
+    print_record(one, detail)
+
+
+@record.command("import")
+@common_options
+@click.argument("file", type=_PATH)
+@click.option("--locations", type=_PATH, help="Primero's list of locations (JSON).")
+def import_(options: Options, file: Path, locations: Path | None) -> int:
+    """Import FILE: PFIF 1.1 to 1.4 XML, or the case list JSON of Primero v2.
+
+    Repeating it is safe. Says by field name what is left out and why, never a value. Exit code 0: all
+    imported; 2: some or all refused by a rule; 1: the file cannot be read.
+
+    \b
+    Example:
+      exchange-agency record import children.pfif-1.4.xml
+    """
+    tally: dict[str, int] = {}
+    with open_client(options) as client:
+        for line in counted(client.records.import_file(file, locations=locations), "importing", unit="records"):
+            tally[line.outcome] = tally.get(line.outcome, 0) + 1
+            _say_import(options, line)
+    if not options.json:
+        say("; ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items())) or "the file holds no record")
+    return exits.REFUSED if tally.get("refused", 0) else exits.DONE
+
+
+@record.command("photo")
+@common_options
+@click.argument("ref")
+@click.argument("file", type=_PATH)
+@click.option("--taken-on", metavar="DATE", help="YYYY, YYYY-MM or YYYY-MM-DD.")
+def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
+    """Attach a photo to the record REF: re-encoded, without EXIF and GPS, one child only."""
+    with open_client(options) as client:
+        changed = client.records.attach_photo(ref, file, taken_on=taken_on)
+    _say_record(options, changed, "has a photo now")
+
+
+@record.command("decision")
+@common_options
+@click.argument("ref")
+@click.option("--procedure", type=click.Choice(_CODES["procedure"]), required=True, help="How it was decided.")
+@click.option("--outcome", type=click.Choice(_CODES["outcome"]), required=True, help="What was decided.")
+@click.option("--body", required=True, help="Who decided: a panel or court, never a person's name.")
+@click.option("--date", "on", metavar="DATE", help="YYYY-MM-DD; today unless given.")
+@click.option("--valid-until", metavar="DATE", help="YYYY-MM-DD.")
+@click.option("--document", type=_PATH, help="The minutes; only their digest is kept.")
+def decision(
+    options: Options,
+    ref: str,
+    procedure: str,
+    outcome: str,
+    body: str,
+    on: str | None,
+    valid_until: str | None,
+    document: Path | None,
+) -> None:
+    """Record a best-interests decision on the record REF.
+
+    A record whose source gives no basis of its own (PFIF) becomes sendable by a decision for it; what a
+    source forbids stays forbidden.
+
+    \b
+    Example:
+      exchange-agency record decision 7Hq2 --procedure bia --outcome for_sharing --body "BIA panel North"
+    """
+    with open_client(options) as client:
+        changed = client.records.decide(
+            ref,
+            procedure=procedure,
+            outcome=outcome,
+            body=body,
+            on=None if on is None else date.fromisoformat(on),
+            valid_until=None if valid_until is None else date.fromisoformat(valid_until),
+            document=document,
+        )
+    _say_record(options, changed, "has a best-interests decision now")
+
+
+def _say_record(options: Options, one: Record, what: str) -> None:
+    if options.json:
+        print_json(one)
+    else:
+        say(f"record {one.ref} {what} ({len(one.fields)} fields)")
+
+
+def _list(options: Options, records: list[Record]) -> None:
+    if options.json:
+        print_json(records)
+        return
+    from exchange.agency.cli.cards import summary_row
+
+    print_table("records", ("ref", "name", "sex", "born or age", "may be sent for"), map(summary_row, records))
+
+
+def _say_import(options: Options, line: ImportLine) -> None:
+    if options.json:
+        print_json_line(line)
+        return
+    if line.outcome == "refused":
+        say(f"record {line.position}: refused: {line.reason} [{line.rule}] (field {line.field})")
+        return
+    say(f"record {line.position}: {line.outcome} as {line.ref}")
+    for name, why in line.left_out:
+        say(f"  left out {name}: {why}")

@@ -1,0 +1,76 @@
+"""`user`: who may work with this agency's keys, and who may decide (approvers)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exchange.agency.cli.options import Options, common_options, root_options
+from exchange.agency.cli.output import print_json, print_table, say
+from exchange.agency.cli.session import new_passphrase, open_client, warn_insecure
+from exchange.agency.member.home import Home
+from exchange.agency.member.users import NewUser, add_approver, add_caseworker, list_users
+from exchange_keys.passphrase import read_passphrase
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+@common_options
+def user(options: Options) -> None:
+    """Several named users over one agency's keys."""
+
+
+@user.command("add")
+@common_options
+@root_options
+@click.argument("name")
+@click.option("--role", type=click.Choice(("caseworker", "approver")), default="caseworker", show_default=True)
+@click.option("--new-passphrase-file", type=_PATH, help="Read the new user's passphrase from this file.")
+@click.option("--new-passphrase-fd", type=int, help="Read the new user's passphrase from this descriptor.")
+@click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
+@click.option("--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only.")
+def add(
+    options: Options,
+    root_passphrase_file: Path | None,
+    root_passphrase_fd: int | None,
+    name: str,
+    role: str,
+    new_passphrase_file: Path | None,
+    new_passphrase_fd: int | None,
+    root_key: Path | None,
+    insecure_kdf: bool,
+) -> None:
+    """Add the user NAME. An approver's key is logged in the key directory, so the hub must be reachable.
+
+    \b
+    Example:
+      exchange-agency --home ngo --user amal user add noor --role caseworker
+    """
+    warn_insecure(insecure_kdf)
+    with open_client(options) as client:
+        secret = new_passphrase(f"New passphrase of {name}: ", new_passphrase_file, new_passphrase_fd)
+        new = NewUser(name, secret, insecure_kdf)
+        if role == "caseworker":
+            add_caseworker(client.session, new)
+        else:
+            root = read_passphrase(
+                "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+            )
+            add_approver(client.session, new, root_file=root_key, root_passphrase=root)
+    if options.json:
+        print_json({"user": name, "role": role})
+        return
+    say(f"{name} is now a user of this agency ({role}).")
+
+
+@user.command("list")
+@common_options
+def list_(options: Options) -> None:
+    """List the users of this agency; needs no passphrase."""
+    rows = list_users(Home(options.folder()))
+    if options.json:
+        print_json([{"user": name, "role": role} for name, role in rows])
+        return
+    print_table("users", ("user", "role"), rows)
