@@ -1,0 +1,207 @@
+"""One entry of the audit log: what was answered, to whom, about which fields, and whether it was allowed.
+
+An entry holds no identifier of a child and no value of a record; `cns` and `rec` are salted commitments.
+Strict JSON in canonical form (sorted members, no spaces), so that a leaf has exactly one spelling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, ClassVar, Self
+
+from exchange_schemas.codec import JsonValue, decode, encode
+from exchange_schemas.errors import EntryInvalid
+from exchange_schemas.ids import AgencyId, Digest
+from exchange_schemas.limits import LIMITS
+from exchange_schemas.members import Code, ListOf, Member, Pattern, Whole, agency, digest, origin, random_id
+from exchange_schemas.payload import (
+    VERSION,
+    StrictSchema,
+    check_version,
+    members_of,
+    read_members,
+    write_members,
+)
+from exchange_schemas.text_rules import refuse
+
+MAX_TS_US = 2**53 - 1
+_NAME = "[a-z][a-z0-9_]{1,39}"
+_TAG = "[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}"
+
+
+class Act(StrEnum):
+    """Everything that is logged, as `noun:verb`. A value is never reused; new ones go last."""
+
+    TOKEN_ISSUE = "token:issue"
+    TOKEN_REVOKE = "token:revoke"
+    REQUEST_REFUSE = "request:refuse"
+    REQUEST_COUNT = "request:count"
+    DIRECTORY_READ = "directory:read"
+    DIRECTORY_APPEND = "directory:append"
+    KEY_READ = "key:read"
+    CONSENT_REGISTER = "consent:register"
+    CONSENT_LIST = "consent:list"
+    CONSENT_READ = "consent:read"
+    CONSENT_WITHDRAW = "consent:withdraw"
+    PART_UPLOAD = "part:upload"
+    PART_FETCH = "part:fetch"
+    ENVELOPE_DEPOSIT = "envelope:deposit"
+    INBOX_LIST = "inbox:list"
+    GRANT_FETCH = "grant:fetch"
+    RECEIPT_SUBMIT = "receipt:submit"
+    OUTBOX_LIST = "outbox:list"
+    OUTBOX_HEADS = "outbox:heads"
+    AUDIT_PULL = "audit:pull"
+    AUDIT_READ = "audit:read"
+    HUB_INIT = "hub:init"
+    HUB_START = "hub:start"
+    HUB_CHECK = "hub:check"
+    HUB_RECOVER = "hub:recover"
+    OPERATOR_ADD = "operator:add"
+    OPERATOR_REMOVE = "operator:remove"
+    AGENCY_ADMIT = "agency:admit"
+    AGENCY_SUSPEND = "agency:suspend"
+    AGENCY_RESUME = "agency:resume"
+    AGENCY_EXPEL = "agency:expel"
+    KEY_ROTATE = "key:rotate"
+    KEY_REVOKE = "key:revoke"
+    WITHDRAWAL_REPLAY = "withdrawal:replay"
+    GRANT_EXPIRE = "grant:expire"
+    DISCLOSURE_ERASE = "disclosure:erase"
+
+
+OUTCOMES = ("allow", "deny", "error")
+
+
+class EntrySchema(StrictSchema):
+    """The members of an entry, in their canonical (sorted) order."""
+
+    act = Code([act.value for act in Act])
+    cns = digest(required=False)
+    fld = ListOf(Pattern(_NAME, "a field's name"), most=LIMITS.fields_per_entry, in_order=True)
+    id = random_id()
+    knd = Pattern(_NAME, "a kind's name", required=False)
+    log = origin()
+    opr = Pattern(_TAG, "an operator's name", required=False)
+    org = agency(required=False)
+    out = Code(OUTCOMES)
+    own = ListOf(agency(), most=LIMITS.parties_per_entry, in_order=True)
+    pol = Pattern(_TAG, "a rule's tag", required=False)
+    pur = Pattern(_NAME, "a purpose", required=False)
+    rec = digest(required=False)
+    req = digest(required=False)
+    rsn = Pattern("[A-Z][A-Z0-9_]{1,39}", "an error code", required=False)
+    ts = Whole(0, MAX_TS_US)
+    v = Whole(VERSION, VERSION)
+
+    @staticmethod
+    def whole(values: Mapping[str, Any]) -> None:
+        if ("rsn" in values) is (values["out"] == "allow"):
+            refuse("rsn", "reason", "a reason is needed unless the outcome is allow, and then there is none")
+        if "org" in values and values["org"] not in values["own"]:
+            refuse("own", "parties", "the acting agency must be one of the parties")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One audit entry (audit.md, "Entry"); the attribute names are the members' names.
+
+    `log`: origin of the audit log. `id`: 16 random bytes. `ts`: microseconds since 1970. `act`, `out`, `rsn`:
+    what was done, the outcome, the error code of a refusal. `org`: the acting agency, None for operators and
+    for unauthenticated callers. `own`: all parties, sorted. `knd`, `fld`, `pur`: kind, field names, purpose.
+    `cns`, `rec`: commitments to consent family and envelope. `req`: digest of the caller's DPoP proof.
+    `pol`: the tag of the rule that decided. `opr`: the operator.
+    """
+
+    log: str
+    id: str
+    ts: int
+    act: Act
+    out: str
+    own: tuple[AgencyId, ...] = ()
+    fld: tuple[str, ...] = ()
+    rsn: str | None = None
+    org: AgencyId | None = None
+    knd: str | None = None
+    pur: str | None = None
+    cns: Digest | None = None
+    rec: Digest | None = None
+    req: Digest | None = None
+    pol: str | None = None
+    opr: str | None = None
+
+    v: ClassVar[int] = VERSION
+    SCHEMA: ClassVar[type[StrictSchema]] = EntrySchema
+    LIMIT: ClassVar[int] = LIMITS.entry_bytes
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read an entry's bytes. Raises: Malformed, VersionUnsupported."""
+        members: Mapping[str, JsonValue] = decode(data, limit=cls.LIMIT)
+        check_version(members)
+        values = read_members(cls.SCHEMA, members)
+        del values["v"]
+        values["act"] = Act(values["act"])
+        return cls(**values)
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes, the leaf of the log. Raises: Malformed."""
+        members = write_members(self.SCHEMA, self)
+        read_members(self.SCHEMA, members)
+        return encode(members, limit=self.LIMIT)
+
+
+def _spelling(member: Member) -> str:
+    """A regular expression of the member's canonical JSON; entries need no escapes, so there is one."""
+    if isinstance(member, ListOf):
+        item = _spelling(member.item)
+        return rf"\[(?:{item}(?:,{item}){{0,{member.most - 1}}})?\]"
+    if isinstance(member, Pattern):
+        return f'"(?:{member.pattern})"'
+    if isinstance(member, Code):
+        return f'"(?:{"|".join(sorted(member.codes))})"'
+    return "(?:0|[1-9][0-9]{0,15})"
+
+
+@cache
+def _canonical() -> re.Pattern[bytes]:
+    parts: list[str] = []
+    for name, member in members_of(EntrySchema).items():
+        # The first member is always there, so every other one brings its comma.
+        text = f'{"," if parts else ""}"{name}":(?P<{name}>{_spelling(member)})'
+        parts.append(text if member.required else f"(?:{text})?")
+    return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
+
+
+def check_canonical(data: bytes, *, log: str) -> None:
+    """That `data` is one entry of the log `log`, in canonical form, with every rule kept.
+
+    For an auditor's pass over millions of entries: one regular expression built from the schema. It accepts
+    exactly what `Entry.from_bytes` accepts and `to_bytes` writes (a test holds them together).
+    Raises: EntryInvalid.
+    """
+    match = _canonical().fullmatch(data) if len(data) <= LIMITS.entry_bytes else None
+    if match is None:
+        raise EntryInvalid("the entry is not in canonical form")
+    if match["log"] != f'"{log}"'.encode():
+        raise EntryInvalid("the entry belongs to another log", field="log")
+    if int(match["ts"]) > MAX_TS_US:
+        raise EntryInvalid("the entry's time is out of range", field="ts")
+    if not (_strictly_sorted(match["own"]) and _strictly_sorted(match["fld"])):
+        raise EntryInvalid("a list of the entry is not sorted")
+    if (match["rsn"] is None) is not (match["out"] == b'"allow"'):
+        raise EntryInvalid("a reason is needed unless the outcome is allow", field="rsn")
+    if match["org"] is not None and match["org"] not in match["own"]:
+        raise EntryInvalid("the acting agency is not one of the entry's parties", field="own")
+
+
+def _strictly_sorted(spelled: bytes) -> bool:
+    if b"," not in spelled:
+        return True
+    # Names and agency ids are ASCII without quotes or commas, so their bytes sort as they do.
+    items = spelled[2:-2].split(b'","')
+    return items == sorted(set(items))
