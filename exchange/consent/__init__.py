@@ -1,0 +1,86 @@
+"""The consent decision: may these fields go to this recipient, for this purpose, now? Pure.
+
+An allow-list: whatever no rule allows is denied, and the first rule that fails is named. Nothing here may
+read a clock, a database or a record's value, and no rule may be skipped because a value is missing.
+A consent is `active`, `withdrawn` (for good) or `superseded` by a newer one of its family; besides, it is
+valid only while nbf <= now < exp. What a superseded consent allowed is still given if the newest of the
+family allows all of it too; the older one must allow it as well, being what the grant names.
+
+The steps of `decide`, in order. A tag is permanent: never reused, never given another meaning.
+A kind of class `consent` takes them all. A kind of class `reference` or `none` carries no field of a
+record: it takes C17 and C10, and C01, C02, C03, C08 and C09 on the consent that it points at, if any, which
+may be withdrawn or over. A grant of the sender for itself is no sharing: it takes C17 only.
+
+  C17-kind           FIELD_DENIED       the kind exists; the names are what it needs and may carry
+  C01-unknown        CONSENT_UNKNOWN    there is a consent
+  C02-origin         ORIGIN             it was made for this deployment
+  C03-issuer         SENDER_MISMATCH    its issuer is the sender (class reference: issuer and recipient are
+                                        sender and recipient, either way round)
+  C04-recipient      RECIPIENT_DENIED   its recipient is the grant's, and the parties given are these two
+  C05-withdrawn      CONSENT_WITHDRAWN  it is not withdrawn
+  C07-time           CONSENT_EXPIRED    nbf <= now < exp
+  C08-subject        SUBJECT_MISMATCH   the grant and the consent are about the same child
+  C09-thread         CONSENT_MISMATCH   the consent names no thread, or the grant's
+  C10-purpose        PURPOSE_DENIED     the purpose is in the catalogue, fits the kind, and is in the consent
+  C11-field          FIELD_DENIED       every field of a record is in the consent
+  C12-field-purpose  PURPOSE_DENIED     every field of a record may be used for the purpose
+  C13-authority      AUTHORITY_MISSING  every subject (`about`) of every field has an authority
+  C14-third-country  AUTHORITY_MISSING  for a public authority that sends to another country, basis `consent`
+                                        does not count (GDPR 49(3))
+  C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts only in a consent of at most 72 hours
+  C16-screening      SCREENING_DENIED   to an embassy, an authority, a court or any public authority: the
+                                        protection screening is `cleared`, with its evidence digest
+  C18-stage          STAGE_DENIED       current_facility: both sides confirmed the match in this thread
+  C20-policy         POLICY_DENIED      the sharing agreement of the two kinds of agency allows it
+  C06-superseded     CONSENT_SUPERSEDED if superseded: the newest of the family passes C02 to C20 as well
+
+Functions of their own, because they see more than one grant, a signature or a value:
+  C19-one-recipient  FIELD_DENIED       `check_one_recipient`
+  C21-approvers      AUTHORITY_MISSING  `check_approvers`
+  C22-named          CONSENT_MISMATCH   `check_named`
+  C23-detention      STAGE_DENIED       `check_detention`
+
+Who makes them (fields.md, "Rules and who can check them"): sender, hub and recipient make all, but the
+recipient not C16 and C19, and the hub not C23; for C18 the hub cannot see what the confirmations say.
+Clients allow 120 s between their clock and the hub's; the hub allows nothing.
+"""
+
+from exchange.consent.beside import check_approvers, check_detention, check_named, check_one_recipient
+from exchange.consent.decision import decide
+from exchange.consent.refusals import RULES, enforce
+from exchange.consent.values import (
+    NO_POLICY,
+    Agreement,
+    Allow,
+    Confirmation,
+    ConsentStanding,
+    Decision,
+    Deny,
+    Party,
+    Policy,
+    ShareRequest,
+    Side,
+    Status,
+)
+
+__all__ = [
+    "NO_POLICY",
+    "RULES",
+    "Agreement",
+    "Allow",
+    "Confirmation",
+    "ConsentStanding",
+    "Decision",
+    "Deny",
+    "Party",
+    "Policy",
+    "ShareRequest",
+    "Side",
+    "Status",
+    "check_approvers",
+    "check_detention",
+    "check_named",
+    "check_one_recipient",
+    "decide",
+    "enforce",
+]

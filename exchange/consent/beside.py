@@ -1,0 +1,54 @@
+"""The consent rules that `decide` cannot make: they see several grants, the signers, bytes, or a value."""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from exchange.consent.refusals import deny, enforce
+from exchange_schemas.catalogue import Catalogue
+from exchange_schemas.codec import b64u, sha256
+from exchange_schemas.consent import Consent
+from exchange_schemas.ids import AgencyId, Digest
+
+DETENTION: Final = "with_parent_in_detention"
+
+
+def check_one_recipient(
+    grants: Iterable[tuple[AgencyId, Collection[str]]], *, sender: AgencyId, catalogue: Catalogue
+) -> None:
+    """C19 over all grants (recipient, names of the parts) of an envelope, earlier manifests included.
+
+    Raises: FieldDenied.
+    """
+    seen: set[str] = set()
+    for recipient, names in grants:
+        single = {name for name in names if name in catalogue.fields and catalogue.fields[name].one_recipient}
+        if recipient == sender:
+            continue
+        if not seen.isdisjoint(single):
+            enforce(deny("C19-one-recipient", min(seen & single)))
+        seen |= single
+
+
+def check_approvers(consent: Consent, holders: Collection[str]) -> None:
+    """C21: `holders` are the persons (pseudonyms) whose approver keys signed; vital interest needs two.
+
+    Raises: AuthorityMissing.
+    """
+    urgent = any(item.basis == "vital_interest" for item in consent.authorities)
+    if len(set(holders)) < (2 if urgent else 1):
+        enforce(deny("C21-approvers"))
+
+
+def check_named(cns: Digest | None, payload: bytes) -> None:
+    """C22: the grant's `cns` is the digest of this consent payload. Raises: ConsentMismatch."""
+    if cns != b64u(sha256(payload)):
+        enforce(deny("C22-named", "cns"))
+
+
+def check_detention(care_arrangement: str, *, relation_verified: bool, arranges_release: bool) -> None:
+    """C23: that a child is detained is not told before the relation is verified, but to whom can free it.
+
+    Raises: StageDenied.
+    """
+    if care_arrangement == DETENTION and not (relation_verified or arranges_release):
+        enforce(deny("C23-detention", "care_arrangement"))

@@ -1,0 +1,107 @@
+"""The values that a consent decision is made of and what it answers. They hold names, never a record."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from exchange_schemas.consent import Consent
+from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, ThreadId
+
+
+class Side(StrEnum):
+    """Who decides."""
+
+    SENDER = "sender"
+    HUB = "hub"
+    RECIPIENT = "recipient"
+
+
+class Status(StrEnum):
+    """Where a consent stands, time apart."""
+
+    ACTIVE = "active"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """What the directory says of an agency; `country` is an ISO 3166-1 alpha-2 code."""
+
+    agency: AgencyId
+    kind: str
+    country: str
+    public_authority: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRequest:
+    """What a grant's core declares; `fields` are the names of its parts."""
+
+    origin: str
+    kind: str
+    sender: AgencyId
+    recipient: AgencyId
+    purpose: str
+    fields: Collection[str]
+    thread: ThreadId
+    subj: Digest | None
+    eid: EnvelopeId
+    cns: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStanding:
+    """The status of the consent, and the newest of its family when it is superseded."""
+
+    status: Status = Status.ACTIVE
+    newest: Consent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """An envelope of kind match_confirmation; `decision` is None where it cannot be read (the hub)."""
+
+    eid: EnvelopeId
+    kind: str
+    sender: AgencyId
+    recipient: AgencyId
+    thread: ThreadId
+    in_reply_to: EnvelopeId | None
+    decision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What agencies of one kind may send to agencies of another."""
+
+    purposes: frozenset[str]
+    fields: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Sharing agreements by (sender's kind, recipient's kind); None: no agreement is needed."""
+
+    agreements: Mapping[tuple[str, str], Agreement] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Every rule holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The first rule that fails: error code, permanent tag, why, what would make it lawful, which field."""
+
+    code: str
+    rule: str
+    reason: str
+    remedy: str
+    field: str | None = None
+
+
+Decision = Allow | Deny
+NO_POLICY: Final = Policy()
