@@ -4,23 +4,19 @@ A blob is named by its SHA-256 and never changes. What is there is whole: it was
 into place. The store knows nothing of agencies or consents; it must never be asked before they were.
 """
 
-import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from exchange_keys.durable import disk_errors, durable_file
 from exchange_schemas.codec import unb64u
-from exchange_schemas.errors import NotFound, PartDigest, StorageFull, TooLarge
+from exchange_schemas.errors import NotFound, PartDigest, TooLarge
 from exchange_schemas.ids import DIGEST_BYTES, Digest
 
 CHUNK: Final = 256 * 1024
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNFINISHED: Final = ".unfinished-"
 
 
 class Readable(Protocol):
@@ -55,28 +51,16 @@ class FolderBlobs:
     """Blobs as files `ab/abcdef…` (the digest in hex, which any file system keeps apart) under `root`."""
 
     root: Path
-    random: Callable[[int], bytes] = os.urandom
 
     def put(self, digest: Digest, source: Readable, *, limit: int) -> int:
         """As `BlobStore.put`; no half-written file is left behind on any error."""
         target = self._path(digest)
         if target.exists():
             return _copy(source, None, digest, limit)
-        with _full_is_an_answer():
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            unfinished = target.with_name(f"{_UNFINISHED}{self.random(16).hex()}")
-            try:
-                with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                    count = _copy(source, out, digest, limit)
-                    out.flush()
-                    os.fsync(out.fileno())
-                unfinished.rename(target)
-            finally:
-                unfinished.unlink(missing_ok=True)
-            # The name itself is durable only once its folders are.
-            for folder in (target.parent, self.root):
-                _sync_folder(folder)
-        return count
+        with disk_errors():
+            self._make_shard(target.parent)
+        with durable_file(target, replace=True) as out:
+            return _copy(source, out, digest, limit)
 
     def open(self, digest: Digest) -> BinaryIO:
         """As `BlobStore.open`."""
@@ -102,11 +86,16 @@ class FolderBlobs:
     def sweep(self, older_than: datetime) -> int:
         """Delete what killed uploads left behind before `older_than`; the count of files."""
         gone = 0
-        for path in self.root.glob(f"??/{_UNFINISHED}*"):
+        for path in self.root.glob("??/.*"):
             if path.stat().st_mtime < older_than.timestamp():
                 path.unlink(missing_ok=True)
                 gone += 1
         return gone
+
+    def _make_shard(self, folder: Path) -> None:
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _sync_folder(self.root)
 
     def _path(self, digest: Digest) -> Path:
         name = unb64u(digest, field="sha256", length=DIGEST_BYTES).hex()
@@ -126,16 +115,6 @@ def _copy(source: Readable, out: BinaryIO | None, digest: Digest, limit: int) ->
     if state.digest() != expected:
         raise PartDigest("the bytes do not have the digest they were sent under", field="sha256")
     return count
-
-
-@contextmanager
-def _full_is_an_answer() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull("the volume for parts is full") from None
-        raise
 
 
 def _sync_folder(folder: Path) -> None:

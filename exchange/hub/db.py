@@ -27,6 +27,8 @@ TIMEOUT_S: Final = 10
 BUSY_S: Final = 5
 """The longest wait for another writer (SQLite)."""
 RETRY_AFTER_S: Final = 2
+MIGRATIONS: Final = str(Path(__file__).parent / "migrations").replace("%", "%%")
+"""Where Alembic finds the migrations, as its configuration wants it."""
 _READING: Final = "homeward_reading"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
 # WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
@@ -230,9 +232,7 @@ def migrate(settings: Settings, revision: str = "head", *, down: bool = False) -
     engine = open_engine(url)
     try:
         config = Config()
-        config.set_main_option(
-            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
-        )
+        config.set_main_option("script_location", MIGRATIONS)
         with engine.begin() as conn:
             config.attributes.update(connection=conn, worker_role=worker)
             (command.downgrade if down else command.upgrade)(config, revision)

@@ -8,26 +8,31 @@ record. The states of a token key, by its place among the others and its not-bef
 `rotate_token_key` moves every key one state on; workers then restart one by one and no valid token breaks.
 """
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from exchange.hub.settings import Settings
-from exchange_keys.jose import AuthKey
-from exchange_keys.keyfile import Cost, read_keyfile, write_keyfile
+from exchange_keys.auth_key import AuthKey
+from exchange_keys.keyfile import Cost, KeyMaterial, PublicEntry, read_keyfile, write_keyfile
 from exchange_keys.passphrase import read_passphrase
+from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import JsonValue, decode, encode, format_time, parse_time
-from exchange_schemas.errors import Conflict, KeyFileCorrupt, Malformed
+from exchange_schemas.codec import JsonValue, decode_value, encode, format_time, parse_time
+from exchange_schemas.errors import ConfigInvalid, Conflict, KeyFileCorrupt, Malformed, Unavailable
 
 TOKEN_ALG: Final = "ES256"
+TOKEN: Final = "token"
+AUDIT_LOG: Final = "audit-log"
+DIRECTORY_LOG: Final = "directory-log"
+_USES: Final = (TOKEN, AUDIT_LOG, DIRECTORY_LOG)
 RETIRED_FOR: Final = timedelta(hours=1)
-"""How long after its successor's date a retired key stays published; tokens live 300 s at most."""
+"""How long a retired key stays at least; tokens live 300 s at most."""
+_AT_START: Final = 2
 _SCHEDULE: Final = "schedule"
-_LIMIT: Final = 64 * 1024
+_LIMIT: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,145 @@ class HubKeys:
     directory_log: SigningKey
 
     def token_key(self, now: datetime) -> AuthKey:
-        """The key that signs tokens now. Raises: Conflict when no key's date has come."""
+        """The key that signs tokens now. Raises: Unavailable when no key's date has come."""
         for item in reversed(self.token):
             if item.not_before is not None and item.not_before <= now:
                 return item.key
-        raise Conflict("no token key is valid yet: the clock is before the first key's date")
+        raise Unavailable("no token key is valid yet: the clock is before the first key's date")
 
     def published(self) -> tuple[AuthKey, ...]:
         """Every key that a token may bear or soon will: the JWK set, and what tokens are checked with."""
         return tuple(item.key for item in self.token)
+
+
+# -- making, loading, rotating -------------------------------------------------------------------------
+
+
+def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
+    """Make every key of a new hub and write the key files: a current and a next token key, two log keys.
+
+    Raises: Conflict when one of the files is there already; ConfigInvalid without a passphrase source, or
+    with a weak passphrase; StorageFull.
+    """
+    for use in _USES:
+        if _path(settings, use).exists():
+            raise Conflict(f"the key file {_path(settings, use).name} is there already")
+    passphrase = _passphrase(settings)
+    start = now.replace(microsecond=0)
+    token = (TokenKey(AuthKey.generate(TOKEN_ALG), start), TokenKey(AuthKey.generate(TOKEN_ALG), None))
+    keys = HubKeys(token, SigningKey.generate(), SigningKey.generate())
+    settings.keys_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_token(settings, keys.token, passphrase)
+    _write_log(settings, AUDIT_LOG, keys.audit_log, passphrase)
+    _write_log(settings, DIRECTORY_LOG, keys.directory_log, passphrase)
+    return keys
+
+
+def load_hub_keys(settings: Settings) -> HubKeys:
+    """Unlock the key files.
+
+    Raises: ConfigInvalid when there is no passphrase source or no key file; WrongPassphrase; KeyFileCorrupt.
+    """
+    return _load(settings, _passphrase(settings))
+
+
+def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
+    """Move every token key one state on: next signs from `now`, a new next is made, old retired ones go.
+
+    A running worker goes on with the keys it has, all of which stay valid; every worker must have been
+    restarted since the last rotation, which is why two within an hour are refused.
+    Raises: as `load_hub_keys`; Conflict when the last rotation is less than an hour ago.
+    """
+    passphrase = _passphrase(settings)
+    keys = _load(settings, passphrase)
+    newest = max((item.not_before for item in keys.token if item.not_before is not None), default=now)
+    if len(keys.token) > _AT_START and newest > now - RETIRED_FOR:
+        raise Conflict("the token key was rotated less than an hour ago", hint="restart every worker")
+    # Only the current one may have signed a token that is still valid: the last rotation is an hour ago.
+    current = [item for item in keys.token if item.not_before == newest]
+    upcoming = [
+        replace(item, not_before=now.replace(microsecond=0)) for item in keys.token if item.not_before is None
+    ]
+    token = (*current, *upcoming, TokenKey(AuthKey.generate(TOKEN_ALG), None))
+    _write_token(settings, token, passphrase)
+    return replace(keys, token=token)
+
+
+def _load(settings: Settings, passphrase: bytes) -> HubKeys:
+    return HubKeys(
+        token=_read_token(settings, passphrase),
+        audit_log=_read_log(settings, AUDIT_LOG, passphrase),
+        directory_log=_read_log(settings, DIRECTORY_LOG, passphrase),
+    )
+
+
+def _path(settings: Settings, use: str) -> Path:
+    return settings.keys_dir / f"{use}.key"
+
+
+def _passphrase(settings: Settings) -> bytes:
+    file, fd = settings.key_passphrase_file, settings.key_passphrase_fd
+    if file is None and fd is None:
+        name = "HOMEWARD_KEY_PASSPHRASE_FILE"
+        raise ConfigInvalid(f"{name} is not set, nor HOMEWARD_KEY_PASSPHRASE_FD", field=name)
+    return read_passphrase("Passphrase of the hub's keys: ", file=file, fd=fd)
+
+
+def _write(
+    settings: Settings,
+    use: str,
+    secrets: Mapping[str, bytes],
+    public: list[PublicKey],
+    passphrase: bytes,
+) -> None:
+    write_keyfile(
+        _path(settings, use),
+        secrets,
+        [PublicEntry(use, key) for key in public],
+        passphrase=passphrase,
+        cost=Cost.INSECURE if settings.insecure_kdf else Cost.MODERATE,
+        label=settings.origin,
+        replace=use == TOKEN,
+        allow_insecure=settings.insecure_kdf,
+    )
+
+
+def _read(settings: Settings, use: str, passphrase: bytes) -> KeyMaterial:
+    return read_keyfile(_path(settings, use), passphrase=passphrase, allow_insecure=settings.insecure_kdf)
+
+
+def _write_log(settings: Settings, use: str, key: SigningKey, passphrase: bytes) -> None:
+    _write(settings, use, {"seed": key.seed}, [key.public], passphrase)
+
+
+def _read_log(settings: Settings, use: str, passphrase: bytes) -> SigningKey:
+    return SigningKey.from_seed(_read(settings, use, passphrase).secret("seed"))
+
+
+def _write_token(settings: Settings, token: tuple[TokenKey, ...], passphrase: bytes) -> None:
+    """Each key under its kid, and a schedule: the kids in order, each with its not-before date or ""."""
+    dates = [["" if k.not_before is None else format_time(k.not_before), k.key.public.kid] for k in token]
+    secrets = {str(item.key.public.kid): item.key.secret for item in token}
+    secrets[_SCHEDULE] = encode(dates)
+    _write(settings, TOKEN, secrets, [item.key.public for item in token], passphrase)
+
+
+def _read_token(settings: Settings, passphrase: bytes) -> tuple[TokenKey, ...]:
+    material = _read(settings, TOKEN, passphrase)
+    try:
+        dates = decode_value(material.secret(_SCHEDULE), limit=_LIMIT)
+        return tuple(_token_key(material, item) for item in _list(dates))
+    except Malformed as error:
+        raise KeyFileCorrupt(f"the key file {TOKEN}.key is damaged ({error.message})") from None
+
+
+def _token_key(material: KeyMaterial, item: JsonValue) -> TokenKey:
+    date, kid = _list(item)
+    not_before = None if date == "" else parse_time(date, field=_SCHEDULE)
+    return TokenKey(AuthKey.from_secret(material.secret(f"{kid}")), not_before)
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    if not isinstance(value, list):
+        raise Malformed(f"{_SCHEDULE}: a list is needed", field=_SCHEDULE)
+    return value

@@ -4,7 +4,17 @@ On SQLite there are no roles and these do nothing. The worker must never be give
 or UPDATE and DELETE on a table of a log.
 """
 
-from alembic.operations import Operations
+from typing import Any, Protocol
+
+from alembic.runtime.migration import MigrationContext
+
+
+class Operations(Protocol):
+    """What the helpers here need of `alembic.op`."""
+
+    def get_context(self) -> MigrationContext: ...
+
+    def execute(self, sqltext: str) -> Any: ...
 
 
 def worker_role(op: Operations) -> str | None:

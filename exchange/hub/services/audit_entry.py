@@ -4,26 +4,27 @@ An entry must never hold an identifier of a child, a consent, or an envelope: th
 commitments, and what they stand for is kept apart, where it can be erased.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
-
-from exchange_schemas.entry import Act, Entry, Outcome
+from typing import Final, Literal
 
 from exchange.hub.services.audit_append import Appended, append, microseconds
 from exchange.hub.services.audit_salts import Scope, commitment, disclose, salt_of
 from exchange.hub.services.unit import Unit
 from exchange_schemas.codec import b64u, sha256
-from exchange_schemas.errors import AuditUnavailable, EntryInvalid, Malformed
-from exchange_schemas.ids import AgencyId
+from exchange_schemas.entry import Act, Entry
+from exchange_schemas.errors import AuditUnavailable, Malformed
+from exchange_schemas.ids import AgencyId, Digest
 
-__all__ = ["Act", "Actor", "Logged", "Outcome", "Trace", "record"]
+__all__ = ["Act", "Actor", "Logged", "Trace", "Verdict", "record"]
 
-_VERSION: Final = 1
+_TAG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What the entry says. `own`: the other parties (the caller is added).
+    """What the entry says. `own`: the other parties (the caller is added); `pol`: the rule that decided.
 
     `family` (of a consent) and `eid` (of an envelope) become salted commitments.
     """
@@ -36,16 +37,24 @@ class Trace:
     family: str | None = None
     eid: str | None = None
     pol: str | None = None
-    rsn: str | None = None
     opr: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: an agency with its compact proof, or nobody's agency (an administrator, named in `opr`)."""
+    """Who acts: an agency with its compact proof, or no agency (an administrator, named in `opr`)."""
 
     org: AgencyId | None
     proof: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How it ended. `reason`: the error code, and `rule` its tag, unless the outcome is allow."""
+
+    out: Literal["allow", "deny", "error"]
+    reason: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,49 +66,57 @@ class Logged:
     place: Appended
 
 
-def record(unit: Unit, actor: Actor, trace: Trace, outcome: Outcome, reason: str | None) -> Logged:
-    """Append the entry of this unit with its disclosures; the last thing a transaction does.
+def record(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Logged:
+    """Append the entry of this unit with its disclosures; the last thing that a transaction does.
 
     Raises: AuditUnavailable when the log cannot take it, also when the entry would break its own rules.
     """
-    hub = unit.hub
-    disclosures: dict[str, tuple[bytes, str]] = {}
-
-    def committed(scope: Scope, value: str | None) -> str | None:
-        if value is None:
-            return None
-        salt = salt_of(unit.conn, scope, value, hub.random)
-        disclosures[scope] = salt, value
-        return commitment(scope, salt, value)
-
-    cns, rec = committed("cns", trace.family), committed("rec", trace.eid)
-    if actor.proof is not None:
-        disclosures["req"] = b"", actor.proof
-    disclose(unit.conn, unit.entry_id, disclosures)
-    now = hub.clock()
-    parties = trace.own if actor.org is None else (*trace.own, actor.org)
+    said = _commit(unit, actor, trace)
+    entry = _entry(unit, actor, trace, verdict, said)
     try:
-        entry = Entry(
-            v=_VERSION,
-            log=hub.settings.audit_log,
-            id=unit.entry_id,
-            ts=microseconds(now),
-            act=trace.act,
-            out=outcome,
-            rsn=trace.rsn if reason is None else reason,
-            org=actor.org,
-            own=tuple(sorted(set(parties))),
-            knd=trace.knd,
-            fld=trace.fld,
-            pur=trace.pur,
-            cns=cns,
-            rec=rec,
-            req=None if actor.proof is None else b64u(sha256(actor.proof.encode())),
-            pol=trace.pol,
-            opr=trace.opr,
-        ).to_bytes()
-    except (Malformed, EntryInvalid) as error:
+        data = entry.to_bytes()
+    except Malformed as error:
         # The hub's own mistake: whoever calls must not get an answer that no entry records.
         raise AuditUnavailable("the audit entry cannot be written, so nothing is answered") from error
-    place = append(unit.conn, unit.entry_id, entry, ts_us=microseconds(now), now=now)
-    return Logged(unit.entry_id, entry, place)
+    place = append(unit.conn, unit.entry_id, data, ts_us=entry.ts, now=unit.hub.clock())
+    return Logged(unit.entry_id, data, place)
+
+
+def _commit(unit: Unit, actor: Actor, trace: Trace) -> Mapping[Scope, Digest]:
+    """The entry's commitments; what they and `req` stand for goes to the disclosures."""
+    said: dict[Scope, Digest] = {}
+    disclosures = {} if actor.proof is None else {"req": (b"", actor.proof)}
+    values: tuple[tuple[Scope, str | None], ...] = (("cns", trace.family), ("rec", trace.eid))
+    for scope, value in values:
+        if value is not None:
+            salt = salt_of(unit.conn, scope, value, unit.hub.random)
+            said[scope] = commitment(scope, salt, value)
+            disclosures[scope] = salt, value
+    disclose(unit.conn, unit.entry_id, disclosures)
+    return said
+
+
+def _entry(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict, said: Mapping[Scope, Digest]) -> Entry:
+    parties = trace.own if actor.org is None else (*trace.own, actor.org)
+    return Entry(
+        log=unit.hub.settings.audit_log,
+        id=unit.entry_id,
+        ts=microseconds(unit.hub.clock()),
+        act=trace.act,
+        out=verdict.out,
+        own=tuple(sorted(set(parties))),
+        fld=tuple(sorted(set(trace.fld))),
+        rsn=verdict.reason,
+        org=actor.org,
+        knd=trace.knd,
+        pur=trace.pur,
+        cns=said.get("cns"),
+        rec=said.get("rec"),
+        req=None if actor.proof is None else Digest(b64u(sha256(actor.proof.encode()))),
+        pol=trace.pol if trace.pol is not None else _tag(verdict.rule),
+        opr=trace.opr,
+    )
+
+
+def _tag(rule: str | None) -> str | None:
+    return rule if rule is not None and _TAG.fullmatch(rule) is not None else None

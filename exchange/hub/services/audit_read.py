@@ -5,9 +5,9 @@ decided before: entry bundles are for accredited auditors only. C2SP tlog-tiles,
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
@@ -17,7 +17,7 @@ from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, nod
 from exchange.log.tree import Frontier, ReadNode
 from exchange_schemas.errors import NotFound
 
-_RANGE: Final = bindparam("start"), bindparam("end")
+_RANGE: Final[tuple[ColumnElement[Any], ColumnElement[Any]]] = (bindparam("start"), bindparam("end"))
 _HEAD: Final = select(log_head.c.size, log_head.c.frontier)
 _LEAVES: Final = select(log_leaf.c.leaf).where(log_leaf.c.idx.between(*_RANGE)).order_by(log_leaf.c.idx)
 _NODES: Final = (

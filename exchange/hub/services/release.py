@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.hub.db import storage_errors, writing
-from exchange.hub.services.audit_entry import Actor, Logged, Outcome, Trace, record
+from exchange.hub.services.audit_entry import Actor, Logged, Trace, Verdict, record
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.replays import is_revoked, spend
@@ -159,7 +159,7 @@ def _decide(unit: Unit, work: Work, admit: Callable[[Unit], None]) -> Answer | E
 
 def _log(unit: Unit, actor: Actor, trace: Trace, result: Answer | ExchangeError) -> Logged | None:
     if isinstance(result, Answer):
-        return record(unit, actor, result.trace, Outcome.ALLOW, None) if result.logged else None
-    outcome = Outcome.ERROR if isinstance(result, ServiceError) else Outcome.DENY
+        return record(unit, actor, result.trace, Verdict("allow")) if result.logged else None
     reason = Replay.code if result.rule == REPLAYED else result.code
-    return record(unit, actor, trace, outcome, reason)
+    out: Final = "error" if isinstance(result, ServiceError) else "deny"
+    return record(unit, actor, trace, Verdict(out, reason, result.rule))

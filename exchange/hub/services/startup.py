@@ -1,0 +1,128 @@
+"""What must hold before the hub serves, and while it does: `/readyz` and `serve` ask the same question.
+
+Each check is numbered and named; the first that fails refuses. None of them may repair anything: a log that
+is not what it should be is for the operator to look at.
+  S1-schema     the tables are at the newest revision
+  S2-durable    a commit is on the disk before it is answered (fsync, full_page_writes, synchronous_commit;
+                SQLite: WAL with synchronous FULL)
+  S3-trigger    PostgreSQL: the append trigger is there, always enabled, and the owner's
+  S4-roles      PostgreSQL: the worker's role owns no table of the log and may not change one
+  S5-clock      the clock is not before the latest entry
+  S6-head       the head is what its last leaf makes it
+"""
+
+from typing import Final
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, select, text
+
+from exchange.hub.db import MIGRATIONS, reading, storage_errors
+from exchange.hub.models.log import log_head, log_leaf
+from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
+from exchange.hub.services.hub import Hub
+from exchange.log.tree import Frontier
+from exchange_schemas.errors import Malformed, Unavailable
+
+_LOG_TABLES: Final = ("log_entry", "log_leaf", "log_head", "log_node")
+
+
+def check_ready(hub: Hub) -> None:
+    """Check everything that must hold to serve; bounded work, some milliseconds.
+
+    Raises: Unavailable with the rule that failed; AuditUnavailable when the database does not answer.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        _check_schema(conn)
+        if conn.dialect.name == "sqlite":
+            _check_sqlite(conn)
+        else:
+            _check_durable(conn)
+            _check_trigger(conn)
+            _check_roles(conn)
+        _check_clock(conn, hub)
+        _check_head(conn)
+
+
+def _refuse(rule: str, what: str) -> Unavailable:
+    return Unavailable(f"the hub may not serve: {what}", rule=rule)
+
+
+def _check_schema(conn: Connection) -> None:
+    """(S1)"""
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    if MigrationContext.configure(conn).get_current_revision() != newest:
+        raise _refuse("S1-schema", "the tables are not at the newest revision (exchange-hub db upgrade)")
+
+
+def _check_sqlite(conn: Connection) -> None:
+    """(S2) A connection like every other one of the pool."""
+    full = 2
+    if conn.exec_driver_sql("PRAGMA synchronous").scalar_one() < full:
+        raise _refuse("S2-durable", "SQLite's synchronous is below FULL")
+    if conn.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+        raise _refuse("S2-durable", "SQLite's journal mode is not WAL")
+
+
+def _check_durable(conn: Connection) -> None:
+    """(S2)"""
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        if conn.exec_driver_sql(f"SHOW {name}").scalar_one() == "off":
+            raise _refuse("S2-durable", f"PostgreSQL's {name} is off")
+
+
+_TRIGGER: Final = text("""
+    SELECT t.tgenabled = 'A' AND t.tgdeferrable AND t.tgtype & 5 = 5 AND p.prosecdef
+           AND p.proowner = c.relowner AND NOT pg_has_role(current_user, p.proowner, 'MEMBER')
+      FROM pg_trigger t
+      JOIN pg_class c ON c.oid = t.tgrelid
+      JOIN pg_proc p ON p.oid = t.tgfoid
+     WHERE t.tgrelid = 'log_entry'::regclass AND t.tgname = 'log_entry_append' AND p.proname = 'log_append'
+""")
+
+
+def _check_trigger(conn: Connection) -> None:
+    """(S3)"""
+    if conn.execute(_TRIGGER).scalar_one_or_none() is not True:
+        raise _refuse("S3-trigger", "the trigger of the audit log is missing, disabled or altered")
+
+
+_RIGHTS: Final = text("""
+    SELECT pg_has_role(current_user, c.relowner, 'MEMBER') AS owns,
+           has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') AS changes,
+           has_any_column_privilege(c.oid, 'UPDATE') AS updates,
+           c.relname <> 'log_entry' AND has_any_column_privilege(c.oid, 'INSERT') AS inserts
+      FROM pg_class c WHERE c.oid IN (SELECT unnest(:tables)::regclass)
+""")
+
+
+def _check_roles(conn: Connection) -> None:
+    """(S4)"""
+    rows = conn.execute(_RIGHTS, {"tables": list(_LOG_TABLES)}).all()
+    if len(rows) != len(_LOG_TABLES) or any(any(row) for row in rows):
+        raise _refuse("S4-roles", "the worker's role owns or may change a table of the audit log")
+
+
+def _check_clock(conn: Connection, hub: Hub) -> None:
+    """(S5)"""
+    latest_us = conn.execute(select(log_head.c.ts_us)).scalar_one()
+    if microseconds(hub.clock()) < latest_us - CLOCK_SLACK_US:
+        raise _refuse("S5-clock", "the clock is before the latest entry of the audit log")
+
+
+def _check_head(conn: Connection) -> None:
+    """(S6)"""
+    head = conn.execute(select(log_head.c.size, log_head.c.frontier)).one()
+    last = conn.execute(select(log_leaf).order_by(log_leaf.c.idx.desc()).limit(1)).one_or_none()
+    try:
+        tree = Frontier.empty()
+        if last is not None:
+            tree = Frontier.from_bytes(last.frontier, size=last.idx).append(last.leaf)
+        holds = tree == Frontier.from_bytes(head.frontier, size=head.size)
+    except Malformed:
+        holds = False
+    if not holds:
+        raise _refuse("S6-head", "the audit log's head is not what its last leaf makes it")
