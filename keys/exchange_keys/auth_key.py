@@ -1,0 +1,215 @@
+"""Keys of OAuth clients and of the hub's tokens: ES256 and PS256, and their JWK form.
+
+The only keys that joserfc works with. An Ed25519 key is never accepted here: joserfc verifies it through
+a library that takes the identity key. A JWK is read only when it is public and has exactly the members
+that its kind needs.
+Sources: RFC 7517, RFC 7518 sections 3.4, 3.5, 6.2, 6.3; RFC 7638 (thumbprint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
+from joserfc import jws
+from joserfc.jwk import ECKey, RSAKey
+
+from exchange_keys.public import ES256, PS256, PublicKey
+from exchange_keys.secret import Secret
+from exchange_schemas.codec import JsonValue, b64u, encode, sha256, unb64u
+from exchange_schemas.errors import Malformed, SigInvalid
+
+ALGS: Final = frozenset({ES256, PS256})
+RSA_BITS_MIN, RSA_BITS_MAX, RSA_BITS_NEW = 2048, 4096, 3072
+
+_RSA_EXPONENT = 65537
+_RSA_E = "AQAB"
+_COORDINATE_BYTES = 32
+_UNCOMPRESSED = b"\x04"
+_JWK_MUST = {"EC": frozenset({"kty", "crv", "x", "y"}), "RSA": frozenset({"kty", "n", "e"})}
+_JWK_MAY = frozenset({"alg", "kid", "use"})
+_NOT_A_KEY = "key: not a usable key of this algorithm"
+
+
+class AuthKey(Secret):
+    """An ES256 or PS256 key: a client's `auth` key, or one of the hub's token keys."""
+
+    __slots__ = ("_key", "_public")
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+        self._key = key
+        self._public = _public_of(key.public_key())
+        load_public(self._public)
+
+    @classmethod
+    def generate(cls, alg: str = ES256) -> AuthKey:
+        """A new key: P-256 for ES256, RSA of 3,072 bits for PS256. Raises: Malformed."""
+        if alg == ES256:
+            return cls(ec.generate_private_key(ec.SECP256R1()))
+        if alg == PS256:
+            return cls(rsa.generate_private_key(_RSA_EXPONENT, RSA_BITS_NEW))
+        raise Malformed("alg: ES256 or PS256 is needed", field="alg")
+
+    @classmethod
+    def from_secret(cls, secret: bytes) -> AuthKey:
+        """The key of PKCS #8 DER bytes without a passphrase. Raises: Malformed."""
+        try:
+            key = load_der_private_key(secret, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise Malformed("key: not PKCS #8 DER", field="key") from None
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise Malformed("key: neither P-256 nor RSA", field="key")
+        return cls(key)
+
+    @property
+    def secret(self) -> bytes:
+        """PKCS #8 DER, for a key file and nothing else."""
+        return self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    @property
+    def public(self) -> PublicKey:
+        """The public half: an uncompressed point of 65 bytes, or SubjectPublicKeyInfo DER."""
+        return self._public
+
+    def jwk(self) -> dict[str, JsonValue]:
+        """The public JWK with only the members that its kind needs, as a DPoP proof carries it."""
+        return jwk_of(self._public)
+
+    def sign(self, message: bytes) -> bytes:
+        """The JWS signature over `message`: 64 bytes r ‖ s for ES256, the modulus' length for PS256."""
+        key = self._key
+        jose = ECKey(key, key) if isinstance(key, ec.EllipticCurvePrivateKey) else RSAKey(key, key)
+        return _registry().get_alg(self._public.alg).sign(message, jose)
+
+
+def verify_jose(public: PublicKey, message: bytes, signature: bytes) -> None:
+    """Prove that the holder of an ES256 or PS256 key signed `message` (RFC 7518 sections 3.4, 3.5).
+
+    Raises: Malformed (the key is unusable), SigInvalid.
+    """
+    key = load_public(public)
+    if not _registry().get_alg(public.alg).verify(message, signature, key):
+        raise SigInvalid("the JOSE signature does not verify")
+
+
+def load_public(public: PublicKey) -> ECKey | RSAKey:
+    """The key in joserfc's form, after every check that its algorithm needs.
+
+    ES256: a point of P-256 in uncompressed form. PS256: 2,048 to 4,096 bits, exponent 65,537, canonical DER.
+    Raises: Malformed.
+    """
+    if public.alg == ES256:
+        point = _load_point(public.raw)
+        return ECKey(point, point)
+    if public.alg == PS256:
+        modulus = _load_rsa(public.raw)
+        return RSAKey(modulus, modulus)
+    raise Malformed("alg: ES256 or PS256 is needed", field="alg")
+
+
+def jwk_of(public: PublicKey) -> dict[str, JsonValue]:
+    """The public JWK of a key, only `kty` and the members that its kind needs. Raises: Malformed."""
+    if public.alg == ES256:
+        x, y = public.raw[1 : 1 + _COORDINATE_BYTES], public.raw[1 + _COORDINATE_BYTES :]
+        return {"kty": "EC", "crv": "P-256", "x": b64u(x), "y": b64u(y)}
+    if public.alg == PS256:
+        modulus = _load_rsa(public.raw).public_numbers().n
+        return {"kty": "RSA", "n": b64u(modulus.to_bytes((modulus.bit_length() + 7) // 8)), "e": _RSA_E}
+    raise Malformed("alg: ES256 or PS256 is needed", field="alg")
+
+
+def jwks_member(public: PublicKey) -> dict[str, JsonValue]:
+    """The same with `kid`, `alg` and `use`, as a JWKS document lists it. Raises: Malformed."""
+    return {**jwk_of(public), "kid": public.kid, "alg": public.alg, "use": "sig"}
+
+
+def public_from_jwk(jwk: JsonValue) -> PublicKey:
+    """Read a public JWK of exactly the members of its kind, besides `alg`, `kid` and `use`.
+
+    Anything private, symmetric, of another curve, weak or not canonical is refused. Raises: Malformed.
+    """
+    if not isinstance(jwk, dict):
+        raise Malformed("jwk: an object is needed", field="jwk")
+    kty = jwk.get("kty")
+    must = _JWK_MUST.get(kty) if isinstance(kty, str) else None
+    if must is None or not must <= set(jwk) <= must | _JWK_MAY:
+        raise Malformed("jwk: not a public EC or RSA key with exactly its members", field="jwk")
+    public = _ec_from_jwk(jwk) if kty == "EC" else _rsa_from_jwk(jwk)
+    if jwk.get("alg", public.alg) != public.alg or jwk.get("use", "sig") != "sig":
+        raise Malformed("jwk: made for another algorithm or use", field="jwk")
+    return public
+
+
+def jwk_thumbprint(jwk: Mapping[str, JsonValue]) -> str:
+    """The RFC 7638 SHA-256 thumbprint of a public JWK, base64url. Raises: Malformed."""
+    return thumbprint(public_from_jwk(dict(jwk)))
+
+
+def thumbprint(public: PublicKey) -> str:
+    """The same of a public key: what `cnf.jkt` holds (RFC 9449 section 6). Raises: Malformed."""
+    return b64u(sha256(encode(jwk_of(public))))
+
+
+def _registry() -> jws.JWSRegistry:
+    # joserfc's own list of algorithms is wider; nothing but these two can come out of this one.
+    return jws.JWSRegistry(algorithms=sorted(ALGS))
+
+
+def _public_of(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> PublicKey:
+    if isinstance(key, rsa.RSAPublicKey):
+        return PublicKey(PS256, _spki(key))
+    return PublicKey(ES256, key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+def _spki(key: rsa.RSAPublicKey) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _load_point(raw: bytes) -> ec.EllipticCurvePublicKey:
+    if raw[:1] == _UNCOMPRESSED:
+        try:
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), raw)
+        except ValueError:
+            pass
+    raise Malformed(_NOT_A_KEY, field="key", rule="p256-point")
+
+
+def _load_rsa(raw: bytes) -> rsa.RSAPublicKey:
+    try:
+        key = load_der_public_key(raw)
+    except (ValueError, UnsupportedAlgorithm):
+        raise Malformed(_NOT_A_KEY, field="key", rule="rsa-key") from None
+    # A second spelling of one key would be a second kid for it.
+    if not isinstance(key, rsa.RSAPublicKey) or _spki(key) != raw:
+        raise Malformed(_NOT_A_KEY, field="key", rule="rsa-key")
+    if not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX or key.public_numbers().e != _RSA_EXPONENT:
+        raise Malformed(_NOT_A_KEY, field="key", rule="rsa-strength")
+    return key
+
+
+def _ec_from_jwk(jwk: Mapping[str, JsonValue]) -> PublicKey:
+    if jwk["crv"] != "P-256":
+        raise Malformed("jwk: the curve P-256 is needed", field="jwk")
+    x = unb64u(jwk["x"], field="jwk", length=_COORDINATE_BYTES)
+    y = unb64u(jwk["y"], field="jwk", length=_COORDINATE_BYTES)
+    return _public_of(_load_point(_UNCOMPRESSED + x + y))
+
+
+def _rsa_from_jwk(jwk: Mapping[str, JsonValue]) -> PublicKey:
+    modulus = unb64u(jwk["n"], field="jwk", limit=RSA_BITS_MAX // 8)
+    # Bounds, leading zero and evenness first: what is built from numbers must not fail later.
+    number = int.from_bytes(modulus)
+    bits_fit = RSA_BITS_MIN <= number.bit_length() <= RSA_BITS_MAX
+    if jwk["e"] != _RSA_E or not bits_fit or modulus[0] == 0 or number % 2 == 0:
+        raise Malformed("jwk: an odd modulus of 2,048 to 4,096 bits and e = 65,537 are needed", field="jwk")
+    return _public_of(rsa.RSAPublicNumbers(_RSA_EXPONENT, number).public_key())
