@@ -13,7 +13,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import flask_smorest
-from exchange_schemas.entry import Act
 from flask import Response, current_app, g
 
 from exchange.hub.api.body import BodyStream, presented, read_json, read_query, refuse_unreadable
@@ -22,6 +21,7 @@ from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange_schemas.codec import b64u
+from exchange_schemas.entry import Act
 from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, ServiceError
 from exchange_schemas.limits import LIMITS
 
@@ -85,6 +85,11 @@ class Operation:
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
     """A group of operations about one noun."""
 
+    def route(self, rule: str, *, methods: list[str], **options: Any) -> Callable[[View], View]:
+        """Give a view its address and methods; each address and method has one view."""
+        register = super().route(rule, methods=methods, **options)
+        return cast("Callable[[View], View]", register)
+
     def operation(
         self,
         *,
@@ -97,6 +102,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         description: str = "",
         request: type[JsonSchema] | None = None,
         query: type[JsonSchema] | None = None,
+        form: type[JsonSchema] | None = None,
         raw: bool = False,
         max_bytes: int = LIMITS.request_body_bytes,
         problems: Iterable[int] = (),
@@ -109,7 +115,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         `stream=` (with `raw`) and the path's parameters by name. `auth=False` makes it public; else `scope`
         is needed. `act` names the denial when the request is refused before the service is reached.
         `unlogged` gives the reason why an authenticated answer may have no entry (see audit.md). `examples`
-        are by "request" or status; `content` is the media type of a raw body.
+        are by "request" or status; `content` is the media type of a raw body. `form` only describes: such a
+        view reads its form itself.
         """
         if auth == (scope is None):
             raise TypeError("an operation has a scope, or auth=False and no scope")
@@ -120,7 +127,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             request=request,
             query=query,
             raw=raw,
-            max_bytes=max_bytes if raw or request is not None else 0,
+            max_bytes=max_bytes if raw or request is not None or form is not None else 0,
             responses=responses,
         )
         read = _reader(declared)
@@ -142,6 +149,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                     scope=scope,
                     logged=scope is not None and unlogged is None,
                     request=request,
+                    form=form,
                     query=query,
                     raw_content=(content or "application/octet-stream") if raw else None,
                     responses=responses,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Response
 from werkzeug.exceptions import HTTPException
@@ -132,7 +132,7 @@ def log_failure(error: BaseException) -> None:
     _log.error("failed: %s\n  %s", " from ".join(causes), "\n  ".join(places))
 
 
-def dump(body: Mapping[str, JsonValue]) -> bytes:
+def dump(body: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON."""
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 

@@ -31,6 +31,7 @@ OPENAPI_VERSION: Final = "3.1.0"
 API_VERSION: Final = "1.0.0"
 PROBLEM_TYPE: Final = "application/problem+json"
 _JSON: Final = "application/json"
+_FORM: Final = "application/x-www-form-urlencoded"
 _PROBLEM: Final = "Problem"
 _TOKEN, _PROOF, _OAUTH = "accessToken", "dpopProof", "oauth2"
 # What any operation may answer beside its own answers.
@@ -122,6 +123,7 @@ def describe(
     scope: str | None,
     logged: bool,
     request: type[JsonSchema] | None,
+    form: type[JsonSchema] | None,
     query: type[JsonSchema] | None,
     raw_content: str | None,
     responses: Mapping[int, type[JsonSchema] | Content | None],
@@ -132,7 +134,7 @@ def describe(
     entry: dict[str, Any] = {
         "operationId": operation_id,
         "summary": summary,
-        "security": [] if scope is None else [{_TOKEN: [], _PROOF: [], _OAUTH: [scope]}],
+        "security": _security(scope, form),
         "responses": {
             status: _response(status, answer, logged, examples.get(status))
             for status, answer in responses.items()
@@ -142,7 +144,7 @@ def describe(
         entry["description"] = description
     if query is not None:
         entry["parameters"] = [{"in": "query", "schema": query}]
-    body = _request_body(request, raw_content, examples.get("request"))
+    body = _request_body(request, form, raw_content, examples.get("request"))
     if body is not None:
         entry["requestBody"] = body
     expected = {*_ALWAYS, *problems, *(_AUTHENTICATED if scope else ()), *(_WITH_BODY if body else ())}
@@ -163,9 +165,19 @@ def _with_receipt(schema: type[JsonSchema]) -> type[JsonSchema]:
     return derived
 
 
-def _request_body(request: type[JsonSchema] | None, raw: str | None, example: Any) -> dict[str, Any] | None:
+def _security(scope: str | None, form: type[JsonSchema] | None) -> list[dict[str, list[str]]]:
+    if scope is not None:
+        return [{_TOKEN: [], _PROOF: [], _OAUTH: [scope]}]
+    return [] if form is None else [{_PROOF: []}]
+
+
+def _request_body(
+    request: type[JsonSchema] | None, form: type[JsonSchema] | None, raw: str | None, example: Any
+) -> dict[str, Any] | None:
     if raw is not None:
         return {"required": True, "content": {raw: {"schema": {"type": "string", "format": "binary"}}}}
+    if form is not None:
+        return {"required": True, "content": {_FORM: _media(form, example)}}
     if request is None:
         return None
     return {"required": True, "content": {_JSON: _media(request, example)}}

@@ -1,0 +1,145 @@
+"""`/oauth/token` and `/oauth/revoke`: forms in, plain OAuth JSON out (RFC 6749, 7009, 7523, 9449).
+
+Errors here are never problem documents: clients written for OAuth read `error` and nothing else. No answer
+tells why a client was not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from flask import Response, request
+from marshmallow import EXCLUDE, fields
+
+from exchange.hub.api.base import Blueprint, JsonSchema, OAuthAnswer, current_wiring
+from exchange.hub.api.body import read_form
+from exchange.hub.api.problem import RETRY_AFTER_S, dump
+from exchange.hub.api.schemas import Whole
+from exchange_schemas.errors import ExchangeError, ServiceError
+
+MAX_FORM_BYTES: Final = 32 * 1024
+_JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+blp = Blueprint("oauth", "oauth", url_prefix="/oauth", description="Access tokens for agencies and auditors")
+
+
+class OAuthErrorSchema(JsonSchema):
+    """RFC 6749, section 5.2."""
+
+    error = fields.String(required=True)
+    error_description = fields.String()
+
+
+class TokenSchema(JsonSchema):
+    """RFC 6749, section 5.1; the token is bound to the key of the DPoP proof."""
+
+    access_token = fields.String(required=True)
+    token_type = fields.String(required=True)
+    expires_in = Whole(required=True)
+    scope = fields.String(required=True)
+
+
+class EmptySchema(JsonSchema):
+    """Nothing."""
+
+
+class ClientForm(JsonSchema):
+    """What proves the client (RFC 7521, section 4.2)."""
+
+    class Meta:
+        """OAuth has servers ignore parameters that they do not know (RFC 6749, section 3.2)."""
+
+        unknown = EXCLUDE
+
+    client_assertion_type = fields.String(required=True)
+    client_assertion = fields.String(required=True)
+    client_id = fields.String()
+
+
+class TokenForm(ClientForm):
+    """client_credentials with private_key_jwt (RFC 7523)."""
+
+    grant_type = fields.String(required=True)
+    scope = fields.String(metadata={"description": "Default: all that the agency's kind may have"})
+
+
+class RevocationForm(ClientForm):
+    """RFC 7009."""
+
+    token = fields.String(required=True)
+    token_type_hint = fields.String()
+
+
+_EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "eyJhbGciOi…"}
+
+
+@blp.route("/token", methods=["POST"])
+@blp.operation(
+    auth=False,
+    summary="Issue an access token",
+    description=(
+        "`client_assertion` is signed by one of the agency's active `auth` keys; its `aud` is the issuer. "
+        "A DPoP proof is needed: the token is bound to its key. The answer is logged."
+    ),
+    form=TokenForm,
+    max_bytes=MAX_FORM_BYTES,
+    responses={200: TokenSchema, 400: OAuthErrorSchema},
+    examples={
+        "request": {"grant_type": "client_credentials", **_EXAMPLE_CLIENT, "scope": "directory:read"},
+        200: {
+            "access_token": "eyJ0eXAiOi…",
+            "token_type": "DPoP",
+            "expires_in": 300,
+            "scope": "directory:read",
+        },
+        400: {"error": "invalid_client"},
+    },
+)
+def token() -> Response:
+    """A DPoP-bound access token of at most 300 seconds."""
+    return _answer(current_wiring().token)
+
+
+@blp.route("/revoke", methods=["POST"])
+@blp.operation(
+    auth=False,
+    summary="Revoke an access token",
+    description="Only the client's own tokens; effective at once in every worker. The answer is logged.",
+    form=RevocationForm,
+    max_bytes=MAX_FORM_BYTES,
+    responses={200: EmptySchema, 400: OAuthErrorSchema},
+    examples={
+        "request": {"token": "eyJ0eXAiOi…", **_EXAMPLE_CLIENT},
+        200: {},
+        400: {"error": "invalid_client"},
+    },
+)
+def revoke() -> Response:
+    """Nothing, also when the token was not a token."""
+    return _answer(current_wiring().revoke)
+
+
+def speaks_oauth(path: str) -> bool:
+    """Whether errors at this path are plain OAuth."""
+    return path in (f"{blp.url_prefix}/token", f"{blp.url_prefix}/revoke")
+
+
+def refusal_of(error: ExchangeError) -> Response:
+    """An error as plain OAuth JSON."""
+    if isinstance(error, ServiceError):
+        wait = error.detail.get("retry_after_s", RETRY_AFTER_S)
+        return _json(503, {"error": "temporarily_unavailable"}, {"Retry-After": str(wait)})
+    # The request was refused before anybody was believed; the message names no value.
+    return _json(400, {"error": "invalid_request"}, {})
+
+
+def _answer(ask: Callable[[Mapping[str, str], str | None], OAuthAnswer]) -> Response:
+    return _json(*ask(read_form(), request.headers.get("DPoP")))
+
+
+def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:
+    response = Response(dump(body), status=status, mimetype="application/json")
+    response.headers.extend(dict(headers))
+    response.headers["Pragma"] = "no-cache"
+    return response

@@ -1,0 +1,131 @@
+"""What clients need to know before they have a token: OAuth metadata, the JWK set, the interface description.
+
+Public, the same for everybody, not logged. Nothing here may depend on who asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import Response, current_app
+from marshmallow import fields
+
+from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
+from exchange.hub.api.problem import dump
+from exchange.hub.services.tokens import SCOPES, SIGNING_ALGORITHMS
+from exchange_keys.jose import jwks_member
+
+blp = Blueprint("wellknown", "wellknown", description="Metadata, keys, interface description; not logged")
+
+# A rotated key is published long before it signs, so a cached set is never too old.
+_SHORT: Final = "public, max-age=300"
+_LONG: Final = "public, max-age=3600"
+
+
+class MetadataSchema(JsonSchema):
+    """RFC 8414, section 2."""
+
+    issuer = fields.String(required=True)
+    token_endpoint = fields.String(required=True)
+    revocation_endpoint = fields.String(required=True)
+    jwks_uri = fields.String(required=True)
+    scopes_supported = fields.List(fields.String(), required=True)
+    response_types_supported = fields.List(fields.String(), required=True)
+    grant_types_supported = fields.List(fields.String(), required=True)
+    token_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    token_endpoint_auth_signing_alg_values_supported = fields.List(fields.String(), required=True)
+    revocation_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
+    revocation_endpoint_auth_signing_alg_values_supported = fields.List(fields.String(), required=True)
+    dpop_signing_alg_values_supported = fields.List(fields.String(), required=True)
+    service_documentation = fields.String(required=True)
+
+
+class JwksSchema(JsonSchema):
+    """RFC 7517: the keys that access tokens are, were or will be signed with."""
+
+    keys = fields.List(fields.Dict(), required=True)
+
+
+class DescriptionSchema(JsonSchema):
+    """This document."""
+
+    class Meta:
+        """OpenAPI's own schema says what is in it."""
+
+        unknown = "include"
+
+    openapi = fields.String(required=True)
+
+
+def metadata(base_url: str) -> dict[str, Any]:
+    """The authorization server metadata (RFC 8414, RFC 9449 section 5.1)."""
+    algorithms = list(SIGNING_ALGORITHMS)
+    return {
+        "issuer": base_url,
+        "token_endpoint": f"{base_url}/oauth/token",
+        "revocation_endpoint": f"{base_url}/oauth/revoke",
+        "jwks_uri": f"{base_url}/oauth/jwks.json",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": algorithms,
+        "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+        "dpop_signing_alg_values_supported": algorithms,
+        "service_documentation": f"{base_url}/openapi.json",
+    }
+
+
+_EXAMPLE: Final = metadata("https://hub.example")
+
+
+@blp.route("/.well-known/oauth-authorization-server", methods=["GET"])
+@blp.operation(
+    auth=False,
+    summary="Authorization server metadata",
+    responses={200: MetadataSchema},
+    examples={200: _EXAMPLE},
+)
+def oauth_metadata() -> Response:
+    """RFC 8414."""
+    return _public(metadata(current_hub().settings.base_url), _LONG)
+
+
+@blp.route("/.well-known/openid-configuration", methods=["GET"])
+@blp.operation(
+    auth=False,
+    summary="The same metadata where some clients look first",
+    responses={200: MetadataSchema},
+    examples={200: _EXAMPLE},
+)
+def openid_metadata() -> Response:
+    """The same document."""
+    return _public(metadata(current_hub().settings.base_url), _LONG)
+
+
+@blp.route("/oauth/jwks.json", methods=["GET"])
+@blp.operation(
+    auth=False,
+    summary="Keys of access tokens",
+    description="Current first, then next and retired ones, so that a rotation breaks no valid token.",
+    responses={200: JwksSchema},
+)
+def jwks() -> Response:
+    """The JWK set."""
+    keys = [jwks_member(key.public) for key in current_hub().keys.published()]
+    return _public({"keys": keys}, _SHORT)
+
+
+@blp.route("/openapi.json", methods=["GET"])
+@blp.operation(auth=False, summary="This interface description", responses={200: DescriptionSchema})
+def openapi_json() -> Response:
+    """OpenAPI 3.1."""
+    api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+    return _public(api.spec.to_dict(), _LONG)
+
+
+def _public(body: dict[str, Any], cache: str) -> Response:
+    response = Response(dump(body), mimetype="application/json")
+    response.headers["Cache-Control"] = cache
+    return response

@@ -1,0 +1,123 @@
+"""The Flask application of the hub: blueprints, errors, headers.
+
+It holds no session, sets no cookie, serves no file, trusts no Host header, and redirects nothing.
+"""
+
+from __future__ import annotations
+
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import HTTPException
+
+from exchange.hub.api import (
+    audit,
+    consents,
+    directory,
+    envelopes,
+    grants,
+    health,
+    inbox,
+    oauth,
+    outbox,
+    parts,
+    problems,
+    wellknown,
+)
+from exchange.hub.api.base import EXTENSION, Blueprint, Wiring
+from exchange.hub.api.problem import internal_problem, log_failure, problem_of, problem_of_http
+from exchange.hub.api.spec import Api
+from exchange.hub.oauth.resource import ResourceGate
+from exchange.hub.oauth.server import TokenServer
+from exchange.hub.services.hub import Hub, open_hub
+from exchange.hub.settings import Settings
+from exchange_schemas.errors import ExchangeError, ServiceError
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    directory.blp,
+    consents.blp,
+    parts.blp,
+    envelopes.blp,
+    inbox.blp,
+    grants.blp,
+    outbox.blp,
+    audit.blp,
+    oauth.blp,
+    wellknown.blp,
+    health.blp,
+    problems.blp,
+)
+# Nothing here is a page: whatever a browser makes of an answer, it may load and run nothing.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": (
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HSTS = "max-age=31536000"
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application of these settings. Raises: ConfigInvalid and what `open_hub` raises."""
+    return create_app_from(open_hub(settings))
+
+
+def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> Flask:
+    """The application around an open hub."""
+    app = Flask("exchange.hub", static_folder=None, template_folder=None)
+    # What is refused is refused at the exact address: no redirects to a tidier one.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=0, MAX_FORM_PARTS=16)
+    gate = ResourceGate(hub)
+    server = TokenServer(hub)
+    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke)
+    api = Api(app, base_url=hub.settings.base_url)
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    for rule in app.url_map.iter_rules():
+        # A HEAD would do, and log, all that a GET does and then give nothing.
+        if rule.methods is not None:
+            rule.methods.discard("HEAD")
+    _answer_errors(app, hub.settings.base_url)
+    _add_headers(app, hub, gate)
+    return app
+
+
+def _answer_errors(app: Flask, base_url: str) -> None:
+    def refused(error: ExchangeError) -> Response:
+        if isinstance(error, ServiceError):
+            log_failure(error)
+        if oauth.speaks_oauth(request.path):
+            return oauth.refusal_of(error)
+        return problem_of(error, base_url)
+
+    def refused_by_framework(error: HTTPException) -> Response:
+        return problem_of_http(error, base_url)
+
+    def failed(error: Exception) -> Response:
+        log_failure(error)
+        return internal_problem(base_url)
+
+    app.register_error_handler(ExchangeError, refused)
+    app.register_error_handler(HTTPException, refused_by_framework)
+    app.register_error_handler(Exception, failed)
+
+
+def _add_headers(app: Flask, hub: Hub, gate: ResourceGate) -> None:
+    secure = hub.settings.base_url.startswith("https:")
+
+    @app.after_request
+    def add(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        if secure:
+            response.headers["Strict-Transport-Security"] = _HSTS
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        if hub.settings.dpop_nonce and "DPoP-Nonce" not in response.headers and _is_bound(request):
+            response.headers["DPoP-Nonce"] = gate.nonce()
+        return response
+
+
+def _is_bound(current: Request) -> bool:
+    return current.path.startswith(("/v1/", "/oauth/"))
