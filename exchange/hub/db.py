@@ -187,12 +187,16 @@ def _limit_postgres(connection: Any, _record: object) -> None:
 # -- failures ------------------------------------------------------------------------------------------
 
 
-def is_busy(error: DBAPIError) -> bool:
-    """Whether trying again may help: another writer was there first, or a time limit was reached."""
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        return getattr(original, "sqlite_errorcode", 0) & 0xFF in _BUSY_SQLITE
-    return getattr(original, "sqlstate", None) in _BUSY_STATES
+def is_busy(error: BaseException | None) -> bool:
+    """Whether a driver's error may go away by itself: another writer was first, or time ran out."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY_SQLITE
+    return getattr(error, "sqlstate", None) in _BUSY_STATES
+
+
+def busy() -> Unavailable:
+    """The answer to a request that may be tried again; `retry_after_s` is for the Retry-After header."""
+    return Unavailable("the database is busy, try again", detail={"retry_after_s": RETRY_AFTER_S})
 
 
 @contextmanager
@@ -205,17 +209,13 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise _busy() from error
+        raise busy() from error
     except DBAPIError as error:
-        if is_busy(error):
-            raise _busy() from error
+        if is_busy(error.orig):
+            raise busy() from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise AuditUnavailable("the database cannot be written, so nothing is answered") from error
         raise
-
-
-def _busy() -> Unavailable:
-    return Unavailable("the database is busy, try again", detail={"retry_after_s": RETRY_AFTER_S})
 
 
 # -- migrations ----------------------------------------------------------------------------------------

@@ -42,10 +42,11 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: an agency with its compact proof, or no agency (an administrator, named in `opr`)."""
+    """Who acts: an agency with its compact proof, or an operator by name."""
 
-    org: AgencyId | None
-    proof: str | None
+    org: AgencyId | None = None
+    proof: str | None = None
+    operator: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def _entry(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict, said: Mappi
         rec=said.get("rec"),
         req=None if actor.proof is None else Digest(b64u(sha256(actor.proof.encode()))),
         pol=trace.pol if trace.pol is not None else _tag(verdict.rule),
-        opr=trace.opr,
+        opr=trace.opr if actor.operator is None else actor.operator,
     )
 
 

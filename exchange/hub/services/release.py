@@ -11,7 +11,7 @@ States of one release, in order. It must never answer from a state before the la
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -123,7 +123,7 @@ def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released
 
     Raises: as `release`.
     """
-    return _release(hub, Actor(None, None), replace(trace, opr=operator), work, lambda _unit: None)
+    return _release(hub, Actor(operator=operator), trace, work, lambda _unit: None)
 
 
 def receipt_of_error(error: ExchangeError) -> Receipt | None:
@@ -151,9 +151,15 @@ def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[
 def _decide(unit: Unit, work: Work, admit: Callable[[Unit], None]) -> Answer | ExchangeError:
     try:
         admit(unit)
-        with unit.conn.begin_nested():
-            return work(unit)
     except ExchangeError as error:
+        return error
+    # By hand: SQLAlchemy's nested transaction compiles its two statements anew each time. Without a RELEASE
+    # the commit keeps what was done after the savepoint.
+    unit.conn.exec_driver_sql("SAVEPOINT work")
+    try:
+        return work(unit)
+    except ExchangeError as error:
+        unit.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT work")
         return error
 
 

@@ -16,9 +16,12 @@ from exchange.hub.models.replay import replay, revoked_token
 PRUNED_AT_ONCE: Final = 1024
 # Workers' clocks may differ: a row outlives its proof by this much.
 _MARGIN_S: Final = 120
+# Without the option SQLAlchemy does not promise the count of an INSERT.
 _SPEND: Final = {
-    "sqlite": sqlite.insert(replay).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(replay).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(replay).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
+    "postgresql": postgresql.insert(replay)
+    .on_conflict_do_nothing()
+    .execution_options(preserve_rowcount=True),
 }
 _REVOKE: Final = {
     "sqlite": sqlite.insert(revoked_token).on_conflict_do_nothing(),

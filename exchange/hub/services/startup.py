@@ -7,8 +7,8 @@ is not what it should be is for the operator to look at.
                 SQLite: WAL with synchronous FULL)
   S3-trigger    PostgreSQL: the append trigger is there, always enabled, and the owner's
   S4-roles      PostgreSQL: the worker's role owns no table of the log and may not change one
-  S5-clock      the clock is not before the latest entry
-  S6-head       the head is what its last leaf makes it
+  S5-head       the head is what its last leaf makes it
+  S6-clock      the clock is not before the latest entry
 """
 
 from typing import Final
@@ -41,8 +41,8 @@ def check_ready(hub: Hub) -> None:
             _check_durable(conn)
             _check_trigger(conn)
             _check_roles(conn)
-        _check_clock(conn, hub)
         _check_head(conn)
+        _check_clock(conn, hub)
 
 
 def _refuse(rule: str, what: str) -> Unavailable:
@@ -106,23 +106,23 @@ def _check_roles(conn: Connection) -> None:
         raise _refuse("S4-roles", "the worker's role owns or may change a table of the audit log")
 
 
-def _check_clock(conn: Connection, hub: Hub) -> None:
-    """(S5)"""
-    latest_us = conn.execute(select(log_head.c.ts_us)).scalar_one()
-    if microseconds(hub.clock()) < latest_us - CLOCK_SLACK_US:
-        raise _refuse("S5-clock", "the clock is before the latest entry of the audit log")
-
-
 def _check_head(conn: Connection) -> None:
-    """(S6)"""
-    head = conn.execute(select(log_head.c.size, log_head.c.frontier)).one()
+    """(S5)"""
+    head = conn.execute(select(log_head.c.size, log_head.c.frontier)).one_or_none()
     last = conn.execute(select(log_leaf).order_by(log_leaf.c.idx.desc()).limit(1)).one_or_none()
     try:
         tree = Frontier.empty()
         if last is not None:
             tree = Frontier.from_bytes(last.frontier, size=last.idx).append(last.leaf)
-        holds = tree == Frontier.from_bytes(head.frontier, size=head.size)
+        holds = head is not None and tree == Frontier.from_bytes(head.frontier, size=head.size)
     except Malformed:
         holds = False
     if not holds:
-        raise _refuse("S6-head", "the audit log's head is not what its last leaf makes it")
+        raise _refuse("S5-head", "the audit log's head is not what its last leaf makes it")
+
+
+def _check_clock(conn: Connection, hub: Hub) -> None:
+    """(S6)"""
+    latest_us = conn.execute(select(log_head.c.ts_us)).scalar_one()
+    if microseconds(hub.clock()) < latest_us - CLOCK_SLACK_US:
+        raise _refuse("S6-clock", "the clock is before the latest entry of the audit log")
