@@ -44,4 +44,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("exchange.agency.client" if name == "Client" else "exchange.agency.model"), name)
+    return getattr(
+        import_module("exchange.agency.client" if name == "Client" else "exchange.agency.model"), name
+    )

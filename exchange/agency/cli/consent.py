@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import click
 
 from exchange.agency.cli.options import Options, common_options
@@ -28,12 +27,29 @@ def consent(options: Options) -> None:
 @click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; a consent for each.")
 @click.option("--purpose", "purposes", multiple=True, required=True, type=click.Choice(_CATALOGUE.purposes))
 @click.option("--field", "fields", multiple=True, metavar="NAME", help="A field that may be given.")
-@click.option("--kind", type=click.Choice(tuple(_CATALOGUE.kinds)), help="All fields of the record that this kind takes.")
-@click.option("--basis", "bases", multiple=True, required=True, metavar="BASIS | ABOUT=BASIS",
-              help=f"One of {', '.join(_CATALOGUE.bases)}; for child, relative, caregiver apart if needed.")
-@click.option("--evidence", required=True, help="Where the evidence lies; stays here, only a salted digest leaves.")
-@click.option("--screening", type=click.Choice(("cleared", "not_required")), default="not_required", show_default=True,
-              help="Protection screening; embassies and public authorities need `cleared`.")
+@click.option(
+    "--kind",
+    type=click.Choice(tuple(_CATALOGUE.kinds)),
+    help="All fields of the record that this kind takes.",
+)
+@click.option(
+    "--basis",
+    "bases",
+    multiple=True,
+    required=True,
+    metavar="BASIS | ABOUT=BASIS",
+    help=f"One of {', '.join(_CATALOGUE.bases)}; for child, relative, caregiver apart if needed.",
+)
+@click.option(
+    "--evidence", required=True, help="Where the evidence lies; stays here, only a salted digest leaves."
+)
+@click.option(
+    "--screening",
+    type=click.Choice(("cleared", "not_required")),
+    default="not_required",
+    show_default=True,
+    help="Protection screening; embassies and public authorities need `cleared`.",
+)
 @click.option("--screening-evidence", help="Where the screening's evidence lies.")
 @click.option("--days", "lasts", type=click.IntRange(1, 6570), default=90, show_default=True)
 @click.option("--until", metavar="DATE", help="Last day, YYYY-MM-DD; instead of --days.")
@@ -43,6 +59,7 @@ def consent(options: Options) -> None:
 @click.option("--supersedes", metavar="CID", help="Replaces this consent in its family.")
 def grant(
     options: Options,
+    *,
     ref: str,
     to: tuple[str, ...],
     purposes: tuple[str, ...],
@@ -117,19 +134,33 @@ def show(options: Options, cid: str) -> None:
     if options.json:
         print_json(one)
         return
-    print_table(f"consent {one.cid}", ("", ""), [
-        ("from", one.issuer), ("to", one.recipient), ("status", one.status), ("family", one.family),
-        ("purposes", ", ".join(one.purposes)), ("fields", ", ".join(one.fields)),
-        ("from day", f"{one.not_before:%Y-%m-%d}"), ("until", f"{one.expires:%Y-%m-%d}"),
-        ("record", one.record if one.record is not None else "not ours"),
-    ])
+    print_table(
+        f"consent {one.cid}",
+        ("", ""),
+        [
+            ("from", one.issuer),
+            ("to", one.recipient),
+            ("status", one.status),
+            ("family", one.family),
+            ("purposes", ", ".join(one.purposes)),
+            ("fields", ", ".join(one.fields)),
+            ("from day", f"{one.not_before:%Y-%m-%d}"),
+            ("until", f"{one.expires:%Y-%m-%d}"),
+            ("record", one.record if one.record is not None else "not ours"),
+        ],
+    )
 
 
 @consent.command("withdraw")
 @common_options
 @click.argument("cids", nargs=-1)
 @click.option("--record", "ref", metavar="REF", help="All consents for this record.")
-@click.option("--reason", type=click.Choice(_CATALOGUE.codes["reason_code"]), default="consent_withdrawn", show_default=True)
+@click.option(
+    "--reason",
+    type=click.Choice(_CATALOGUE.codes["reason_code"]),
+    default="consent_withdrawn",
+    show_default=True,
+)
 def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: str) -> None:
     """Withdraw consents (a best-interests decision is revoked the same way); effective at once.
 
@@ -144,13 +175,17 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         raise click.UsageError("name consents, or a record with --record")
     with open_client(options) as client:
         named = [client.consents.get(cid) for cid in cids]
-        whole = [] if ref is None else [one for one in client.consents.each(record=ref) if one.status == "active"]
+        whole = (
+            [] if ref is None else [one for one in client.consents.each(record=ref) if one.status == "active"]
+        )
         done = [client.consents.withdraw(one.cid, reason=reason) for one in [*named, *whole]]
     if options.json:
         print_json(done)
         return
     for one in done:
-        say(f"withdrawn: {one.undelivered} not yet fetched are deleted; {one.delivered} had been fetched already")
+        say(
+            f"withdrawn: {one.undelivered} not yet fetched are deleted; {one.delivered} had been fetched already"
+        )
 
 
 def _bases(given: tuple[str, ...]) -> dict[str, str]:

@@ -12,8 +12,9 @@ from exchange.agency.cli.session import new_passphrase, open_client, warn_insecu
 from exchange.agency.member.deployment import MAX_BYTES, Deployment
 from exchange.agency.member.enrolment import write_enrolment
 from exchange.agency.member.files import read_bounded
-from exchange.agency.member.founding import FirstUser, found_agency
+from exchange.agency.member.founding import found_agency
 from exchange.agency.member.profile import Profile
+from exchange.agency.member.users import NewUser
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.ids import check_agency
@@ -24,16 +25,21 @@ _PATH = click.Path(path_type=Path)
 @click.command()
 @common_options
 @root_options
-@click.option("--deployment", type=_PATH, required=True, help="The file from `exchange-hub deployment export`.")
+@click.option(
+    "--deployment", type=_PATH, required=True, help="The file from `exchange-hub deployment export`."
+)
 @click.option("--agency", required=True, help="This agency's id: a-z, 0-9, '-'.")
 @click.option("--name", required=True, help="Legal name.")
 @click.option("--kind", required=True, type=click.Choice(load_catalogue().agency_kinds), help="What it is.")
 @click.option("--country", required=True, help="ISO 3166, two capital letters.")
 @click.option("--contact", required=True, help="A role address, never a person's.")
 @click.option("--public-authority", is_flag=True, help="It is a public authority.")
-@click.option("--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only.")
+@click.option(
+    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
+)
 def init(
     options: Options,
+    *,
     root_passphrase_file: Path | None,
     root_passphrase_fd: int | None,
     deployment: Path,
@@ -68,7 +74,7 @@ def init(
     user = options.user if options.user is not None else "approver"
     passphrase = new_passphrase(f"New passphrase of {user}: ", options.passphrase_file, options.passphrase_fd)
     root = new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
-    found_agency(options.folder(), profile, FirstUser(user, passphrase), root_passphrase=root, insecure=insecure_kdf)
+    found_agency(options.folder(), profile, NewUser(user, passphrase, insecure_kdf), root_passphrase=root)
     if options.json:
         print_json({"agency": profile.agency, "user": user})
         return
@@ -83,6 +89,7 @@ def init(
 @click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
 def enrol(
     options: Options,
+    *,
     root_passphrase_file: Path | None,
     root_passphrase_fd: int | None,
     out: Path,

@@ -26,7 +26,15 @@ def inbox(options: Options, everything: bool) -> None:
         print_json(items)
         return
     rows = [
-        (one.gid, one.sender, one.kind, one.purpose, f"{one.issued:%Y-%m-%d}", f"{one.expires:%Y-%m-%d}", one.state)
+        (
+            one.gid,
+            one.sender,
+            one.kind,
+            one.purpose,
+            f"{one.issued:%Y-%m-%d}",
+            f"{one.expires:%Y-%m-%d}",
+            one.state,
+        )
         for one in items
     ]
     print_table("inbox", ("grant", "from", "kind", "for", "sent", "until", "state"), rows)

@@ -52,7 +52,9 @@ def common_options(command: F) -> F:
     """Give a command the common options; it gets them merged as its first argument, `options`."""
 
     @click.option("--home", type=_PATH, envvar="HOMEWARD_HOME", help="The agency's folder (HOMEWARD_HOME).")
-    @click.option("--user", envvar="HOMEWARD_USER", help="Who works (HOMEWARD_USER; the only user if there is one).")
+    @click.option(
+        "--user", envvar="HOMEWARD_USER", help="Who works (HOMEWARD_USER; the only user if there is one)."
+    )
     @click.option("--passphrase-file", type=_PATH, help="Read the user's passphrase from this file.")
     @click.option("--passphrase-fd", type=int, help="Read the user's passphrase from this file descriptor.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
@@ -77,6 +79,10 @@ def common_options(command: F) -> F:
 
 def root_options(command: F) -> F:
     """Where the root's passphrase comes from, for the few commands that use the root."""
-    file = click.option("--root-passphrase-file", type=_PATH, help="Read the root's passphrase from this file.")
-    handle = click.option("--root-passphrase-fd", type=int, help="Read the root's passphrase from this descriptor.")
+    file = click.option(
+        "--root-passphrase-file", type=_PATH, help="Read the root's passphrase from this file."
+    )
+    handle = click.option(
+        "--root-passphrase-fd", type=int, help="Read the root's passphrase from this descriptor."
+    )
     return file(handle(command))

@@ -30,7 +30,9 @@ def receipts(options: Options) -> None:
         found = client.receipts()
         if options.json:
             for one in found:
-                print_json_line({name: getattr(one, name) for name in ("id", "act", "outcome", "reason", "at", "index")})
+                print_json_line(
+                    {name: getattr(one, name) for name in ("id", "act", "outcome", "reason", "at", "index")}
+                )
             return
         rows = [
             (f"{one.at:%Y-%m-%d %H:%M:%S}", one.act, one.outcome, one.reason or "", str(one.index), one.id)

@@ -51,7 +51,9 @@ def add(options: Options, file: Path | None, given: tuple[str, ...]) -> None:
 @click.option("--file", type=_PATH, help="A JSON object of fields to set; `-` reads standard input.")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Set one field.")
 @click.option("--unset", multiple=True, metavar="NAME", help="Take one field out.")
-def edit(options: Options, ref: str, file: Path | None, given: tuple[str, ...], unset: tuple[str, ...]) -> None:
+def edit(
+    options: Options, ref: str, file: Path | None, given: tuple[str, ...], unset: tuple[str, ...]
+) -> None:
     """Change fields of the record REF (or the beginning of its reference).
 
     \b
@@ -121,11 +123,16 @@ def import_(options: Options, file: Path, locations: Path | None) -> int:
     """
     tally: dict[str, int] = {}
     with open_client(options) as client:
-        for line in counted(client.records.import_file(file, locations=locations), "importing", unit="records"):
+        for line in counted(
+            client.records.import_file(file, locations=locations), "importing", unit="records"
+        ):
             tally[line.outcome] = tally.get(line.outcome, 0) + 1
             _say_import(options, line)
     if not options.json:
-        say("; ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items())) or "the file holds no record")
+        say(
+            "; ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items()))
+            or "the file holds no record"
+        )
     return exits.REFUSED if tally.get("refused", 0) else exits.DONE
 
 
@@ -144,7 +151,9 @@ def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
 @record.command("decision")
 @common_options
 @click.argument("ref")
-@click.option("--procedure", type=click.Choice(_CODES["procedure"]), required=True, help="How it was decided.")
+@click.option(
+    "--procedure", type=click.Choice(_CODES["procedure"]), required=True, help="How it was decided."
+)
 @click.option("--outcome", type=click.Choice(_CODES["outcome"]), required=True, help="What was decided.")
 @click.option("--body", required=True, help="Who decided: a panel or court, never a person's name.")
 @click.option("--date", "on", metavar="DATE", help="YYYY-MM-DD; today unless given.")
@@ -152,6 +161,7 @@ def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
 @click.option("--document", type=_PATH, help="The minutes; only their digest is kept.")
 def decision(
     options: Options,
+    *,
     ref: str,
     procedure: str,
     outcome: str,
@@ -195,7 +205,9 @@ def _list(options: Options, records: list[Record]) -> None:
         return
     from exchange.agency.cli.cards import summary_row
 
-    print_table("records", ("ref", "name", "sex", "born or age", "may be sent for"), map(summary_row, records))
+    print_table(
+        "records", ("ref", "name", "sex", "born or age", "may be sent for"), map(summary_row, records)
+    )
 
 
 def _say_import(options: Options, line: ImportLine) -> None:

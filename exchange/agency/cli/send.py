@@ -20,10 +20,16 @@ _CATALOGUE = load_catalogue()
 @click.argument("ref", required=False)
 @click.option("--kind", type=click.Choice(tuple(_CATALOGUE.kinds)), help="What kind of message.")
 @click.option("--to", multiple=True, metavar="AGENCY", help="Recipient; may be repeated.")
-@click.option("--field", "fields", multiple=True, metavar="NAME", help="Exactly these fields instead of all that fit.")
+@click.option(
+    "--field", "fields", multiple=True, metavar="NAME", help="Exactly these fields instead of all that fit."
+)
 @click.option("--purpose", type=click.Choice(_CATALOGUE.purposes))
-@click.option("--consent", "consents", multiple=True, metavar="CID", help="Use this consent for its recipient.")
-@click.option("--message", "content", multiple=True, metavar="NAME=VALUE", help="A message field of the kind.")
+@click.option(
+    "--consent", "consents", multiple=True, metavar="CID", help="Use this consent for its recipient."
+)
+@click.option(
+    "--message", "content", multiple=True, metavar="NAME=VALUE", help="A message field of the kind."
+)
 @click.option("--reply-to", metavar="GID", help="Answers this opened message, in its thread.")
 @click.option("--thread", help="Continue this thread.")
 @click.option("--reply-by", metavar="DATE", help="YYYY-MM-DD.")
@@ -31,6 +37,7 @@ _CATALOGUE = load_catalogue()
 @click.option("--resume", is_flag=True, help="Send what is spooled and nothing new.")
 def send(
     options: Options,
+    *,
     ref: str | None,
     kind: str | None,
     to: tuple[str, ...],
@@ -89,7 +96,13 @@ def spool(options: Options) -> None:
         print_json(jobs)
         return
     rows = [
-        (one.job, one.kind, ", ".join(one.recipients), f"{one.sealed_at:%Y-%m-%d %H:%M}", one.last_error or "")
+        (
+            one.job,
+            one.kind,
+            ", ".join(one.recipients),
+            f"{one.sealed_at:%Y-%m-%d %H:%M}",
+            one.last_error or "",
+        )
         for one in jobs
     ]
     print_table("spool", ("job", "kind", "to", "sealed", "last error"), rows)
@@ -101,7 +114,9 @@ def _say_sent(options: Options, sent: list[Sent], resumed: bool) -> None:
         return
     for one in sent:
         for grant in one.grants:
-            say(f"sent {one.kind} to {grant.recipient}: grant {grant.gid}, fields: {', '.join(grant.fields) or 'none'}")
+            say(
+                f"sent {one.kind} to {grant.recipient}: grant {grant.gid}: {', '.join(grant.fields) or 'no fields'}"
+            )
         say(f"envelope {one.eid}; receipt {one.receipt}")
     if not sent:
         say("the spool is empty")

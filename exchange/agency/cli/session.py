@@ -12,7 +12,9 @@ from exchange.agency.member.home import Home
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 
-INSECURE_WARNING = "INSECURE: the key files use a test cost for the passphrase; never use them for real children"
+INSECURE_WARNING = (
+    "INSECURE: the key files use a test cost for the passphrase; never use them for real children"
+)
 
 
 def open_client(options: Options) -> Client:

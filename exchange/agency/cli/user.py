@@ -26,13 +26,18 @@ def user(options: Options) -> None:
 @common_options
 @root_options
 @click.argument("name")
-@click.option("--role", type=click.Choice(("caseworker", "approver")), default="caseworker", show_default=True)
+@click.option(
+    "--role", type=click.Choice(("caseworker", "approver")), default="caseworker", show_default=True
+)
 @click.option("--new-passphrase-file", type=_PATH, help="Read the new user's passphrase from this file.")
 @click.option("--new-passphrase-fd", type=int, help="Read the new user's passphrase from this descriptor.")
 @click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
-@click.option("--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only.")
+@click.option(
+    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
+)
 def add(
     options: Options,
+    *,
     root_passphrase_file: Path | None,
     root_passphrase_fd: int | None,
     name: str,

@@ -1,4 +1,4 @@
-"""Values on the command line: NAME=VALUE pairs, dates, periods. Bad ones are usage errors that name the option.
+"""Values on the command line: NAME=VALUE pairs, dates, periods; bad ones are usage errors.
 
 An error here never repeats the value: it may be a child's name.
 """

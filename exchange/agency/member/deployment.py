@@ -126,7 +126,9 @@ def _base_url(value: JsonValue) -> str:
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         if parts.hostname and not (parts.query or parts.fragment or parts.username or text.endswith("/")):
             return text
-        raise Malformed("base_url: an address without user, query and closing slash is needed", field="base_url")
+        raise Malformed(
+            "base_url: an address without user, query and closing slash is needed", field="base_url"
+        )
     raise ConfigInvalid(
         "base_url: https is needed (http only for a hub on this machine)",
         field="base_url",

@@ -6,11 +6,11 @@ It must never leave half a file under its final name, and never widen the permis
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid, StorageFull
 
 PRIVATE_FILE = 0o600
@@ -55,31 +55,8 @@ def write_private(path: Path, data: bytes) -> None:
 
     Raises: StorageFull, ConfigInvalid.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with disk_errors(f"file {path.name}"):
-            _write_synced(draft, data)
-            draft.replace(path)
-            sync_folder(path.parent)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(handle, "wb") as file:
+    with disk_errors(f"file {path.name}"), durable_file(path, replace=True) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """Make a rename in `path` durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_bounded(path: Path, *, limit: int, what: str) -> bytes:

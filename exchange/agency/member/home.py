@@ -60,7 +60,9 @@ class Home:
     def user_file(self, user: str) -> Path:
         """A user's key file. Raises: ConfigInvalid for a name that is no file name."""
         if _USER.fullmatch(user) is None:
-            raise ConfigInvalid("user: a-z, 0-9, '.', '_', '-', beginning with a letter, at most 40", field="user")
+            raise ConfigInvalid(
+                "user: a-z, 0-9, '.', '_', '-', beginning with a letter, at most 40", field="user"
+            )
         return self.path / "users" / f"{user}.key"
 
     def users(self) -> tuple[str, ...]:
@@ -76,6 +78,17 @@ class Home:
             )
         return Profile.from_bytes(read_bounded(self.profile_file, limit=MAX_BYTES, what="agency.json"))
 
+    def clear_unfinished(self) -> None:
+        """Take away what an unfinished `init` left. Raises: ConfigInvalid when one did finish."""
+        if self.profile_file.exists():
+            raise ConfigInvalid(f"an agency lives in the folder {self.path.name} already")
+        for file in (self.root_file, self.keys_file, *(self.path / "users").glob("*.key")):
+            file.unlink(missing_ok=True)
+
+    def finish(self, profile: Profile) -> None:
+        """Write `agency.json`: from now on the folder is an agency's."""
+        write_private(self.profile_file, profile.to_bytes())
+
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:
         """Keep other processes of this machine out of the folder for the block. Raises: StoreLocked."""
@@ -84,7 +97,7 @@ class Home:
 
 
 def create_home(path: Path, profile: Profile) -> Home:
-    """Make the folder with `agency.json`; the keys come after.
+    """Make the empty folder; `Home.finish` makes it an agency's once the keys are there.
 
     Raises: ConfigInvalid when an agency lives there already or the profile is not acceptable.
     """
@@ -97,5 +110,4 @@ def create_home(path: Path, profile: Profile) -> Home:
         )
     for folder in (path, path / "users", path / "keys", home.spool, home.directory):
         private_folder(folder)
-    write_private(home.profile_file, profile.to_bytes())
     return home

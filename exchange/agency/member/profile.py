@@ -21,7 +21,7 @@ _MEMBERS = {"v", "agency", "name", "kind", "country", "contact", "public_authori
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An agency's public description, as its enrolment bundle will state it. `country` is ISO 3166 alpha-2."""
+    """An agency's public description, as its bundle states it. `country` is ISO 3166 alpha-2."""
 
     agency: AgencyId
     name: str
@@ -37,7 +37,9 @@ class Profile:
         _refuse_unless(self.kind in load_catalogue().agency_kinds, "kind")
         country = self.country
         _refuse_unless(len(country) == 2 and country.isascii() and country.isupper(), "country")
-        _refuse_unless(0 < len(self.contact) <= LIMITS.contact_chars and self.contact.isprintable(), "contact")
+        _refuse_unless(
+            0 < len(self.contact) <= LIMITS.contact_chars and self.contact.isprintable(), "contact"
+        )
 
     def to_bytes(self) -> bytes:
         """The bytes of `agency.json`."""

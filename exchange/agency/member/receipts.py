@@ -68,7 +68,9 @@ class Receipts:
             answer = fetch(ident)
             stored = self.verify(answer.get("entry"), answer.get("proof"))
             if stored.id != ident:
-                raise ProofInvalid("receipt: the hub gave another entry than the one asked for", field="entry")
+                raise ProofInvalid(
+                    "receipt: the hub gave another entry than the one asked for", field="entry"
+                )
             self._store.delete(_PENDING, ident)
         return len(waiting)
 
@@ -106,7 +108,7 @@ class Receipts:
         if seen is not None and seen["root"] != root:
             raise LogFork(
                 "the audit log shows two different trees of the same size",
-                hint="stop using this hub and tell the commission: it shows different logs to different members",
+                hint="stop using this hub and tell the commission: it shows different logs",
             )
         self._store.put(_ROOTS, size, {"root": root})
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from exchange.agency.member.files import PRIVATE_FILE, disk_full
+from exchange.agency.member.files import PRIVATE_FILE, disk_errors, disk_full
 from exchange_keys.box import StoreKey
 from exchange_schemas.codec import Encodable, JsonValue, decode, encode, lp, sha256
 from exchange_schemas.errors import ExchangeError, StoreCorrupt, StoreLocked
@@ -44,8 +44,9 @@ class Store:
     def __init__(self, path: Path, key: StoreKey) -> None:
         """Open or begin the store. Raises: StoreCorrupt (also for another key), StoreLocked, StorageFull."""
         self._key = key
-        with _sqlite_errors():
+        with disk_errors("local store"):
             path.touch(mode=PRIVATE_FILE, exist_ok=True)
+        with _sqlite_errors():
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -98,7 +99,7 @@ class Store:
             self._db.execute("COMMIT")
 
     def pseudonym(self, purpose: str, text: str) -> bytes:
-        """A keyed digest of `text`, 32 bytes: the same on every machine that shares this store's file only."""
+        """A keyed digest of `text`, 32 bytes; the key never leaves this store."""
         return sha256(lp(b"hx1/blind", self._salt, purpose.encode(), text.encode()))
 
     def put(
@@ -109,7 +110,7 @@ class Store:
         *,
         lookups: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Write one value, in place of an older one under that id; `lookups` are (name, value) to find it by."""
+        """Write one value, in place of an older one; `lookups` are (name, value) to find it by."""
         plain = encode({"id": ident, "value": value}, limit=VALUE_BYTES, depth=_DEPTH)
         self.put_bytes(collection, ident, plain, lookups=lookups)
 
@@ -179,7 +180,9 @@ class Store:
         """How many values a collection holds."""
         with _sqlite_errors():
             return int(
-                self._db.execute("SELECT count(*) FROM item WHERE collection = ?", (collection,)).fetchone()[0]
+                self._db.execute("SELECT count(*) FROM item WHERE collection = ?", (collection,)).fetchone()[
+                    0
+                ]
             )
 
     def _open(self, box: bytes, context: bytes) -> bytes:

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from exchange.agency.member.problems import oauth_code, oauth_error
 from exchange.agency.member.skew import SUSPECT_SECONDS, check_skew
 from exchange.agency.member.wire import Answer, Call, Wire
-from exchange_keys.jose import AuthKey, dpop_proof, sign_compact
-from exchange_schemas.codec import b64u, decode, sha256
+from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
+from exchange_schemas.codec import decode
 from exchange_schemas.errors import HubRefused, Malformed
 from exchange_schemas.ids import AgencyId, new_id
 
@@ -93,7 +93,7 @@ class Tokens:
             htu=self.base_url + path,
             now=self.now(),
             jti=new_id(self.random),
-            ath=None if token is None else b64u(sha256(token.encode())),
+            ath=None if token is None else token_hash(token),
             nonce=self._nonce,
             usr=self.caller.pseudonym,
         )
@@ -145,18 +145,13 @@ class Tokens:
         ).encode()
 
     def _assertion(self) -> str:
-        now = int(self.now().timestamp())
-        return sign_compact(
+        return client_assertion(
             self.caller.auth,
-            {"alg": self.caller.auth.public.alg, "kid": self.caller.auth.public.kid, "typ": "JWT"},
-            {
-                "iss": self.caller.agency,
-                "sub": self.caller.agency,
-                "aud": self.base_url,
-                "jti": new_id(self.random),
-                "iat": now,
-                "exp": now + ASSERTION_SECONDS,
-            },
+            client_id=self.caller.agency,
+            audience=self.base_url,
+            now=self.now(),
+            jti=new_id(self.random),
+            life_s=ASSERTION_SECONDS,
         )
 
 
@@ -166,6 +161,11 @@ def _read_token(body: bytes) -> tuple[str, int]:
     except Malformed as error:
         raise HubRefused("the hub's token answer cannot be read") from error
     token, kind, lifetime = answer.get("access_token"), answer.get("token_type"), answer.get("expires_in")
-    if not isinstance(token, str) or kind != "DPoP" or isinstance(lifetime, bool) or not isinstance(lifetime, int):
+    if (
+        not isinstance(token, str)
+        or kind != "DPoP"
+        or isinstance(lifetime, bool)
+        or not isinstance(lifetime, int)
+    ):
         raise HubRefused("the hub's token answer lacks a DPoP-bound token")
     return token, lifetime

@@ -51,7 +51,9 @@ class Answer:
 class Wire:
     """A connection to one hub."""
 
-    def __init__(self, *, sleep: Callable[[float], None] = time.sleep, session: requests.Session | None = None) -> None:
+    def __init__(
+        self, *, sleep: Callable[[float], None] = time.sleep, session: requests.Session | None = None
+    ) -> None:
         """`sleep` waits between attempts; `session` is given by tests only."""
         self._sleep = sleep
         self._session = requests.Session() if session is None else session

@@ -1,0 +1,124 @@
+"""Records and messages as cards: labels from the catalogue, one line a field, foreign scripts isolated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from exchange.agency.cli.output import console, isolated, plain
+from exchange.agency.model import Message, Record
+from exchange.agency.records import RecordDetail
+from exchange_schemas.catalogue import Catalogue, load_catalogue
+from exchange_schemas.codec import JsonValue
+
+_STYLES = {1: "bold", 2: "", 3: "yellow"}
+
+
+def summary_row(record: Record) -> tuple[str, ...]:
+    """One line of a list: reference, name, sex, birth or age, purposes."""
+    fields = record.fields
+    name = " ".join(in_words(fields[part]) for part in ("name_given", "name_family") if part in fields)
+    age = fields.get("birth_date", fields.get("age_range"))
+    withheld = record.release.withheld
+    purposes = ", ".join(record.release.purposes) or (
+        "a decision is needed" if record.release.needs_basis else "nothing"
+    )
+    return (
+        record.ref,
+        name or "(no name)",
+        in_words(fields.get("sex", "unknown")),
+        "" if age is None else in_words(age),
+        purposes if withheld is None else f"nothing ({withheld})",
+    )
+
+
+def print_record(record: Record, detail: RecordDetail) -> None:
+    """The card of a local record."""
+    table = _fields_table(record.fields)
+    sendable = detail.sendable
+    may = (
+        ", ".join(sendable.purposes)
+        if sendable.rule is None
+        else f"nothing: {sendable.reason} [{sendable.rule}]"
+    )
+    if sendable.own_consent_only:
+        may += " (18 or older: only on the person's own consent)"
+    table.add_section()
+    table.add_row("may be sent for", may)
+    table.add_row("source", isolated(record.source))
+    for name, text in detail.to_transcribe:
+        table.add_row(f"to transcribe: {isolated(name)}", Text(isolated(text)))
+    for change in detail.history[-5:]:
+        table.add_row(
+            f"{change.when:%Y-%m-%d %H:%M} {change.user}", f"{change.what}: {', '.join(change.fields)}"
+        )
+    console().print(Panel(table, title=f"record {record.ref}", title_align="left", expand=False))
+
+
+def print_message(message: Message) -> None:
+    """The card of an opened message."""
+    table = _fields_table({**message.fields, **message.content})
+    if message.photo is not None:
+        table.add_row("Photo", f"JPEG, {len(message.photo)} bytes (--save-photo FILE)")
+    table.add_section()
+    for label, value in _routing(message):
+        table.add_row(label, value)
+    title = f"{load_catalogue().kind(message.kind).label} from {message.sender}"
+    console().print(Panel(table, title=title, title_align="left", expand=False))
+
+
+def message_json(message: Message) -> JsonValue:
+    """A message for machines; the photo as its length."""
+    return plain(message)
+
+
+def in_words(value: JsonValue) -> str:
+    """A field's value on one line, in words a person reads; nothing is left out."""
+    if isinstance(value, dict):
+        if set(value) >= {"text"} and set(value) <= {"text", "script", "language"}:
+            return isolated(str(value["text"]))
+        return "; ".join(f"{name.replace('_', ' ')}: {in_words(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return "\n".join(in_words(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return isolated(str(value))
+
+
+def _fields_table(fields: Mapping[str, JsonValue]) -> Table:
+    catalogue = load_catalogue()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="cyan", overflow="fold", max_width=44)
+    table.add_column(overflow="fold")
+    for name in sorted(fields, key=lambda one: _order(catalogue, one)):
+        if name == "photo":
+            continue
+        spec = catalogue.fields.get(name)
+        message = catalogue.message_fields.get(name)
+        label = spec.label if spec is not None else message.label if message is not None else name
+        style = _STYLES[spec.sensitivity] if spec is not None else ""
+        lines = in_words(fields[name]).split("\n")
+        table.add_row(label, Text("\n".join(lines), style=style))
+    if "photo" in fields:
+        table.add_row(catalogue.field("photo").label, Text(in_words(fields["photo"])))
+    return table
+
+
+def _order(catalogue: Catalogue, name: str) -> int:
+    spec = catalogue.fields.get(name)
+    return 1000 if spec is None else spec.number
+
+
+def _routing(message: Message) -> list[tuple[str, str]]:
+    rows = [
+        ("sent", f"{message.issued:%Y-%m-%d %H:%M} UTC"),
+        ("for", message.purpose),
+        ("thread", message.thread or "none"),
+        ("grant", f"{message.gid} (number {message.seq} from this sender)"),
+    ]
+    if message.keep_until is not None:
+        rows.append(("keep until", f"{message.keep_until:%Y-%m-%d}"))
+    return rows

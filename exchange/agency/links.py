@@ -1,0 +1,55 @@
+"""What ties a local record to one partner: the reference the partner knows the child by, and the thread.
+
+Both are random, another for every partner, so that two partners cannot tell that they know the same child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exchange.agency.member.store import Store
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.ids import AgencyId, ThreadId, new_id
+
+_COLLECTION = "link"
+_THREAD = "thread"
+
+
+class Links:
+    """References and threads by (record, partner)."""
+
+    def __init__(self, store: Store, random: Callable[[int], bytes]) -> None:
+        """`random(n)` gives n random bytes."""
+        self._store = store
+        self._random = random
+
+    def child_ref(self, record: str, partner: AgencyId) -> str:
+        """The reference by which `partner` knows this child; made when it is first needed."""
+        return str(self._link(record, partner)["child_ref"])
+
+    def thread(self, record: str, partner: AgencyId) -> ThreadId:
+        """The thread with `partner` about this child; made when it is first needed."""
+        return ThreadId(str(self._link(record, partner)["thread"]))
+
+    def join(self, record: str, partner: AgencyId, thread: ThreadId) -> None:
+        """From now on this child's thread with `partner` is `thread` (the partner began it)."""
+        with self._store.writing():
+            link = {**self._link(record, partner), "thread": thread}
+            self._put(record, partner, link)
+
+    def record_of(self, thread: ThreadId) -> str | None:
+        """The local record that a thread is about, or None."""
+        found = self._store.found(_COLLECTION, _THREAD, thread)
+        return str(found[0][1]["record"]) if found else None
+
+    def _link(self, record: str, partner: AgencyId) -> dict[str, JsonValue]:
+        with self._store.writing():
+            found = self._store.get(_COLLECTION, f"{record}/{partner}")
+            if found is None:
+                found = {"record": record, "child_ref": new_id(self._random), "thread": new_id(self._random)}
+                self._put(record, partner, found)
+            return found
+
+    def _put(self, record: str, partner: AgencyId, link: dict[str, JsonValue]) -> None:
+        lookups = [(_THREAD, str(link["thread"]))]
+        self._store.put(_COLLECTION, f"{record}/{partner}", link, lookups=lookups)

@@ -1,0 +1,211 @@
+"""The children's records of this agency: added, edited, found, decided upon; encrypted on this machine.
+
+A record is a flat object of catalogue fields with its source's sharing flags and a history of field names.
+`child_ref` is never stored: it is made for every recipient. Nothing here talks to a network.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from exchange_schemas.record import validate_field, validate_record
+
+from exchange.agency import photo as photos
+from exchange.agency import record_rows as rows
+from exchange.agency.imported import Importer
+from exchange.agency.member.session import Session
+from exchange.agency.model import ImportLine, Record, Release
+from exchange.agency.record_rows import COLLECTION, Change
+from exchange.agency.release import DECISION, Sendable, sendable
+from exchange.agency.search import matches
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue, b64u, lp, sha256
+from exchange_schemas.errors import NotPermitted, RecordUnknown
+
+PHOTOS = "photo"
+ENTERED = "entered"
+DECISION_DAYS = 180
+MIN_PREFIX = 4
+_NOT_LOCAL = "child_ref"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDetail:
+    """What a record may be sent for, who changed what, and texts to be transcribed by hand."""
+
+    sendable: Sendable
+    history: tuple[Change, ...]
+    to_transcribe: tuple[tuple[str, str], ...]
+
+
+class Records:
+    """All methods raise StoreLocked, StorageFull and StoreCorrupt besides what each names."""
+
+    def __init__(self, session: Session) -> None:
+        """Use `Client.records`."""
+        self._session = session
+        self._store = session.store
+
+    def add(self, fields: Mapping[str, JsonValue], *, source: str = ENTERED) -> Record:
+        """Keep a new record. Raises: Malformed naming the field and the rule; NotPermitted for child_ref."""
+        record = self._new(fields, Release(load_catalogue().purposes), source)
+        rows.save(self._store, record, [self._change("added", record.fields)])
+        return record
+
+    def edit(self, ref: str, fields: Mapping[str, JsonValue], *, unset: Sequence[str] = ()) -> Record:
+        """Set `fields`, take `unset` out. Raises: RecordUnknown, Malformed, NotPermitted."""
+        with self._store.writing():
+            row = self._row(ref)
+            _only_local(fields)
+            kept = {name: value for name, value in row.record.fields.items() if name not in unset}
+            changed = validate_record({**kept, **fields})
+            names = sorted({*fields, *(name for name in unset if name in row.record.fields)})
+            if "photo" in unset:
+                self._store.delete(PHOTOS, row.record.ref)
+            return rows.change(
+                self._store,
+                row,
+                changed,
+                self._change("edited", names),
+                edited=names,
+                now=self._session.now(),
+            )
+
+    def get(self, ref: str) -> Record:
+        """The record of that reference, or of a beginning of at least 4 characters that is unique.
+
+        Raises: RecordUnknown.
+        """
+        return self._row(ref).record
+
+    def detail(self, ref: str) -> RecordDetail:
+        """What `record show` tells besides the fields. Raises: RecordUnknown."""
+        row = self._row(ref)
+        return RecordDetail(self.sendable(row.record), row.history, row.to_transcribe)
+
+    def sendable(self, record: Record) -> Sendable:
+        """What the record may be sent for today, before any consent."""
+        today = self._session.now().date()
+        return sendable(record.fields, record.release, today, load_catalogue().purposes)
+
+    def each(self) -> Iterator[Record]:
+        """All records, oldest first; memory stays flat."""
+        for ref, value in self._store.each(COLLECTION):
+            yield rows.from_json(ref, value).record
+
+    def count(self) -> int:
+        """How many records there are."""
+        return self._store.count(COLLECTION)
+
+    def find(self, words: str) -> Iterator[Record]:
+        """Records that hold every word, whatever the case and accents."""
+        return (record for record in self.each() if matches(record, words))
+
+    def matches(self, record: Record, words: str) -> bool:
+        """Whether a record holds every word."""
+        return matches(record, words)
+
+    def decide(
+        self,
+        ref: str,
+        *,
+        procedure: str,
+        outcome: str,
+        body: str,
+        on: date | None = None,
+        valid_until: date | None = None,
+        document: Path | None = None,
+    ) -> Record:
+        """Write the best-interests decision; valid for 180 days unless said otherwise.
+
+        Of `document` (the minutes) only a salted digest is kept. Raises: RecordUnknown, Malformed.
+        """
+        day = self._session.now().date() if on is None else on
+        until = day + timedelta(days=DECISION_DAYS) if valid_until is None else valid_until
+        minutes = body.encode() if document is None else document.read_bytes()
+        decision: dict[str, JsonValue] = {
+            "procedure": procedure,
+            "date": day.isoformat(),
+            "body": body,
+            "outcome": outcome,
+            "valid_until": until.isoformat(),
+            "document_digest": b64u(sha256(lp(b"hx1/decision", secrets.token_bytes(32), minutes))),
+        }
+        with self._store.writing():
+            return self._set(self._row(ref), DECISION, decision, "decided")
+
+    def attach_photo(self, ref: str, path: Path, *, taken_on: str | None = None) -> Record:
+        """Re-encode the picture (no EXIF, no GPS) and keep it with the record, in place of an older one.
+
+        Raises: RecordUnknown, PhotoRefused, Malformed (taken_on).
+        """
+        picture = photos.reencode(path)
+        descriptor: dict[str, JsonValue] = {
+            "media_type": "image/jpeg",
+            "width": picture.width,
+            "height": picture.height,
+            "bytes": len(picture.jpeg),
+            "sha256": b64u(picture.sha256),
+        }
+        if taken_on is not None:
+            descriptor["taken_on"] = taken_on
+        with self._store.writing():
+            row = self._row(ref)
+            self._store.put_bytes(PHOTOS, row.record.ref, picture.jpeg)
+            return self._set(row, "photo", descriptor, "photographed")
+
+    def photo(self, ref: str) -> bytes | None:
+        """The record's JPEG bytes, or None. Raises: RecordUnknown."""
+        return self._store.get_bytes(PHOTOS, self.get(ref).ref)
+
+    def import_file(self, path: Path, *, locations: Path | None = None) -> Iterator[ImportLine]:
+        """Import PFIF XML or a Primero case list; one line for each record of the file, as it is kept.
+
+        The same source record again updates ours, but never what was edited here. Raises: ImportUnreadable;
+        lines yielded before that are kept.
+        """
+        return Importer(self._store, self._session.user, self._session.now).run(path, locations)
+
+    def _new(self, fields: Mapping[str, JsonValue], release: Release, source: str) -> Record:
+        _only_local(fields)
+        now = self._session.now()
+        return Record(rows.new_ref(), validate_record(fields), release, source, now, now)
+
+    def _set(self, row: rows.Row, name: str, value: JsonValue, what: str) -> Record:
+        checked = {**row.record.fields, name: validate_field(name, value)}
+        change = self._change(what, [name])
+        return rows.change(self._store, row, checked, change, edited=[name], now=self._session.now())
+
+    def _change(self, what: str, names: Sequence[str] | Mapping[str, object]) -> Change:
+        return Change(self._session.now(), self._session.user, what, tuple(sorted(names)))
+
+    def _row(self, ref: str) -> rows.Row:
+        value = self._store.get(COLLECTION, ref)
+        if value is not None:
+            return rows.from_json(ref, value)
+        if len(ref) >= MIN_PREFIX:
+            found = [(full, row) for full, row in self._store.each(COLLECTION) if full.startswith(ref)]
+            if len(found) == 1:
+                return rows.from_json(*found[0])
+            if found:
+                raise RecordUnknown("several records begin like this", hint="give more of the reference")
+        raise RecordUnknown("there is no such record", hint="see `exchange-agency record list`")
+
+
+def _only_local(fields: Mapping[str, JsonValue]) -> None:
+    if _NOT_LOCAL in fields:
+        raise NotPermitted(
+            "child_ref: it is made for every recipient and never stored",
+            field=_NOT_LOCAL,
+            rule="per-recipient",
+        )
+    if "photo" in fields:
+        raise NotPermitted(
+            "photo: a picture is attached, not entered",
+            field="photo",
+            hint="use attach_photo or `exchange-agency record photo`, which make the picture safe",
+        )
