@@ -1,0 +1,108 @@
+"""A photo made safe to seal: decoded by a bounded child process and written anew as plain JPEG.
+
+EXIF, GPS, comments, thumbnails and colour profiles do not survive: only pixels do. The decoder never
+runs inside the agency program, so that a crafted image can neither crash nor hang it.
+"""
+
+import hashlib
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange_schemas.errors import PhotoRefused
+
+MAX_SOURCE_BYTES = 25 * 1024 * 1024
+MAX_SECONDS = 20
+MAX_PIXELS = 40_000_000
+
+NOT_AN_IMAGE, TOO_MANY_PIXELS, BROKEN_IMAGE = 10, 11, 12
+ANSWER_REASONS = {
+    NOT_AN_IMAGE: ("photo-format", "the file is no JPEG, PNG or WebP image"),
+    TOO_MANY_PIXELS: ("photo-pixels", f"the photo has more than {MAX_PIXELS} pixels"),
+    BROKEN_IMAGE: ("photo-decode", "the photo is damaged and cannot be decoded"),
+}
+_HEADER = struct.Struct(">4sII")
+_MAGIC = b"HXPH"
+_HEADER_BYTES = _HEADER.size
+
+
+def write_header(width: int, height: int) -> bytes:
+    """The worker's answer begins with this: a magic word, width and height in pixels."""
+    return _HEADER.pack(_MAGIC, width, height)
+
+
+def read_header(answer: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels from the worker's answer, None when it is not one."""
+    if len(answer) <= _HEADER_BYTES:
+        return None
+    magic, width, height = _HEADER.unpack_from(answer)
+    return (width, height) if magic == _MAGIC else None
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A JPEG without metadata: its bytes, its size in pixels, and SHA-256 of the bytes."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+    @property
+    def sha256(self) -> bytes:
+        """Digest of the JPEG bytes, 32 bytes."""
+        return hashlib.sha256(self.jpeg).digest()
+
+
+def reencode(path: Path) -> Photo:
+    """The image at `path` as an upright JPEG without metadata, at most 2,048 pixels a side.
+
+    Raises: PhotoRefused when the file is too large, is no JPEG, PNG or WebP image, has too many
+    pixels, or takes too long.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_SOURCE_BYTES:
+            raise PhotoRefused(
+                f"the photo has {size} bytes; the limit is {MAX_SOURCE_BYTES}",
+                field="photo",
+                rule="photo-bytes",
+                hint="save it smaller and try again",
+            )
+        source = path.read_bytes()
+    except OSError as error:
+        raise PhotoRefused(
+            f"the photo cannot be read: {error.strerror}", field="photo", rule="photo-read"
+        ) from error
+    return _from_answer(_run_worker(source))
+
+
+def _run_worker(source: bytes) -> bytes:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-m", "exchange.agency.photo_worker"],
+            input=source,
+            capture_output=True,
+            timeout=MAX_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PhotoRefused(
+            f"the photo took longer than {MAX_SECONDS} seconds to decode", field="photo", rule="photo-time"
+        ) from error
+    reason = ANSWER_REASONS.get(done.returncode)
+    if done.returncode != 0:
+        rule, text = (
+            reason if reason is not None else ("photo-decode", "the decoder stopped while reading the photo")
+        )
+        raise PhotoRefused(text, field="photo", rule=rule)
+    return done.stdout
+
+
+def _from_answer(answer: bytes) -> Photo:
+    header = read_header(answer)
+    if header is None:
+        raise PhotoRefused("the decoder gave no picture", field="photo", rule="photo-decode")
+    width, height = header
+    return Photo(jpeg=answer[_HEADER_BYTES:], width=width, height=height)
