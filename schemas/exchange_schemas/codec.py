@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, cast
 
 from exchange_schemas.errors import Malformed
 
@@ -26,7 +26,7 @@ Encodable: TypeAlias = "bool | int | str | Sequence[Encodable] | Mapping[str, En
 MAX_INT = 2**53 - 1
 JSON_DEPTH = 8
 
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
 # A string, ended or not, or one bracket. Possessive, and an unended string runs to the end of the input:
 # the scan stays linear whatever is sent.
@@ -70,12 +70,14 @@ def _deeper_than(data: bytes, depth: int) -> bool:
     if data.count(b"{") + data.count(b"[") <= depth:
         return False
     if b"\\" not in data:
-        # No escapes: every second piece between quotes lies outside strings. Take one level of empty
-        # pairs away at a time; what is left after `depth` rounds is deeper (or does not balance).
-        bare = b"".join(data.split(b'"')[::2]).translate(_BRACKETS_TO_BRACES, _NOT_BRACKETS)
-        for _ in range(depth):
-            bare = bare.replace(b"{}", b"")
-        return bare != b""
+        # Keep brackets and quotes only. If all quotes go away in pairs, every run of them had an even
+        # length, so each bracket between two runs lies outside strings.
+        bare = data.translate(_BRACKETS_TO_BRACES, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
+        if b'"' not in bare:
+            # Take one level of empty pairs away at a time; what is left is deeper, or does not balance.
+            for _ in range(depth):
+                bare = bare.replace(b"{}", b"")
+            return bare != b""
     level = 0
     for match in _STRING_OR_BRACKET.finditer(data):
         if match.lastindex == 1:
@@ -133,6 +135,23 @@ def decode(data: bytes, *, limit: int, depth: int = JSON_DEPTH) -> dict[str, Jso
     return value
 
 
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether the encoder can take the value as it is; texts are judged by what it writes."""
+    kind = type(value)
+    if kind is dict:
+        members = cast("dict[object, object]", value)
+        return depth > 0 and all(
+            type(name) is str and (type(item) is str or _is_plain(item, depth - 1))
+            for name, item in members.items()
+        )
+    if kind is list:
+        items = cast("list[object]", value)
+        return depth > 0 and all(type(item) is str or _is_plain(item, depth - 1) for item in items)
+    if kind is int:
+        return -MAX_INT <= cast("int", value) <= MAX_INT
+    return kind is str or kind is bool or value is None
+
+
 def _plain(value: Encodable, depth: int) -> object:
     """The same value in dicts and lists, refused where `decode_value` would refuse it."""
     if isinstance(value, str):
@@ -169,7 +188,14 @@ def encode(value: Encodable, *, limit: int | None = None, depth: int = JSON_DEPT
 
     `limit` is in bytes. Raises: Malformed for whatever decoding would refuse.
     """
-    data = _ENCODER.encode(_plain(value, depth)).encode("utf-8")
+    text = _ENCODER.encode(value if _is_plain(value, depth) else _plain(value, depth))
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed("JSON: a text has half a surrogate pair") from None
+    if b"\\u0000" in data:
+        # A NUL, or a backslash before "u0000": the slow walk tells them apart.
+        _plain(value, depth)
     if limit is not None and len(data) > limit:
         raise Malformed(f"JSON: longer than {limit} bytes")
     return data

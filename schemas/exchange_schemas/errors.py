@@ -352,6 +352,11 @@ def error_codes() -> tuple[str, ...]:
     return tuple(sorted(_by_code()))
 
 
+def protocol_codes() -> tuple[str, ...]:
+    """The codes of protocol.md, sorted: what a recipient may give as its reason to refuse a grant."""
+    return tuple(sorted(cls.code for cls in _leaves(ProtocolError)))
+
+
 def error_for(code: str) -> type[ExchangeError]:
     """The class of a problem document's `code`.
 

@@ -38,12 +38,14 @@ class Limits:
     # Small parts: the largest bucket, 8,192, and what sealing adds.
     small_part_bytes: int = 8192 + 1024
     attachment_bytes: int = 25 * 1024 * 1024
+    # A sealed attachment: PADMÉ adds at most 12 %, and sealing a tag for every chunk.
+    sealed_part_bytes: int = 32 * 1024 * 1024
     request_body_bytes: int = 4 * 1024 * 1024
 
     fields_per_consent: int = 64
     purposes_per_consent: int = 6
     authorities_per_consent: int = 3
-    consent_days: int = 18 * 366
+    consent_years: int = 18
     retention_days: int = 6570
 
     operators_per_deployment: int = 16

@@ -8,6 +8,7 @@ fields with the same rules in a fraction of that, and a test holds the two toget
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validates_schema
 
 from exchange_schemas.codec import Encodable, JsonValue, decode, encode
 from exchange_schemas.errors import ProtocolError, VersionUnsupported
-from exchange_schemas.members import Code, Member, Whole, origin
+from exchange_schemas.members import Member, Whole, origin
 from exchange_schemas.text_rules import refuse
 
 VERSION = 1
@@ -39,17 +40,32 @@ class StrictSchema(Schema):
             raise ValidationError(str(error)) from None
 
 
-_Plan = tuple[tuple[str, bool, Callable[[JsonValue, str], Any]], ...]
+class SignedSchema(StrictSchema):
+    """What every signed payload begins with; a subclass adds `typ` and its own members."""
+
+    v = Whole(VERSION, VERSION)
+    origin = origin()
+
+
+_Step = tuple[str, str, bool, Callable[[JsonValue, str], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A schema made ready for reading: (name, name for errors, required, read), then the rules over all."""
+
+    steps: tuple[_Step, ...]
+    whole: Callable[[Mapping[str, Any]], None] | None
 
 
 @cache
-def _plan(schema: type[StrictSchema], prefix: str) -> tuple[_Plan, tuple[str, ...]]:
-    """(name, required, read) of every declared field, and the names for errors. Declarations never change."""
-    declared = members_of(schema)
-    return (
-        tuple((name, member.required, member.read) for name, member in declared.items()),
-        tuple(prefix + name for name in declared),
+def _plan(schema: type[StrictSchema], where: str) -> _Plan:
+    """Declarations never change, and `where` is one of the few paths that schemas make."""
+    steps = tuple(
+        (name, f"{where}.{name}" if where else name, member.required, member.read)
+        for name, member in members_of(schema).items()
     )
+    return _Plan(steps, None if schema.whole is StrictSchema.whole else schema.whole)
 
 
 @cache
@@ -63,24 +79,26 @@ def members_of(schema: type[StrictSchema]) -> Mapping[str, Member]:
     return found
 
 
-def read_members(schema: type[StrictSchema], members: object, prefix: str = "") -> dict[str, Any]:
+def read_members(schema: type[StrictSchema], members: object, where: str = "") -> dict[str, Any]:
     """The checked values of an object's members; optional ones that are absent stay absent.
 
+    `where` is the path of the object, for errors.
     Raises: Malformed for a missing, unknown or bad member; whatever the schema's `whole` raises.
     """
-    if not isinstance(members, Mapping):
-        refuse(prefix.rstrip(".") or "value", "type", "an object is needed")
+    if not isinstance(members, dict):
+        refuse(where or "value", "type", "an object is needed")
     values: dict[str, Any] = {}
-    plan, wheres = _plan(schema, prefix)
-    for (name, required, read), where in zip(plan, wheres, strict=True):
+    plan = _plan(schema, where)
+    for name, path, required, read in plan.steps:
         if name in members:
-            values[name] = read(members[name], where)
+            values[name] = read(members[name], path)
         elif required:
-            refuse(where, "missing", "the member is missing")
+            refuse(path, "missing", "the member is missing")
     if len(values) != len(members):
         # The name itself is not echoed: it is the sender's text.
-        refuse(prefix.rstrip(".") or "value", "unknown", "the object has an unknown member")
-    schema.whole(values)
+        refuse(where or "value", "unknown", "the object has an unknown member")
+    if plan.whole is not None:
+        plan.whole(values)
     return values
 
 
@@ -103,7 +121,7 @@ class Object(Member, fields.Nested):  # type: ignore[misc]  # Nested narrows pri
         self.build = build
 
     def read(self, value: JsonValue, where: str) -> Any:
-        return self.build(**read_members(self.shape, value, where + "."))
+        return self.build(**read_members(self.shape, value, where))
 
     def write(self, value: object) -> dict[str, Encodable]:
         return write_members(self.shape, value)
@@ -164,8 +182,3 @@ def check_version(members: Mapping[str, JsonValue]) -> None:
         refuse("v", "type", "the version is needed as a number")
     if version != VERSION:
         raise VersionUnsupported(f"v: only version {VERSION} is supported", field="v", rule="version")
-
-
-def frame(typ: str) -> dict[str, Member]:
-    """The members that every signed payload begins with, for a schema's declaration."""
-    return {"v": Whole(VERSION, VERSION), "typ": Code([typ]), "origin": origin()}
