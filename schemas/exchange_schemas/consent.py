@@ -2,7 +2,7 @@
 
 An allow-list for one recipient: it must never name another recipient, or whom to withhold from. The hub
 reads it, so it holds digests and codes; what a person said or decided stays with the issuer.
-Sources: protocol.md "Consent artefact", fields.md "Authority in a consent", ISO/IEC TS 27560 (record members).
+Sources: protocol.md "Consent artefact", fields.md "Authority in a consent", ISO/IEC TS 27560 (`record`).
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def years_after(when: datetime, years: int) -> datetime:
 class Consent(Payload):
     """One issuer's consent for one recipient. Times are aware UTC.
 
-    `cid`: its id. `family`: what a withdrawal acts on. `iss`, `rcp`: agencies. `thread`: only there, if given.
+    `cid`: its id. `family`: what a withdrawal acts on. `iss`, `rcp`: agencies. `thread`: only there.
     `pur`, `fields`: sorted names. `authorities`: one for every subject of the fields. `after`: the two
     match_confirmation envelopes that must come before. `subj`: salted digest of the child. `supersedes`: cid.
     """

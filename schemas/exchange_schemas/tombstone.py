@@ -1,6 +1,7 @@
 """What the hub gives in place of a dead grant: number and digest, so that the chain still verifies.
 
-It is not signed and must never be believed alone: `digest` is checked through `prev` of the next grant, the withdrawal by its signature.
+It is not signed and must never be believed alone: `digest` is checked through `prev` of the next grant, the
+withdrawal by its signature.
 """
 
 from __future__ import annotations
