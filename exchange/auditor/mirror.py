@@ -5,7 +5,6 @@ read it. This module stores and reads bytes; it believes nothing, that is `excha
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,41 +55,41 @@ class Mirror:
         self._write(self.folder / _CHECKPOINT, note.encode())
 
     def write_tile(self, tile: Tile, data: bytes) -> None:
-        """Store one tile or bundle; a full one supersedes its partial ones."""
-        path = self._path(tile)
-        self._write(path, data)
-        if tile.width == 256:
-            self._drop_partials(path)
+        """Store one tile or bundle; it supersedes narrower partial versions of itself."""
+        self._write(self._path(tile), data)
+        for width, path in self._partials(tile):
+            if width < tile.width:
+                path.unlink(missing_ok=True)
 
     def has_tile(self, tile: Tile) -> bool:
-        """Whether exactly this tile is here."""
-        return self._path(tile).is_file()
+        """Whether this tile is here, as wide or wider."""
+        return self._find(tile) is not None
 
     def read_tile(self, tile: Tile) -> bytes:
-        """Bytes of this tile. Raises: LogIncomplete when it is not here."""
-        path = self._path(tile)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError as error:
+        """Bytes of this tile or of a wider version of it. Raises: LogIncomplete when it is not here."""
+        path = self._find(tile)
+        if path is None:
             name = tile_path(tile.level, tile.n, tile.width)
-            raise LogIncomplete(f"the pulled log lacks {name}", field=name) from error
+            raise LogIncomplete(f"the pulled log lacks {name}", field=name)
+        return path.read_bytes()
 
-    def partials(self, path_of: Tile) -> Iterator[Path]:
-        """Files of partial versions of the tile that `path_of` names."""
-        full = self.folder / tile_path(path_of.level, path_of.n)
+    def _find(self, tile: Tile) -> Path | None:
+        full = self._path(Tile(tile.level, tile.n))
+        if full.is_file():
+            return full
+        wide = [(width, path) for width, path in self._partials(tile) if width >= tile.width]
+        return min(wide)[1] if wide else None
+
+    def _partials(self, tile: Tile) -> list[tuple[int, Path]]:
+        """(width, file) of every partial version of a tile."""
+        full = self._path(Tile(tile.level, tile.n))
         folder = full.with_name(full.name + ".p")
-        if folder.is_dir():
-            yield from folder.iterdir()
+        if not folder.is_dir():
+            return []
+        return [(int(file.name), file) for file in folder.iterdir() if file.name.isdecimal()]
 
     def _path(self, tile: Tile) -> Path:
         return self.folder / tile_path(tile.level, tile.n, tile.width)
-
-    def _drop_partials(self, path: Path) -> None:
-        folder = path.with_name(path.name + ".p")
-        if folder.is_dir():
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
 
     def _read_text(self, name: str, missing: str) -> str:
         try:

@@ -125,14 +125,9 @@ def test_sex_other_becomes_unknown_and_that_is_said(write: Write) -> None:
 
 def test_free_text_is_kept_for_transcription_and_never_mapped(write: Write) -> None:
     link = "<p:linked_person_record_id>x/2</p:linked_person_record_id>"
+    scar = "<p:description>SCAR</p:description>"
     note = f"<p:note><p:text>SECRET-WORDS</p:text>{link}</p:note>"
-    result = one(
-        write(
-            pfif(
-                f"<p:person><p:given_name>A</p:given_name><p:description>SCAR</p:description>{note}</p:person>"
-            )
-        )
-    )
+    result = one(write(pfif(f"<p:person><p:given_name>A</p:given_name>{scar}{note}</p:person>")))
     assert ("description", "SCAR") in result.to_transcribe
     assert ("note text", "SECRET-WORDS") in result.to_transcribe
     assert result.same_person_hints == ("x/2",)
@@ -157,7 +152,8 @@ def test_contacts_photos_and_fine_places_are_left_out_by_name_without_values(wri
 
 def test_the_newest_dated_note_gives_where_the_child_was_last_seen(write: Write) -> None:
     notes = "".join(
-        f"<p:note><p:source_date>{day}T00:00:00Z</p:source_date><p:last_known_location>{place}</p:last_known_location></p:note>"
+        f"<p:note><p:source_date>{day}T00:00:00Z</p:source_date>"
+        f"<p:last_known_location>{place}</p:last_known_location></p:note>"
         for day, place in (("2026-01-05", "New place"), ("2025-01-05", "Old place"))
     )
     result = one(write(pfif(f"<p:person><p:given_name>A</p:given_name>{notes}</p:person>")))
