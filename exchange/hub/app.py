@@ -29,7 +29,7 @@ from exchange.hub.oauth.resource import ResourceGate
 from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
 from exchange.hub.settings import Settings
-from exchange_schemas.errors import ExchangeError, ServiceError
+from exchange_schemas.errors import ExchangeError, LocalError, LogError, ServiceError
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     directory.blp,
@@ -64,29 +64,35 @@ def create_app(settings: Settings) -> Flask:
 
 def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> Flask:
     """The application around an open hub."""
+    app, _ = bare_app(hub.settings.base_url, blueprints)
+    gate = ResourceGate(hub)
+    server = TokenServer(hub)
+    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke)
+    _answer_errors(app, hub.settings.base_url)
+    _add_headers(app, hub, gate)
+    return app
+
+
+def bare_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> tuple[Flask, Api]:
+    """The routes and their description, without a hub behind them."""
     app = Flask("exchange.hub", static_folder=None, template_folder=None)
     # What is refused is refused at the exact address: no redirects to a tidier one.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
-    app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=0, MAX_FORM_PARTS=16)
-    gate = ResourceGate(hub)
-    server = TokenServer(hub)
-    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke)
-    api = Api(app, base_url=hub.settings.base_url)
+    app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=0)
+    api = Api(app, base_url=base_url)
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     for rule in app.url_map.iter_rules():
         # A HEAD would do, and log, all that a GET does and then give nothing.
         if rule.methods is not None:
             rule.methods.discard("HEAD")
-    _answer_errors(app, hub.settings.base_url)
-    _add_headers(app, hub, gate)
-    return app
+    return app, api
 
 
 def _answer_errors(app: Flask, base_url: str) -> None:
     def refused(error: ExchangeError) -> Response:
-        if isinstance(error, ServiceError):
+        if isinstance(error, ServiceError | LogError | LocalError):
             log_failure(error)
         if oauth.speaks_oauth(request.path):
             return oauth.refusal_of(error)

@@ -42,6 +42,7 @@ __all__ = [
     "current_caller",
     "current_hub",
     "current_wiring",
+    "operation_of",
     "respond",
     "respond_bytes",
     "respond_stream",
@@ -72,6 +73,7 @@ OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
 class Operation:
     """One operation as declared. `scope` None: public. `unlogged`: why an answer of it may have no entry."""
 
+    summary: str
     scope: str | None
     act: Act
     unlogged: str | None
@@ -121,6 +123,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         if auth == (scope is None):
             raise TypeError("an operation has a scope, or auth=False and no scope")
         declared = Operation(
+            summary=summary,
             scope=scope,
             act=act,
             unlogged=unlogged,
@@ -147,7 +150,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                     summary=summary,
                     description=description,
                     scope=scope,
-                    logged=scope is not None and unlogged is None,
+                    logged=None if scope is None else unlogged is None,
                     request=request,
                     form=form,
                     query=query,
@@ -160,6 +163,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             return cast("View", serve)
 
         return decorate
+
+
+def operation_of(view: Callable[..., Any]) -> Operation:
+    """What a view was declared as. Raises: TypeError when it was not."""
+    declared = getattr(view, "operation", None)
+    if not isinstance(declared, Operation):
+        raise TypeError("the view has no operation")
+    return declared
 
 
 # -- the current request -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from exchange.hub.api.schemas import Whole
 from exchange_schemas.errors import ExchangeError, ServiceError
 
 MAX_FORM_BYTES: Final = 32 * 1024
+_UNLOGGED: Final = "the client was not believed"
 _JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 blp = Blueprint("oauth", "oauth", url_prefix="/oauth", description="Access tokens for agencies and auditors")
@@ -83,6 +84,7 @@ _EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "ey
         "A DPoP proof is needed: the token is bound to its key. The answer is logged."
     ),
     form=TokenForm,
+    unlogged=_UNLOGGED,
     max_bytes=MAX_FORM_BYTES,
     responses={200: TokenSchema, 400: OAuthErrorSchema},
     examples={
@@ -107,6 +109,7 @@ def token() -> Response:
     summary="Revoke an access token",
     description="Only the client's own tokens; effective at once in every worker. The answer is logged.",
     form=RevocationForm,
+    unlogged=_UNLOGGED,
     max_bytes=MAX_FORM_BYTES,
     responses={200: EmptySchema, 400: OAuthErrorSchema},
     examples={

@@ -121,7 +121,7 @@ def describe(
     summary: str,
     description: str,
     scope: str | None,
-    logged: bool,
+    logged: bool | None,
     request: type[JsonSchema] | None,
     form: type[JsonSchema] | None,
     query: type[JsonSchema] | None,
@@ -130,7 +130,10 @@ def describe(
     problems: tuple[int, ...],
     examples: Mapping[int | str, Any],
 ) -> dict[str, Any]:
-    """One operation of the interface description, schemas as classes for apispec to resolve."""
+    """One operation of the interface description, schemas as classes for apispec to resolve.
+
+    `logged`: whether every answer has a receipt; None for a public operation, which has none.
+    """
     entry: dict[str, Any] = {
         "operationId": operation_id,
         "summary": summary,
@@ -153,15 +156,12 @@ def describe(
     return entry
 
 
-def with_receipt(schema: type[JsonSchema]) -> type[JsonSchema]:
-    """The schema of a logged answer: the service's members and `receipt`."""
-    return schema if "receipt" in schema._declared_fields else _with_receipt(schema)
-
-
 @cache
-def _with_receipt(schema: type[JsonSchema]) -> type[JsonSchema]:
-    members = {"receipt": fields.Nested(ReceiptSchema, required=True), "__doc__": schema.__doc__}
-    derived: type[JsonSchema] = type(schema.__name__, (schema,), members)
+def with_receipt(schema: type[JsonSchema], *, always: bool) -> type[JsonSchema]:
+    """The schema of a member's answer: the service's members and `receipt`, which only logged ones have."""
+    members = {"receipt": fields.Nested(ReceiptSchema, required=always), "__doc__": schema.__doc__}
+    name = f"Logged{schema.__name__}" if always else schema.__name__
+    derived: type[JsonSchema] = type(name, (schema,), members)
     return derived
 
 
@@ -184,7 +184,7 @@ def _request_body(
 
 
 def _response(
-    status: int, answer: type[JsonSchema] | Content | None, logged: bool, example: Any
+    status: int, answer: type[JsonSchema] | Content | None, logged: bool | None, example: Any
 ) -> dict[str, Any]:
     entry: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if logged:
@@ -193,9 +193,9 @@ def _response(
         entry["description"] = answer.description or entry["description"]
         entry["content"] = {answer.media_type: _media(dict(answer.schema), example)}
     elif answer is not None:
-        if logged:
-            answer = with_receipt(answer)
-            example = None if example is None else {"receipt": EXAMPLE_RECEIPT, **example}
+        if logged is not None:
+            answer = with_receipt(answer, always=logged)
+            example = None if example is None else {**example, "receipt": EXAMPLE_RECEIPT}
         entry["content"] = {_JSON: _media(answer, example)}
     return entry
 

@@ -82,6 +82,10 @@ class _ProofError(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
         self.nonce = nonce
 
 
+class _LoggedError(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
+    """A client that proved its key was refused, and the log says so."""
+
+
 class _TargetError(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
     """RFC 8707, section 2."""
 
@@ -181,7 +185,8 @@ class _Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no type
 
     def handle_error_response(self, _request: object, error: OAuth2Error) -> OAuthAnswer:
         """The code and nothing else: Authlib's descriptions repeat what was sent."""
-        if error.error != USE_NONCE:
+        # A client that was known has its own entry; a missing nonce is no failure.
+        if error.error != USE_NONCE and not isinstance(error, _LoggedError):
             self._failures.add()
         nonce = error.nonce if isinstance(error, _ProofError) else None
         return 400, {"error": error.error}, {} if nonce is None else {"DPoP-Nonce": nonce}
@@ -202,9 +207,9 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except ScopeRefused:
-        raise InvalidScopeError from None
+        raise _LoggedError(error=InvalidScopeError.error) from None
     except (Unauthorized, Forbidden):
-        raise InvalidClientError from None
+        raise _LoggedError(error=InvalidClientError.error) from None
 
 
 def _headers(released: Released) -> list[tuple[str, str]]:

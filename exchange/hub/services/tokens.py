@@ -201,4 +201,4 @@ def kind_of(token: AccessToken) -> str:
     kind = token.claims.get("kind")
     if not isinstance(kind, str):
         raise Unauthorized("the access token was not accepted", rule="kind")
-    return str(kind)
+    return kind
