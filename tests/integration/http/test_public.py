@@ -1,0 +1,70 @@
+"""What anybody may read: metadata, keys, health, the interface description, the pages of the codes."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from exchange.hub.api.problem import problems
+from tests.integration.http.conftest import BASE_URL, Exchange
+
+
+def test_the_metadata_is_the_same_at_both_addresses(exchange: Exchange) -> None:
+    first = exchange.client.get("/.well-known/oauth-authorization-server")
+    second = exchange.client.get("/.well-known/openid-configuration")
+    assert first.data == second.data
+    body = first.json
+    assert body["issuer"] == BASE_URL
+    assert body["token_endpoint"] == f"{BASE_URL}/oauth/token"
+    assert body["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    assert body["dpop_signing_alg_values_supported"] == ["ES256", "PS256"]
+    assert "max-age" in first.headers["Cache-Control"]
+
+
+def test_the_key_set_has_the_next_key_and_nothing_private(exchange: Exchange) -> None:
+    answer = exchange.client.get("/oauth/jwks.json")
+    kids = [key["kid"] for key in answer.json["keys"]]
+    assert kids == [key.public.kid for key in exchange.hub.keys.published()]
+    assert len(kids) == 2
+    for key in answer.json["keys"]:
+        assert key.keys() == {"kty", "crv", "x", "y", "kid", "alg", "use"}
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+
+
+def test_healthz_asks_no_database(exchange: Exchange, monkeypatch: Any) -> None:
+    monkeypatch.setattr(type(exchange.hub.engine), "connect", None)
+    assert exchange.client.get("/healthz").json == {"status": "alive"}
+
+
+def test_readyz_says_why_not(exchange: Exchange) -> None:
+    assert exchange.client.get("/readyz").json == {"status": "ready"}
+    with exchange.hub.engine.begin() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    answer = exchange.client.get("/readyz")
+    assert (answer.status_code, answer.json["code"], answer.json["rule"]) == (503, "UNAVAILABLE", "S1-schema")
+
+
+def test_every_code_has_its_page(exchange: Exchange) -> None:
+    index = exchange.client.get("/problems").text
+    for code, problem in problems().items():
+        page = exchange.client.get(f"/problems/{code.lower()}")
+        assert (page.status_code, page.mimetype) == (200, "text/html")
+        assert problem.title in page.text
+        assert f"/problems/{code.lower()}" in index
+
+
+@pytest.mark.parametrize("code", ["MALFORMED", "nope", "<script>", "a" * 5000])
+def test_another_code_has_none(exchange: Exchange, code: str) -> None:
+    assert exchange.client.get(f"/problems/{code}").status_code == 404
+
+
+def test_the_interface_description_names_this_hub(exchange: Exchange) -> None:
+    body = exchange.client.get("/openapi.json").json
+    assert body["openapi"] == "3.1.0"
+    assert body["servers"][0]["url"] == BASE_URL
+
+
+def test_public_answers_are_not_logged(exchange: Exchange) -> None:
+    for path in ("/healthz", "/readyz", "/oauth/jwks.json", "/openapi.json", "/problems", "/nope"):
+        exchange.client.get(path)
+    assert exchange.entries() == []
