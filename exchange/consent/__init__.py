@@ -30,7 +30,8 @@ may be withdrawn or over. A grant of the sender for itself is no sharing: it tak
   C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts only in a consent of at most 72 hours
   C16-screening      SCREENING_DENIED   to an embassy, an authority, a court or any public authority: the
                                         protection screening is `cleared`, with its evidence digest
-  C18-stage          STAGE_DENIED       current_facility: both sides confirmed the match in this thread
+  C18-stage          STAGE_DENIED       fields of stage match_confirmed (current_facility): both sides
+                                        confirmed the match in this thread, one answering the other
   C20-policy         POLICY_DENIED      the sharing agreement of the two kinds of agency allows it
   C06-superseded     CONSENT_SUPERSEDED if superseded: the newest of the family passes C02 to C20 as well
 

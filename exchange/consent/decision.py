@@ -28,7 +28,8 @@ from exchange_schemas.ids import EnvelopeId
 CLIENT_LEEWAY: Final = timedelta(seconds=120)
 VITAL_INTEREST_MOST: Final = timedelta(hours=72)
 SCREENED_KINDS: Final = frozenset({"embassy", "authority", "court"})
-CONFIRMED_FIELDS: Final = frozenset({"current_facility"})
+CONFIRMED_STAGE: Final = "match_confirmed"
+"""The `stage` in the catalogue of fields that need both sides' confirmation."""
 _NO_TIME: Final = timedelta(0)
 _NOTHING: Final[Mapping[EnvelopeId, Confirmation]] = MappingProxyType({})
 
@@ -165,7 +166,7 @@ def _thread(case: _Case, consent: Consent) -> Deny | None:
 
 def _purpose_of_kind(case: _Case, _: Consent | None = None) -> Deny | None:
     purpose, served = case.request.purpose, case.catalogue.kinds[case.request.kind].purposes
-    fits = purpose in case.catalogue.purposes and (served is None or purpose in served)
+    fits = purpose in case.catalogue.purpose_labels and (served is None or purpose in served)
     return None if fits else deny("C10-purpose", "pur")
 
 
@@ -196,7 +197,7 @@ def _authorities(case: _Case, consent: Consent) -> Deny | None:
         if too_long and "vital_interest" in bases:
             rule = "C15-vital-interest"
             bases.discard("vital_interest")
-        if bases.isdisjoint(case.catalogue.bases):
+        if bases.isdisjoint(case.catalogue.basis_labels):
             return first_field(rule, (spec.name for spec in case.needed if about in spec.about))
     return None
 
@@ -213,7 +214,7 @@ def _screening(case: _Case, consent: Consent) -> Deny | None:
 
 
 def _stage(case: _Case, consent: Consent) -> Deny | None:
-    late = [spec.name for spec in case.needed if spec.name in CONFIRMED_FIELDS]
+    late = [spec.name for spec in case.needed if spec.stage == CONFIRMED_STAGE]
     if not late or (consent.after is not None and _confirmed(case, consent.after)):
         return None
     return first_field("C18-stage", late)
