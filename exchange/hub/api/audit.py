@@ -1,0 +1,131 @@
+"""`/v1/audit`: the audit log as its readers get it (C2SP tlog-tiles), pulls, and receipts for the parties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from marshmallow import validate
+
+from exchange.hub.api.base import (
+    BYTES,
+    TEXT,
+    Blueprint,
+    JsonSchema,
+    current_caller,
+    current_hub,
+    respond,
+    respond_bytes,
+)
+from exchange.hub.api.schemas import EXAMPLE_ID, EXAMPLE_RECEIPT, ReceiptSchema, Whole, identifier, text
+from exchange.hub.services import audit_pulls, audit_read
+from exchange.log.tiles import parse_tile_path
+from exchange_schemas.entry import Act
+
+blp = Blueprint("audit", "audit", url_prefix="/v1/audit", description="The audit log, for its readers")
+_NOT_AN_ANSWER = "it shows hashes only, or an entry to its own party: reading it is not logged"
+_UNDER_PULL = "the pull that it is read under is logged, once"
+
+
+class PullRequest(JsonSchema):
+    """From which entry on the caller needs the log."""
+
+    from_ = Whole(
+        required=True,
+        data_key="from",
+        attribute="start",
+        validate=validate.Range(min=0),
+        metadata={"description": "The number of entries that the caller has"},
+    )
+
+
+class PullOpened(JsonSchema):
+    """For 24 hours the caller may read the entries before number `size`."""
+
+    pull = identifier()
+    size = Whole(required=True)
+    checkpoint = text(limit=4096)
+
+
+_OPENED = {
+    "pull": EXAMPLE_ID,
+    "size": 1,
+    "checkpoint": "hub.example/audit\n1\nx\n\n— hub.example/audit x\n",
+}
+
+
+@blp.route("/log/checkpoint", methods=["GET"])
+@blp.operation(
+    auth=False,
+    summary="Give the signed checkpoint of the audit log",
+    description="C2SP tlog-checkpoint. Not logged.",
+    responses={200: TEXT},
+)
+def checkpoint() -> Response:
+    """The note, for everybody."""
+    return Response(audit_read.checkpoint(current_hub()), mimetype="text/plain")
+
+
+@blp.route("/log/tile/<path:rest>", methods=["GET"])
+@blp.operation(
+    scope="directory:read",
+    act=Act.AUDIT_READ,
+    unlogged=_NOT_AN_ANSWER,
+    summary="Read a tile of hashes",
+    description="C2SP tlog-tiles, `tile/<L>/<N>[.p/<W>]`; for every member.",
+    responses={200: BYTES},
+)
+def tile(rest: str) -> Response:
+    """The hashes of the tile."""
+    wanted = parse_tile_path(f"tile/{rest}")
+    # The route of entries is another one and comes first, so that a level is always named here.
+    level = 0 if wanted.level is None else wanted.level
+    released, data = audit_pulls.tile(current_hub(), current_caller(), level, wanted.n, wanted.width)
+    return respond_bytes(released, data)
+
+
+@blp.route("/log/tile/entries/<path:rest>", methods=["GET"])
+@blp.operation(
+    scope="audit:read",
+    act=Act.AUDIT_READ,
+    unlogged=_UNDER_PULL,
+    summary="Read a bundle of entries",
+    description="C2SP tlog-tiles, `tile/entries/<N>[.p/<W>]`; for an auditor with an open pull.",
+    responses={200: BYTES},
+)
+def entries(rest: str) -> Response:
+    """The entries of the bundle."""
+    wanted = parse_tile_path(f"tile/entries/{rest}")
+    released, data = audit_pulls.bundle(current_hub(), current_caller(), wanted.n, wanted.width)
+    return respond_bytes(released, data)
+
+
+@blp.route("/pulls", methods=["POST"])
+@blp.operation(
+    scope="audit:read",
+    act=Act.AUDIT_PULL,
+    summary="Open a pull of the audit log",
+    description="One logged entry for all that is read under it in 24 hours.",
+    request=PullRequest,
+    responses={201: PullOpened},
+    max_bytes=1024,
+    examples={"request": {"from": 0}, 201: _OPENED},
+)
+def open_pull(body: dict[str, Any]) -> Response:
+    """201 with the size that the pull covers."""
+    return respond(audit_pulls.open_pull(current_hub(), current_caller(), body["start"]))
+
+
+@blp.route("/receipts/<string:entry>", methods=["GET"])
+@blp.operation(
+    scope="directory:read",
+    act=Act.AUDIT_READ,
+    unlogged=_NOT_AN_ANSWER,
+    summary="Read the receipt of an entry again",
+    description="For a party of the entry, byte for byte as it was given.",
+    responses={200: ReceiptSchema},
+    examples={200: EXAMPLE_RECEIPT},
+)
+def receipt(entry: str) -> Response:
+    """The entry and its proof; 404 when the caller is no party of it."""
+    return respond(audit_pulls.receipt(current_hub(), current_caller(), entry))

@@ -1,0 +1,156 @@
+"""`/v1/consents`: register, read and withdraw consents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from marshmallow import fields
+
+from exchange.hub.api.base import Blueprint, JsonSchema, current_caller, current_hub, respond
+from exchange.hub.api.schemas import (
+    EXAMPLE_DIGEST,
+    EXAMPLE_ID,
+    EXAMPLE_JWS,
+    JwsSchema,
+    PageQuery,
+    Whole,
+    digest,
+    identifier,
+    one_of,
+    text,
+)
+from exchange.hub.services import consents, withdrawals
+from exchange_schemas.entry import Act
+from exchange_schemas.ids import ConsentId, check_id
+from exchange_schemas.limits import LIMITS
+
+blp = Blueprint(
+    "consents",
+    "consents",
+    url_prefix="/v1/consents",
+    description="What an agency may share with one other, for what, until when",
+)
+# One JWS in JSON: the payload and a few signatures, in base64url.
+_MAX_BYTES = 4 * LIMITS.consent_bytes
+_STANDING = ("active", "withdrawn", "superseded", "expired")
+
+
+class ConsentRequest(JsonSchema):
+    """A consent, signed by an approver of the issuer; by two for a vital interest."""
+
+    consent = fields.Nested(JwsSchema, required=True)
+
+
+class ConsentRegistered(JsonSchema):
+    """`digest` is what a grant under this consent names."""
+
+    cid = identifier()
+    digest = digest()
+    status = one_of(*_STANDING)
+
+
+class ConsentShown(JsonSchema):
+    """A consent as it was signed, and where it stands."""
+
+    cid = identifier()
+    status = one_of(*_STANDING)
+    consent = fields.Nested(JwsSchema, required=True)
+    withdrawal = fields.Nested(JwsSchema)
+
+
+class ConsentPage(JsonSchema):
+    """`next` is null at the end."""
+
+    consents = fields.List(fields.Nested(ConsentShown), required=True)
+    next = fields.String(required=True, allow_none=True)
+
+
+class WithdrawalRequest(JsonSchema):
+    """A withdrawal, signed by an approver of the issuer. It ends the consent's whole family."""
+
+    withdrawal = fields.Nested(JwsSchema, required=True)
+
+
+class WithdrawalDone(JsonSchema):
+    """How many grants were never given out and now never will be, and how many had been."""
+
+    family = identifier()
+    effective_at = text(limit=20)
+    undelivered = Whole(required=True)
+    delivered = Whole(required=True)
+
+
+_REGISTERED = {"cid": EXAMPLE_ID, "digest": EXAMPLE_DIGEST, "status": "active"}
+_SHOWN = {"cid": EXAMPLE_ID, "status": "active", "consent": EXAMPLE_JWS}
+
+
+@blp.route("", methods=["POST"])
+@blp.operation(
+    scope="consents:write",
+    act=Act.CONSENT_REGISTER,
+    summary="Register a signed consent",
+    description="The same bytes again give 200 and the first receipt.",
+    request=ConsentRequest,
+    responses={201: ConsentRegistered, 200: ConsentRegistered},
+    problems=(409,),
+    max_bytes=_MAX_BYTES,
+    examples={"request": {"consent": EXAMPLE_JWS}, 201: _REGISTERED, 200: _REGISTERED},
+)
+def register(body: dict[str, Any]) -> Response:
+    """201; 200 for the same bytes again."""
+    return respond(consents.register(current_hub(), current_caller(), body["consent"]))
+
+
+@blp.route("", methods=["GET"])
+@blp.operation(
+    scope="consents:read",
+    act=Act.CONSENT_LIST,
+    summary="List the consents that the caller issued or received",
+    query=PageQuery,
+    responses={200: ConsentPage},
+    examples={200: {"consents": [_SHOWN], "next": None}},
+)
+def listing(query: dict[str, Any]) -> Response:
+    """A page, oldest first."""
+    page = consents.listing(current_hub(), current_caller(), cursor=query.get("cursor"), limit=query["limit"])
+    return respond(page)
+
+
+@blp.route("/<string:cid>", methods=["GET"])
+@blp.operation(
+    scope="consents:read",
+    act=Act.CONSENT_READ,
+    summary="Read one consent that the caller issued or received",
+    responses={200: ConsentShown},
+    examples={200: _SHOWN},
+)
+def one(cid: str) -> Response:
+    """The consent; 404 when it is not the caller's, or not there."""
+    return respond(consents.one(current_hub(), current_caller(), ConsentId(check_id(cid, field="cid"))))
+
+
+@blp.route("/<string:cid>/withdrawal", methods=["POST"])
+@blp.operation(
+    scope="consents:write",
+    act=Act.CONSENT_WITHDRAW,
+    summary="Withdraw a consent and its whole family",
+    description="Effective at once. A family stays withdrawn; the same request again gives the first answer.",
+    request=WithdrawalRequest,
+    responses={200: WithdrawalDone},
+    problems=(507,),
+    max_bytes=_MAX_BYTES,
+    examples={
+        "request": {"withdrawal": EXAMPLE_JWS},
+        200: {
+            "family": EXAMPLE_ID,
+            "effective_at": "2026-11-23T12:00:00Z",
+            "undelivered": 1,
+            "delivered": 0,
+        },
+    },
+)
+def withdraw(body: dict[str, Any], cid: str) -> Response:
+    """200 once nothing more is given out under the family."""
+    named = ConsentId(check_id(cid, field="cid"))
+    return respond(withdrawals.withdraw(current_hub(), current_caller(), named, body["withdrawal"]))

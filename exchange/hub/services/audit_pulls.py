@@ -1,0 +1,107 @@
+"""Reading the audit log over HTTP: pulls of auditors, hash tiles for members, receipts for the parties.
+
+One pull is one logged entry, however many bundles are read under it: it is open for a day to the auditor that
+made it, and covers the entries that were there before it. Checkpoints and hash tiles tell nothing of any
+entry. Nothing here may give an entry to somebody who is neither an accredited auditor nor a party of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, func, insert, select
+
+from exchange.hub.db import reading, storage_errors
+from exchange.hub.models.log import audit_pull
+from exchange.hub.services import audit_read
+from exchange.hub.services.release import Answer, Caller, Released, Trace, receipt_for, release
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.tiles import TILE_WIDTH
+from exchange_schemas.codec import JsonValue, b64u
+from exchange_schemas.entry import Act, Entry
+from exchange_schemas.errors import Forbidden, Malformed, NotFound
+from exchange_schemas.ids import check_id, new_id
+
+if TYPE_CHECKING:
+    from exchange.hub.services.hub import Hub
+    from exchange.hub.services.unit import Unit
+
+AUDITOR: Final = "auditor"
+OPEN_FOR: Final = timedelta(hours=24)
+_OPEN: Final = insert(audit_pull)
+_COVERED: Final = select(func.max(audit_pull.c.size)).where(
+    audit_pull.c.agency == bindparam("me"), audit_pull.c.expires > bindparam("now")
+)
+
+
+def open_pull(hub: Hub, caller: Caller, start: int) -> Released:
+    """Open a pull of the entries from number `start` to the log's present end; 201.
+
+    Raises: Forbidden for who is not an auditor; Malformed when the log has fewer entries than `start`.
+    """
+    trace = Trace(act=Act.AUDIT_PULL)
+
+    def work(unit: Unit) -> Answer:
+        _require_auditor(caller)
+        tree = audit_read.head(unit.conn)
+        if start > tree.size:
+            raise Malformed(
+                "from: the log has fewer entries than that",
+                field="from",
+                hint="if you hold more entries than the hub, it was rolled back: keep your copy",
+            )
+        pull = new_id(hub.random)
+        expires = int((unit.now + OPEN_FOR).timestamp())
+        unit.conn.execute(
+            _OPEN, {"pull": pull, "agency": caller.agency, "size": tree.size, "expires": expires}
+        )
+        position = Checkpoint(hub.settings.audit_log, tree.size, tree.root())
+        note = sign_checkpoint(position, hub.keys.audit_log)
+        body: dict[str, JsonValue] = {"pull": pull, "size": tree.size, "checkpoint": note}
+        return Answer(body=body, trace=trace, status=201)
+
+    return release(hub, caller, trace, work)
+
+
+def tile(hub: Hub, caller: Caller, level: int, n: int, width: int = TILE_WIDTH) -> tuple[Released, bytes]:
+    """A hash tile, for every member; not logged. Raises: NotFound beyond the log."""
+    data = audit_read.tile(hub, level, n, width)
+    return _unlogged(hub, caller, {}), data
+
+
+def bundle(hub: Hub, caller: Caller, n: int, width: int = TILE_WIDTH) -> tuple[Released, bytes]:
+    """An entry bundle, for an auditor with an open pull that covers it; logged with the pull, not by itself.
+
+    Raises: Forbidden without such a pull, NotFound beyond the log.
+    """
+    _require_auditor(caller)
+    now = int(hub.clock().timestamp())
+    with storage_errors(), reading(hub.engine) as conn:
+        covered = conn.execute(_COVERED, {"me": caller.agency, "now": now}).scalar_one()
+    if covered is None or n * TILE_WIDTH + width > covered:
+        raise Forbidden("no open pull covers these entries", rule="open-pull", hint="open a pull first")
+    data = audit_read.bundle(hub, n, width)
+    return _unlogged(hub, caller, {}), data
+
+
+def receipt(hub: Hub, caller: Caller, entry_id: str) -> Released:
+    """The receipt of an entry of which the caller is a party, as it was given then; not logged.
+
+    Raises: Malformed, NotFound (also for an entry of others).
+    """
+    found = receipt_for(hub, check_id(entry_id, field="entry"))
+    if caller.agency not in Entry.from_bytes(found.entry).own:
+        raise NotFound("there is no such entry")
+    return _unlogged(hub, caller, {"entry": b64u(found.entry), "proof": found.proof})
+
+
+def _require_auditor(caller: Caller) -> None:
+    if caller.kind != AUDITOR:
+        raise Forbidden("only an agency of kind auditor reads the entries of the log", rule="auditor")
+
+
+def _unlogged(hub: Hub, caller: Caller, body: dict[str, JsonValue]) -> Released:
+    """Released without an entry of its own: the proof is spent, the token's standing checked."""
+    trace = Trace(act=Act.AUDIT_READ)
+    return release(hub, caller, trace, lambda _unit: Answer(body=body, trace=trace, logged=False))

@@ -1,0 +1,120 @@
+"""Steps (6) and (7) of a deposit: whether keys are active, and whether each recipient may have its fields.
+
+The directory and the consents are read, each in a fixed number of statements whatever the number of grants;
+the rules are those of `exchange.directory` and `exchange.consent`. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, select
+
+from exchange.consent import ConsentStanding, check_one_recipient, decide, enforce
+from exchange.hub.models.envelopes import grant
+from exchange.hub.services.deposit_checks import Draft
+from exchange.hub.services.directory_read import root_at
+from exchange.hub.services.parties import party_of, read_parties
+from exchange.hub.services.standings import Held, confirmations_of, hold, request_of
+from exchange_schemas.catalogue import Catalogue
+from exchange_schemas.codec import unb64u
+from exchange_schemas.envelope import GrantCore
+from exchange_schemas.errors import LogFork, TooLarge
+from exchange_schemas.ids import AgencyId, Kid
+from exchange_schemas.limits import LIMITS
+
+if TYPE_CHECKING:
+    from exchange.directory.state import DirectoryState
+    from exchange.hub.services.unit import Unit
+    from exchange_keys.public import PublicKey
+
+_NO_CONSENT: Final = ConsentStanding()
+_EARLIER: Final = select(grant.c.core).where(
+    grant.c.snd == bindparam("me"), grant.c.eid == bindparam("eid"), grant.c.rcp != bindparam("me")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the directory says of a deposit: its parties and keys, and the keys that may sign its manifest."""
+
+    directory: DirectoryState
+    signers: Mapping[Kid, PublicKey]
+
+
+def check_keys(unit: Unit, draft: Draft) -> Known:
+    """(6) Every recipient takes part, every key is active and for its use, the directory is one we had.
+
+    Raises: RecipientDenied, KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive, LogFork.
+    """
+    snd = draft.manifest.snd
+    signing = [item.kid for item in draft.signed.signatures]
+    sealing = [item.core.rcp_kid for item in draft.grants]
+    agencies = {snd, *(item.core.rcp for item in draft.grants)}
+    directory = read_parties(unit.conn, unit.hub.settings.origin, agencies, {*signing, *sealing})
+    for item in draft.grants:
+        party_of(directory, item.core.rcp)
+        directory.require_key(item.core.rcp_kid, "enc", unit.now, item.core.rcp)
+    signers = {kid: directory.require_key(kid, "envelope", unit.now, snd).public for kid in signing}
+    _check_position(unit, draft)
+    return Known(directory, signers)
+
+
+def check_consents(
+    unit: Unit, draft: Draft, known: Known, *, first: bool, catalogue: Catalogue
+) -> dict[AgencyId, Held]:
+    """(7) Decide each grant; gives the consents that grants rest on, by recipient.
+
+    Raises: what `exchange.consent` refuses with, the tag of the rule in `rule`.
+    """
+    snd = draft.manifest.snd
+    named = {item.core.cns for item in draft.shared() if item.core.cns is not None}
+    consents = hold(unit.conn, snd, named)
+    confirmed = confirmations_of(unit.conn, snd, (item.consent for item in consents.values()))
+    sender = party_of(known.directory, snd)
+    held: dict[AgencyId, Held] = {}
+    for item in draft.grants:
+        core = item.core
+        found = None if core.cns is None else consents.get(core.cns)
+        decision = decide(
+            request_of(core),
+            None if found is None else found.consent,
+            _NO_CONSENT if found is None else found.standing,
+            party_of(known.directory, core.rcp),
+            unit.now,
+            catalogue,
+            sender=sender,
+            confirmations=confirmed.get(core.rcp, {}),
+        )
+        enforce(decision)
+        rests = catalogue.kinds[core.kind].authority == "consent" and core.rcp != snd
+        if rests and found is not None:
+            held[core.rcp] = found
+    _check_single(unit, draft, first=first, catalogue=catalogue)
+    return held
+
+
+def _check_position(unit: Unit, draft: Draft) -> None:
+    position = draft.grants[0].core.dir
+    if root_at(unit.conn, position.size) != unb64u(position.root, field="dir.root"):
+        raise LogFork("dir: not a position that the key directory ever had", field="dir")
+
+
+def _check_single(unit: Unit, draft: Draft, *, first: bool, catalogue: Catalogue) -> None:
+    """A field for one recipient goes to one recipient, counting what was granted before.
+
+    The same recipient may be granted again, after a rotation.
+    """
+    names: dict[AgencyId, set[str]] = {}
+    for item in draft.shared():
+        names.setdefault(item.core.rcp, set()).update(item.fields)
+    if not first:
+        key = {"me": draft.manifest.snd, "eid": draft.manifest.eid}
+        for row in unit.conn.execute(_EARLIER, key):
+            core = GrantCore.from_bytes(row.core)
+            names.setdefault(core.rcp, set()).update(ref.f for ref in core.parts)
+    if len(names) > LIMITS.recipients_per_envelope:
+        raise TooLarge(f"grants: at most {LIMITS.recipients_per_envelope} recipients", field="grants")
+    check_one_recipient(names.items(), sender=draft.manifest.snd, catalogue=catalogue)

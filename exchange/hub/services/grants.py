@@ -1,0 +1,238 @@
+"""Fetching a grant and its large parts: the recipient alone, decided again at this very moment.
+
+States of a grant: waiting → fetched → receipted; waiting → dead when its consent's family is withdrawn. A
+grant whose consent ended, or whose own time ended, is given to nobody whatever its state: a tombstone tells
+the recipient its place in the chain, so that nothing looks stolen. What cannot change (core, sealed keys,
+manifest, parts) is read before the transaction; the decision, and that it was made, are inside it. The lock
+order is consent → grant → entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
+
+from exchange.consent import ConsentStanding, Deny, decide, enforce
+from exchange.directory.state import KeyStatus
+from exchange.hub.blobs import CHUNK
+from exchange.hub.db import reading, storage_errors
+from exchange.hub.models.envelopes import grant, manifest
+from exchange.hub.models.parts import part
+from exchange.hub.services.directory_read import head
+from exchange.hub.services.parties import party_of, read_parties
+from exchange.hub.services.release import Answer, Caller, Released, Trace, release
+from exchange.hub.services.standings import Held, confirmations_of, hold, request_of
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue, b64u, decode
+from exchange_schemas.entry import Act
+from exchange_schemas.envelope import GrantCore, PartRef
+from exchange_schemas.errors import (
+    ConsentWithdrawn,
+    ExchangeError,
+    GrantExpired,
+    KeyRevoked,
+    NotFound,
+    error_for,
+)
+from exchange_schemas.ids import Digest, GrantId, PartId
+from exchange_schemas.limits import LIMITS
+from exchange_schemas.tombstone import REASONS, Tombstone
+
+if TYPE_CHECKING:
+    from exchange.hub.services.hub import Hub
+    from exchange.hub.services.unit import Unit
+
+_ME: Final[BindParameter[Any]] = bindparam("me")
+_GID: Final[BindParameter[Any]] = bindparam("of_gid")
+_STORED: Final = (
+    select(
+        grant.c.core,
+        grant.c.sealed,
+        grant.c.seq,
+        grant.c.digest,
+        grant.c.family,
+        grant.c.state,
+        manifest.c.jws,
+    )
+    .join_from(grant, manifest, grant.c.manifest == manifest.c.digest)
+    .where(grant.c.gid == _GID, grant.c.rcp == _ME)
+)
+_PARTS: Final = select(part.c.sha256, part.c.ct).where(
+    part.c.agency == bindparam("snd"),
+    part.c.eid == bindparam("of_eid"),
+    part.c.sha256.in_(bindparam("digests", expanding=True)),
+)
+_FETCHED: Final = (
+    update(grant)
+    .where(grant.c.gid == _GID, grant.c.rcp == _ME, grant.c.state == "waiting")
+    .values(state="fetched")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A grant as it lies there, read for its recipient."""
+
+    gid: GrantId
+    core: GrantCore
+    row: Row[*tuple[Any, ...]]
+
+    def trace(self, act: Act) -> Trace:
+        core = self.core
+        return Trace(
+            act=act,
+            own=(core.snd,),
+            knd=core.kind,
+            fld=tuple(sorted(ref.f for ref in core.parts)),
+            pur=core.pur,
+            family=self.row.family,
+            eid=core.eid,
+        )
+
+
+def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
+    """The caller's grant with its small parts, its manifest, its consent and the directory's position.
+
+    Raises: NotFound; with a `tombstone` ConsentWithdrawn, ConsentExpired, ConsentSuperseded or GrantExpired;
+    KeyRevoked, or what else the decision refuses with.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        stored = _read(conn, caller, gid)
+        small = _small_parts(conn, stored.core)
+    trace = stored.trace(Act.GRANT_FETCH)
+
+    def work(unit: Unit) -> Answer:
+        held = _decide(unit, caller, stored)
+        if stored.row.state == "waiting":
+            unit.conn.execute(_FETCHED, {"me": caller.agency, "of_gid": gid})
+        return Answer(body=_body(unit, stored, small, held), trace=trace)
+
+    return release(hub, caller, trace, work)
+
+
+def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Released, int, Iterator[bytes]]:
+    """One part of the caller's grant: the release, its length in bytes, and its ciphertext in pieces.
+
+    Raises: as `fetch`; NotFound when the grant has no such part, or it came with the grant.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        stored = _read(conn, caller, gid)
+        ref = _part_of(stored.core, p)
+        # Only what the grant names: the digest is the grant's, not the caller's.
+        if _small_parts(conn, stored.core).get(ref.sha256) is not None:
+            raise NotFound("the part came with the grant")
+    trace = stored.trace(Act.PART_FETCH)
+
+    def work(unit: Unit) -> Answer:
+        _decide(unit, caller, stored)
+        return Answer(body={}, trace=trace)
+
+    blob = hub.blobs.open(ref.sha256)
+    try:
+        released = release(hub, caller, trace, work)
+    except ExchangeError:
+        blob.close()
+        raise
+    return released, ref.len, _pieces(blob)
+
+
+# -- reading what cannot change ------------------------------------------------------------------------
+
+
+def _read(conn: Connection, caller: Caller, gid: GrantId) -> _Stored:
+    row = conn.execute(_STORED, {"me": caller.agency, "of_gid": gid}).one_or_none()
+    if row is None:
+        raise NotFound("there is no such grant")
+    return _Stored(gid, GrantCore.from_bytes(row.core), row)
+
+
+def _small_parts(conn: Connection, core: GrantCore) -> dict[Digest, bytes]:
+    key = {"snd": core.snd, "of_eid": core.eid, "digests": [ref.sha256 for ref in core.parts]}
+    return {row.sha256: row.ct for row in conn.execute(_PARTS, key) if row.ct is not None}
+
+
+def _part_of(core: GrantCore, p: PartId) -> PartRef:
+    found = next((ref for ref in core.parts if ref.p == p), None)
+    if found is None:
+        raise NotFound("the grant has no such part")
+    return found
+
+
+def _pieces(blob: BinaryIO) -> Iterator[bytes]:
+    with blob:
+        while piece := blob.read(CHUNK):
+            yield piece
+
+
+# -- deciding again ------------------------------------------------------------------------------------
+
+
+def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
+    """Hold the consent, and decide as at the deposit, now. Gives the consent that the grant names, if any."""
+    core = stored.core
+    named = () if core.cns is None or core.snd == core.rcp else (core.cns,)
+    consents = hold(unit.conn, caller.agency, named)
+    held = consents.get(core.cns) if core.cns is not None else None
+    directory = read_parties(unit.conn, core.origin, {core.snd, core.rcp}, (core.rcp_kid,))
+    key = directory.agencies[core.rcp].keys[core.rcp_kid]
+    if key.status is KeyStatus.REVOKED:
+        raise KeyRevoked("rcp_kid: the key was revoked; the sender must grant anew", field="rcp_kid")
+    if core.exp <= unit.now:
+        raise _dead(stored, GrantExpired.code, "the grant is past its time", None)
+    confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else (held.consent,))
+    decision = decide(
+        request_of(core),
+        None if held is None else held.consent,
+        ConsentStanding() if held is None else held.standing,
+        party_of(directory, core.rcp),
+        unit.now,
+        load_catalogue(),
+        sender=party_of(directory, core.snd, taking_part=False),
+        confirmations=confirmed.get(core.snd, {}),
+    )
+    if stored.row.state == "dead":
+        raise _dead(stored, ConsentWithdrawn.code, "the consent is withdrawn", held)
+    if isinstance(decision, Deny) and decision.code in REASONS:
+        raise _dead(stored, decision.code, decision.reason, held)
+    enforce(decision)
+    return held
+
+
+def _dead(stored: _Stored, code: str, reason: str, held: Held | None) -> ExchangeError:
+    """The error with the tombstone that stands in the grant's place."""
+    withdrawal = None if held is None else held.withdrawal
+    stone = Tombstone(
+        seq=stored.row.seq,
+        digest=stored.row.digest,
+        reason=code,
+        withdrawal=None if withdrawal is None else decode(withdrawal, limit=LIMITS.signed_object_bytes),
+    )
+    detail = {"tombstone": cast("JsonValue", stone.to_json())}
+    return error_for(code)(reason, detail=detail)
+
+
+def _body(unit: Unit, stored: _Stored, small: dict[Digest, bytes], held: Held | None) -> dict[str, JsonValue]:
+    hub, tree = unit.hub, head(unit.conn)
+    position = Checkpoint(hub.settings.directory_log, tree.size, tree.root())
+    return {
+        "core": b64u(stored.row.core),
+        "sealed": b64u(stored.row.sealed),
+        "manifest": decode(stored.row.jws, limit=LIMITS.signed_object_bytes),
+        "parts": [_part(ref, small.get(ref.sha256)) for ref in stored.core.parts],
+        "consent": None if held is None else decode(held.jws, limit=LIMITS.signed_object_bytes),
+        "directory": {
+            "size": tree.size,
+            "checkpoint": sign_checkpoint(position, hub.keys.directory_log),
+        },
+    }
+
+
+def _part(ref: PartRef, ciphertext: bytes | None) -> dict[str, JsonValue]:
+    shown: dict[str, JsonValue] = {"p": ref.p, "sha256": ref.sha256}
+    if ciphertext is not None:
+        shown["ct"] = b64u(ciphertext)
+    return shown

@@ -1,0 +1,130 @@
+"""The guard journal: every withdrawal once more, on another volume, so that no backup can undo one.
+
+A line is written and synced before the withdrawal is committed, and all lines are applied again before the
+hub serves. A withdrawal whose commit failed stays in the journal and holds: it was validly signed. Nothing
+here may ever make a consent active. The file is append-only and shared by all workers (locked while written).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from exchange_schemas.codec import JsonValue, b64u, decode, encode, unb64u
+from exchange_schemas.errors import Malformed, StorageFull, StoreCorrupt
+from exchange_schemas.ids import AgencyId, FamilyId, check_agency, check_id
+
+JOURNAL: Final = "withdrawals.jsonl"
+_LINE_BYTES: Final = 16 * 1024
+_MEMBERS: Final = frozenset({"v", "family", "iss", "at", "withdrawal"})
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """One line: the family, its issuer, when it was withdrawn (seconds since 1970), the signed withdrawal."""
+
+    family: FamilyId
+    iss: AgencyId
+    at: int
+    withdrawal: bytes
+
+
+def append(folder: Path, item: Withdrawn) -> None:
+    """Write one line and sync it to the disk.
+
+    Raises: StorageFull when it cannot be written; the withdrawal must then not be committed.
+    """
+    line = encode(_to_json(item), limit=_LINE_BYTES) + b"\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _append_line(descriptor, line)
+        finally:
+            os.close(descriptor)
+        _sync_folder(folder)
+    except OSError as error:
+        raise StorageFull("the guard journal cannot be written, so the withdrawal is not accepted") from error
+
+
+def read(folder: Path) -> Iterator[Withdrawn]:
+    """Every line, oldest first. A torn last line was never acknowledged and is left out.
+
+    Raises: StoreCorrupt when a complete line is not what `append` writes; the hub must then not serve.
+    """
+    path = folder / JOURNAL
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield _from_json(decode(line[:-1], limit=_LINE_BYTES))
+            except Malformed as error:
+                raise StoreCorrupt(
+                    f"line {number} of the guard journal {JOURNAL} is damaged",
+                    hint="restore the guard volume; without it a backup could revive a withdrawn consent",
+                ) from error
+
+
+def batches(items: Iterator[Withdrawn], size: int) -> Iterator[list[Withdrawn]]:
+    """The items in lists of at most `size`."""
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _append_line(descriptor: int, line: bytes) -> None:
+    """Cut off what a crash left unfinished, then write all of the line or nothing."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    whole = _end_of_last_line(descriptor, end)
+    if whole != end:
+        os.ftruncate(descriptor, whole)
+    try:
+        written = os.write(descriptor, line)
+        if written != len(line):
+            raise OSError("a short write")
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, whole)
+        raise
+
+
+def _end_of_last_line(descriptor: int, end: int) -> int:
+    tail = os.pread(descriptor, _LINE_BYTES + 1, max(0, end - _LINE_BYTES - 1))
+    return end - len(tail) + tail.rfind(b"\n") + 1
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _to_json(item: Withdrawn) -> dict[str, JsonValue]:
+    return {
+        "v": _VERSION,
+        "family": item.family,
+        "iss": item.iss,
+        "at": item.at,
+        "withdrawal": b64u(item.withdrawal),
+    }
+
+
+def _from_json(line: dict[str, JsonValue]) -> Withdrawn:
+    at = line.get("at")
+    if line.keys() != _MEMBERS or line["v"] != _VERSION or not isinstance(at, int):
+        raise Malformed("guard journal: not a line of this version")
+    return Withdrawn(
+        family=FamilyId(check_id(line["family"], field="family")),
+        iss=check_agency(line["iss"], field="iss"),
+        at=at,
+        withdrawal=unb64u(line["withdrawal"], field="withdrawal", limit=_LINE_BYTES),
+    )

@@ -1,0 +1,198 @@
+"""Withdrawals: they act on a whole family, at once, and for good.
+
+A family goes from active to withdrawn and never back. In one transaction, always in this order: the family's
+row is locked (a fetch or a deposit under it has committed before, or waits and then sees it), its undelivered
+grants die, the guard journal has the withdrawal on its disk, the audit entry, commit. What was fetched is out
+of the hub's hands; the answer says how many grants that were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import BindParameter, bindparam, case, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from exchange.hub.db import reading, storage_errors
+from exchange.hub.models.consents import consent, consent_family
+from exchange.hub.models.envelopes import chain_head, grant, mailbox
+from exchange.hub.services import guard
+from exchange.hub.services.directory_read import key_of
+from exchange.hub.services.release import Answer, Caller, Released, Trace, release, release_admin
+from exchange_keys.jws import Signed, verify
+from exchange_schemas.codec import JsonValue, format_time
+from exchange_schemas.consent import Withdrawal
+from exchange_schemas.entry import Act
+from exchange_schemas.errors import ConsentMismatch, NotFound, SenderMismatch, StoreCorrupt
+from exchange_schemas.ids import ConsentId
+from exchange_schemas.limits import LIMITS
+
+if TYPE_CHECKING:
+    from exchange.hub.services.hub import Hub
+    from exchange.hub.services.unit import Unit
+
+_BATCH: Final = 500
+"""How many lines of the journal are looked up with one statement."""
+_OPERATOR: Final = "hub"
+_ME: Final[BindParameter[Any]] = bindparam("me")
+_FAMILY: Final[BindParameter[Any]] = bindparam("fam")
+_FAMILY_OF: Final = select(consent.c.family, consent.c.rcp).where(
+    consent.c.cid == bindparam("cid"), consent.c.iss == _ME
+)
+_LOCK: Final = (
+    select(consent_family)
+    .where(consent_family.c.family == _FAMILY, consent_family.c.iss == _ME)
+    .with_for_update()
+)
+# Deposits of the issuer hold this row: none of them can move the head of a chain meanwhile.
+_LOCK_CHAINS: Final = select(mailbox.c.agency).where(mailbox.c.agency == _ME).with_for_update()
+_DELIVERED: Final = select(func.count()).where(
+    grant.c.family == _FAMILY, grant.c.state.in_(("fetched", "receipted"))
+)
+_WITHDRAW: Final = (
+    update(consent_family)
+    .where(consent_family.c.family == _FAMILY, consent_family.c.iss == _ME)
+    .values(
+        status="withdrawn",
+        withdrawal=bindparam("jws"),
+        withdrawn_at=bindparam("at"),
+        undelivered=bindparam("dead"),
+        delivered=bindparam("out"),
+        entry_id=bindparam("entry"),
+    )
+)
+_IS_HEAD: Final = exists().where(
+    chain_head.c.snd == grant.c.snd, chain_head.c.rcp == grant.c.rcp, chain_head.c.gid == grant.c.gid
+)
+# A sender must be able to check the head of a chain, so its sealed keys stay until another grant follows.
+_BURY_WAITING: Final = (
+    update(grant)
+    .where(grant.c.family == _FAMILY, grant.c.state == "waiting")
+    .values(state="dead", sealed=case((_IS_HEAD, grant.c.sealed), else_=None))
+)
+_WITHDRAWN: Final = select(consent_family.c.family).where(
+    consent_family.c.family.in_(bindparam("families", expanding=True)), consent_family.c.status == "withdrawn"
+)
+_STUB: Final = insert(consent_family).on_conflict_do_nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    cid: ConsentId
+    signed: Signed
+    withdrawal: Withdrawal
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """When the family ended, and how many grants under it were undelivered and delivered."""
+
+    at: datetime
+    undelivered: int
+    delivered: int
+
+
+def withdraw(hub: Hub, caller: Caller, cid: ConsentId, body: JsonValue) -> Released:
+    """Withdraw the family of one of the caller's consents, `body` being the signed withdrawal.
+
+    The same family again gives the first answer and its receipt.
+    Raises: Malformed, SenderMismatch, NotFound, ConsentMismatch, OriginMismatch, key errors, SigInvalid;
+    StorageFull when the guard journal cannot be written (nothing is withdrawn then).
+    """
+    # (1) strict parse
+    signed = Signed.from_json(body, LIMITS.withdrawal_bytes)
+    asked = _Request(cid, signed, Withdrawal.from_bytes(signed.payload))
+    trace = Trace(act=Act.CONSENT_WITHDRAW, family=asked.withdrawal.family)
+    return release(hub, caller, trace, lambda unit: _withdraw(unit, caller, asked))
+
+
+def replay_journal(hub: Hub) -> int:
+    """Withdraw every family that the guard journal names and the database does not show as withdrawn.
+
+    To be called before the hub serves; each one found is logged. Returns how many there were: more than none
+    means that the database is older than the journal. Raises: StoreCorrupt; Unavailable, AuditUnavailable.
+    """
+    count = 0
+    for lines in guard.batches(guard.read(hub.settings.guard_dir), _BATCH):
+        with storage_errors(), reading(hub.engine) as conn:
+            done = set(conn.execute(_WITHDRAWN, {"families": [line.family for line in lines]}).scalars())
+        for line in lines:
+            if line.family not in done:
+                _replay(hub, line)
+                done.add(line.family)
+                count += 1
+    return count
+
+
+def _withdraw(unit: Unit, caller: Caller, asked: _Request) -> Answer:
+    withdrawal = asked.withdrawal
+    # (2) the caller is the issuer
+    if withdrawal.iss != caller.agency:
+        raise SenderMismatch("iss: only the issuer withdraws its consent", field="iss")
+    # (3) the consent is the caller's and of this family
+    found = unit.conn.execute(_FAMILY_OF, {"me": caller.agency, "cid": asked.cid}).one_or_none()
+    if found is None:
+        raise NotFound("there is no such consent")
+    if found.family != withdrawal.family:
+        raise ConsentMismatch("family: the consent is of another family", field="family")
+    trace = Trace(act=Act.CONSENT_WITHDRAW, own=(found.rcp,), family=withdrawal.family)
+    # (4) the family, locked; withdrawn is withdrawn, so that a repeated request gets the first answer
+    key = {"me": caller.agency, "fam": withdrawal.family}
+    family = unit.conn.execute(_LOCK, key).one()
+    if family.status == "withdrawn":
+        at = datetime.fromtimestamp(family.withdrawn_at, UTC)
+        end = _End(at, undelivered=family.undelivered, delivered=family.delivered)
+        return replace(_answer(withdrawal.family, end, trace), receipt_of=family.entry_id)
+    # (5) signed by an approver of the issuer
+    verify(
+        asked.signed,
+        Withdrawal.typ,
+        origin=unit.hub.settings.origin,
+        key_for=lambda kid: key_of(unit.conn, kid, use="approver", agency=caller.agency, now=unit.now),
+    )
+    line = guard.Withdrawn(
+        withdrawal.family, withdrawal.iss, int(unit.now.timestamp()), asked.signed.to_bytes()
+    )
+    end = _bury(unit, line)
+    # (8) the journal, on its disk before the commit
+    guard.append(unit.hub.settings.guard_dir, line)
+    return _answer(withdrawal.family, end, trace)
+
+
+def _bury(unit: Unit, line: guard.Withdrawn) -> _End:
+    """(6) and (7), with the family's row locked."""
+    conn, key = unit.conn, {"me": line.iss, "fam": line.family}
+    # (6) what nobody fetched dies
+    conn.execute(_LOCK_CHAINS, key)
+    dead = conn.execute(_BURY_WAITING, key).rowcount
+    out = conn.execute(_DELIVERED, key).scalar_one()
+    # (7) the family
+    values = {"jws": line.withdrawal, "at": line.at, "dead": dead, "out": out, "entry": unit.entry_id}
+    conn.execute(_WITHDRAW, {**key, **values})
+    return _End(datetime.fromtimestamp(line.at, UTC), undelivered=dead, delivered=out)
+
+
+def _answer(family: str, end: _End, trace: Trace) -> Answer:
+    body: dict[str, JsonValue] = {
+        "family": family,
+        "effective_at": format_time(end.at),
+        "undelivered": end.undelivered,
+        "delivered": end.delivered,
+    }
+    return Answer(body=body, trace=trace)
+
+
+def _replay(hub: Hub, line: guard.Withdrawn) -> None:
+    trace = Trace(act=Act.WITHDRAWAL_REPLAY, own=(line.iss,), family=line.family)
+
+    def work(unit: Unit) -> Answer:
+        # A family that the database does not know is kept as withdrawn, so that it can never begin.
+        unit.conn.execute(_STUB, {"family": line.family, "iss": line.iss, "status": "active"})
+        if unit.conn.execute(_LOCK, {"me": line.iss, "fam": line.family}).one_or_none() is None:
+            raise StoreCorrupt("the guard journal names another issuer of a family than the database")
+        _bury(unit, line)
+        return Answer(body={}, trace=trace)
+
+    release_admin(hub, _OPERATOR, trace, work)
