@@ -44,8 +44,11 @@ def print_rows(rows: list[Row]) -> None:
 
 
 def write_json(rows: list[Row], path: Path) -> None:
-    """The same figures as a JSON list of {id, value, unit, aim, higher_is_better, met}; later benches add to it."""
+    """The same figures as a JSON list of {id, value, unit, aim, higher_is_better, met}; others add to it."""
     known = json.loads(path.read_text("utf-8")) if path.exists() else []
-    fresh = {row.id: {key: value for key, value in asdict(row).items() if key != "note"} | {"met": row.met} for row in rows}
+    fresh = {
+        row.id: {key: value for key, value in asdict(row).items() if key != "note"} | {"met": row.met}
+        for row in rows
+    }
     kept = [item for item in known if item["id"] not in fresh]
     path.write_text(json.dumps(kept + list(fresh.values()), indent=1) + "\n", "utf-8")

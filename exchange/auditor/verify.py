@@ -17,13 +17,12 @@ from hashlib import sha256
 
 from exchange.auditor.mirror import Mirror
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tiles import Tile, decode_bundle, split_tile, tiles_of
+from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle, split_tile, tiles_of
 from exchange.log.tree import Frontier, root_of
 from exchange_schemas.entry import check_canonical
 from exchange_schemas.errors import EntryInvalid, ExchangeError, LogError, LogIncomplete
 
 MAX_FINDINGS = 20
-TILE_LEVEL_STEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,9 @@ class _Run:
     def __init__(self, mirror: Mirror, checkpoint: Checkpoint) -> None:
         self._mirror = mirror
         self._checkpoint = checkpoint
-        self._frontier = Frontier.empty()
+        # The tree over whole bundles, and the leaves of the last, partial one: one inner hash a leaf.
+        self._bundles = Frontier.empty()
+        self._rest = Frontier.empty()
         self._above: dict[int, list[bytes]] = {}
         self._checked = 0
         self._complete = True
@@ -103,20 +104,24 @@ class _Run:
                 self._found(error, index)
         hashes = [sha256(b"\x00" + entry).digest() for entry in entries]
         self._compare(Tile(0, tile.n, tile.width), hashes)
-        self._frontier = self._frontier.extend(hashes)
         self._checked += len(hashes)
-        if tile.width == 256:
-            self._climb(1, root_of(hashes))
+        if tile.width == TILE_WIDTH:
+            node = root_of(hashes)
+            self._bundles = self._bundles.append(node)
+            self._climb(1, node)
+        else:
+            self._rest = self._rest.extend(hashes)
 
     def check_root(self) -> None:
         """Step (6), and the partial tiles of the upper levels."""
         for level, hashes in self._above.items():
             if hashes:
-                n = (self._checkpoint.size >> (TILE_LEVEL_STEP * level)) // 256
+                n = (self._checkpoint.size >> (TILE_HEIGHT * level)) // TILE_WIDTH
                 self._compare(Tile(level, n, len(hashes)), hashes)
         if not self._complete or self._checked != self._checkpoint.size:
             return
-        if self._frontier.root() != self._checkpoint.root:
+        tree = Frontier(self._checked, (*self._bundles.hashes, *self._rest.hashes))
+        if tree.root() != self._checkpoint.root:
             self.findings.append(
                 Finding(
                     "PROOF_INVALID", None, "the tree over all entries does not have the checkpoint's root"
@@ -139,9 +144,9 @@ class _Run:
         """Keep a finished subtree's hash; compare and pass on each full tile of the level (5)."""
         row = self._above.setdefault(level, [])
         row.append(node)
-        if len(row) == 256:
-            done = self._frontier.size >> (TILE_LEVEL_STEP * level)
-            self._compare(Tile(level, done // 256 - 1), row)
+        if len(row) == TILE_WIDTH:
+            done = self._bundles.size >> (TILE_HEIGHT * (level - 1))
+            self._compare(Tile(level, done // TILE_WIDTH - 1), row)
             self._above[level] = []
             self._climb(level + 1, root_of(row))
 

@@ -1,0 +1,99 @@
+"""Pulling: only what is missing is fetched, and a fork or a roll-back is refused and kept as evidence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.auditor.mirror import Mirror
+from exchange.auditor.pull import LOG_PREFIX, pull
+from exchange.auditor.verify import verify_mirror
+from exchange.log.tiles import tile_path
+from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, NotFound
+
+from tests.unit.auditor.logs import VKEY, entry, note, tiles
+
+
+class Hub:
+    """The read interface over a list of entries, and a count of what was asked."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self.entries = entries
+        self.fetched: list[str] = []
+        self.break_after: int | None = None
+
+    def post(self, path: str, body: dict[str, Any], *, repeatable: bool = True) -> tuple[int, dict[str, Any]]:
+        assert path == "/v1/audit/pulls"
+        assert not repeatable
+        return 201, {"pull": "p", "size": len(self.entries), "checkpoint": note(self.entries)}
+
+    def get_bytes(self, path: str, *, limit: int) -> bytes:
+        if self.break_after is not None and len(self.fetched) >= self.break_after:
+            raise NotFound("the connection broke")
+        self.fetched.append(path.removeprefix(LOG_PREFIX))
+        files = {
+            tile_path(tile.level, tile.n, tile.width): data for tile, data in tiles(self.entries).items()
+        }
+        return files[path.removeprefix(LOG_PREFIX)][:limit]
+
+
+def entries(count: int, *, start: int = 0) -> list[bytes]:
+    return [entry(number) for number in range(start, start + count)]
+
+
+def test_a_first_pull_is_whole_and_verifies(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    result = pull(mirror, Hub(entries(300)), VKEY)
+    assert (result.before, result.size, result.files) == (0, 300, 5)
+    assert verify_mirror(mirror).ok
+
+
+def test_the_next_pull_fetches_only_what_is_new(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    pull(mirror, Hub(entries(600)), VKEY)
+    hub = Hub(entries(610))
+    pull(mirror, hub, VKEY)
+    assert hub.fetched == ["tile/entries/002.p/98", "tile/0/002.p/98"]
+    assert verify_mirror(mirror).ok
+    again = Hub(entries(610))
+    pull(mirror, again, VKEY)
+    assert again.fetched == []
+
+
+def test_an_interrupted_pull_is_resumed(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    hub = Hub(entries(600))
+    hub.break_after = 3
+    with pytest.raises(NotFound):
+        pull(mirror, hub, VKEY)
+    assert not mirror.has_checkpoint()
+    hub.break_after = None
+    pull(mirror, hub, VKEY)
+    assert len(hub.fetched) == len(set(hub.fetched))
+    assert verify_mirror(mirror).ok
+
+
+def test_a_shorter_log_is_a_roll_back(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    pull(mirror, Hub(entries(300)), VKEY)
+    with pytest.raises(LogFork) as caught:
+        pull(mirror, Hub(entries(299)), VKEY)
+    assert caught.value.rule == "rolled-back"
+    assert verify_mirror(mirror).ok
+
+
+@pytest.mark.parametrize("size", [301, 700])
+def test_a_longer_log_with_another_past_is_a_fork(tmp_path: Path, size: int) -> None:
+    mirror = Mirror(tmp_path)
+    pull(mirror, Hub(entries(300)), VKEY)
+    with pytest.raises(LogFork) as caught:
+        pull(mirror, Hub([*entries(299), *entries(size - 299, start=5_000)]), VKEY)
+    assert caught.value.rule == "forked"
+
+
+def test_a_checkpoint_of_another_key_is_refused(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    other = VKEY.replace("test.example", "mock.example")
+    with pytest.raises((CheckpointInvalid, ConfigInvalid)):
+        pull(mirror, Hub(entries(3)), other)
+    assert not mirror.has_checkpoint()
