@@ -95,7 +95,7 @@ class _Run:
             self._found(error, None)
             return
         except LogError as error:
-            self._found(error, None)
+            self._found(error, self._first_broken(tile))
             return
         for index, entry in enumerate(entries, start=tile.start):
             try:
@@ -139,6 +139,20 @@ class _Run:
             witnesses=(),
             findings=tuple(self.findings),
         )
+
+    def _first_broken(self, tile: Tile) -> int | None:
+        """In a bundle whose lengths do not add up: the first entry that is not the one in the log's tile."""
+        try:
+            stored = split_tile(self._mirror.read_tile(Tile(0, tile.n, tile.width)), tile.width)
+        except ExchangeError:
+            return None
+        data, at = self._mirror.read_tile(tile), 0
+        for offset, leaf in enumerate(stored):
+            end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+            if sha256(b"\x00" + data[at + 2 : end]).digest() != leaf:
+                return tile.start + offset
+            at = end
+        return None
 
     def _climb(self, level: int, node: bytes) -> None:
         """Keep a finished subtree's hash; compare and pass on each full tile of the level (5)."""

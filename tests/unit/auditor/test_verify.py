@@ -71,6 +71,13 @@ def test_any_flipped_bit_of_any_file_is_found(pulled: Mirror, data: st.DataObjec
     assert verify_mirror(pulled).ok
 
 
+def test_an_altered_length_names_the_entry_it_belongs_to(pulled: Mirror) -> None:
+    content = bytearray(tiles(ENTRIES)[Tile(None, 0)])
+    content[2 * (2 + len(ENTRIES[0])) + 1] ^= 1
+    pulled.write_tile(Tile(None, 0), bytes(content))
+    assert ("ENTRY_INVALID", 2) in codes(verify_mirror(pulled))
+
+
 def test_swapped_entries_are_both_named(pulled: Mirror) -> None:
     changed = [*ENTRIES[:256]]
     changed[3], changed[4] = changed[4], changed[3]
