@@ -111,8 +111,8 @@ def seal_keys(public_raw: bytes, keys: Sequence[bytes], core: bytes) -> bytes:
     Gives `enc ‖ ciphertext`, 1,136 bytes more than the keys. Draws fresh randomness each time.
     Raises: Malformed (a length), KeyWrongUse (the key cannot be sealed to).
     """
-    if not 1 <= len(keys) <= LIMITS.parts_per_grant:
-        raise Malformed("parts: too many or none", field="parts")
+    if len(keys) > LIMITS.parts_per_grant:
+        raise Malformed("parts: too many", field="parts")
     joined = b"".join(check_length(key, KEY_BYTES, field="part key") for key in keys)
     return _seal(public_raw, joined, grant_info(core))
 
