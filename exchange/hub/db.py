@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -27,8 +25,7 @@ TIMEOUT_S: Final = 10
 BUSY_S: Final = 5
 """The longest wait for another writer (SQLite)."""
 RETRY_AFTER_S: Final = 2
-MIGRATIONS: Final = str(Path(__file__).parent / "migrations").replace("%", "%%")
-"""Where Alembic finds the migrations, as its configuration wants it."""
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "homeward_reading"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
 # WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
@@ -226,18 +223,27 @@ def migrate(settings: Settings, revision: str = "head", *, down: bool = False) -
 
     Raises: ConfigInvalid when PostgreSQL's owner URL is not set, or when going back would destroy a log.
     """
+    # Here, because it takes longer to import than all the rest and no worker needs it.
+    from alembic import command
+    from alembic.config import Config
+
     url, worker = _owner(settings)
     if settings.is_sqlite:
         _create_file(Path(f"{make_url(url).database}"))
     engine = open_engine(url)
     try:
         config = Config()
-        config.set_main_option("script_location", MIGRATIONS)
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with engine.begin() as conn:
             config.attributes.update(connection=conn, worker_role=worker)
             (command.downgrade if down else command.upgrade)(config, revision)
     finally:
         engine.dispose()
+
+
+def newest_revision() -> str:
+    """The revision that this program's tables are at: ids are the numbers that the files begin with."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def _owner(settings: Settings) -> tuple[str, str | None]:

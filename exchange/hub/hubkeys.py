@@ -185,12 +185,12 @@ def _read_token(settings: Settings, passphrase: bytes) -> tuple[TokenKey, ...]:
 
 
 def _token_key(material: KeyMaterial, item: JsonValue) -> TokenKey:
-    date, kid = _list(item)
+    date, kid = _list(item, length=2)
     not_before = None if date == "" else parse_time(date, field=_SCHEDULE)
     return TokenKey(AuthKey.from_secret(material.secret(f"{kid}")), not_before)
 
 
-def _list(value: JsonValue) -> list[JsonValue]:
-    if not isinstance(value, list):
+def _list(value: JsonValue, *, length: int | None = None) -> list[JsonValue]:
+    if not isinstance(value, list) or length not in (None, len(value)):
         raise Malformed(f"{_SCHEDULE}: a list is needed", field=_SCHEDULE)
     return value

@@ -13,12 +13,9 @@ is not what it should be is for the operator to look at.
 
 from typing import Final
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, inspect, select, text
 
-from exchange.hub.db import MIGRATIONS, reading, storage_errors
+from exchange.hub.db import newest_revision, reading, storage_errors
 from exchange.hub.models.log import log_head, log_leaf
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub
@@ -51,10 +48,9 @@ def _refuse(rule: str, what: str) -> Unavailable:
 
 def _check_schema(conn: Connection) -> None:
     """(S1)"""
-    config = Config()
-    config.set_main_option("script_location", MIGRATIONS)
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    if MigrationContext.configure(conn).get_current_revision() != newest:
+    known = inspect(conn).has_table("alembic_version")
+    at = conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() if known else None
+    if at != newest_revision():
         raise _refuse("S1-schema", "the tables are not at the newest revision (exchange-hub db upgrade)")
 
 
@@ -76,7 +72,8 @@ def _check_durable(conn: Connection) -> None:
 
 _TRIGGER: Final = text("""
     SELECT t.tgenabled = 'A' AND t.tgdeferrable AND t.tgtype & 5 = 5 AND p.prosecdef
-           AND p.proowner = c.relowner AND NOT pg_has_role(current_user, p.proowner, 'MEMBER')
+           AND p.proconfig = '{"search_path=pg_catalog, pg_temp"}' AND p.proowner = c.relowner
+           AND NOT pg_has_role(current_user, p.proowner, 'MEMBER')
       FROM pg_trigger t
       JOIN pg_class c ON c.oid = t.tgrelid
       JOIN pg_proc p ON p.oid = t.tgfoid
@@ -95,7 +92,7 @@ _RIGHTS: Final = text("""
            has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') AS changes,
            has_any_column_privilege(c.oid, 'UPDATE') AS updates,
            c.relname <> 'log_entry' AND has_any_column_privilege(c.oid, 'INSERT') AS inserts
-      FROM pg_class c WHERE c.oid IN (SELECT unnest(:tables)::regclass)
+      FROM pg_class c WHERE c.oid IN (SELECT unnest(CAST(:tables AS text[]))::regclass)
 """)
 
 

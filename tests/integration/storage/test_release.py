@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Table, func, select, text
 
 from exchange.hub.db import reading, writing
 from exchange.hub.models.log import log_disclosure, log_entry, log_head, log_salt
@@ -62,12 +62,12 @@ def refused(hub: Hub, caller: Caller, work: Callable[[Unit], Answer] = refuse) -
 
 def size(hub: Hub) -> int:
     with reading(hub.engine) as conn:
-        return conn.execute(select(log_head.c.size)).scalar_one()
+        return int(conn.execute(select(log_head.c.size)).scalar_one())
 
 
-def count(hub: Hub, table: object) -> int:
+def count(hub: Hub, table: Table) -> int:
     with reading(hub.engine) as conn:
-        return conn.execute(select(func.count()).select_from(table)).scalar_one()  # type: ignore[call-overload]
+        return int(conn.execute(select(func.count()).select_from(table)).scalar_one())
 
 
 def checked(hub: Hub, receipt: Receipt | None) -> Entry:
@@ -305,6 +305,6 @@ def test_an_integrity_error_in_the_service_is_a_bug_and_not_an_answer(
             unit.conn.execute(text("INSERT INTO audit_pull VALUES ('p', 'agency-a', 1, 1)"))
         return Answer({}, TRACE)
 
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         release(hub, new_caller(), TRACE, twice)
     assert size(hub) == 0

@@ -35,11 +35,6 @@ _TABLES = (
 def upgrade() -> None:
     _create_log()
     _create_rest()
-    op.execute(
-        "INSERT INTO log_head (one, size, frontier, ts_us) VALUES (1, 0, '', 0)"
-        if _on_sqlite()
-        else "INSERT INTO log_head (one, size, frontier, ts_us) VALUES (1, 0, ''::bytea, 0)"
-    )
     if _on_sqlite():
         _refuse_changes()
     else:
@@ -83,13 +78,14 @@ def _create_log() -> None:
         _hash("leaf"),
         sa.Column("frontier", sa.LargeBinary, nullable=False),
     )
-    op.create_table(
+    head = op.create_table(
         "log_head",
         sa.Column("one", _INT, sa.CheckConstraint("one = 1"), primary_key=True, autoincrement=False),
         sa.Column("size", _INT, sa.CheckConstraint("size >= 0"), nullable=False),
         sa.Column("frontier", sa.LargeBinary, nullable=False),
         sa.Column("ts_us", _INT, nullable=False),
     )
+    op.bulk_insert(head, [{"one": 1, "size": 0, "frontier": b"", "ts_us": 0}])
     op.create_table(
         "log_node",
         sa.Column("level", _INT, primary_key=True, autoincrement=False),

@@ -1,0 +1,284 @@
+"""Where the log cannot be written there is no answer: read-only, full, locked, without trigger or rights."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from exchange.hub.db import RETRY_AFTER_S, open_engine, writing
+from exchange.hub.services.hub import Hub
+from exchange.hub.services.release import Answer, Caller, Trace, release
+from exchange.hub.services.startup import check_ready
+from exchange.hub.services.unit import Unit
+from exchange_schemas.entry import Act
+from exchange_schemas.errors import AuditUnavailable, Unavailable
+from tests.integration.storage import only
+from tests.integration.storage.logs import check_log, put
+
+NewCaller = Callable[..., Caller]
+TRACE = Trace(Act.INBOX_LIST)
+
+
+def allow(unit: Unit) -> Answer:
+    return Answer({"secret": True}, TRACE)
+
+
+def path_of(hub: Hub) -> str:
+    return f"{make_url(hub.settings.database_url).database}"
+
+
+def as_owner(hub: Hub, *statements: str) -> None:
+    engine = create_engine(
+        f"{hub.settings.owner_database_url}", isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
+    with engine.connect() as conn:
+        for statement in statements:
+            conn.execute(text(statement))
+
+
+def with_pragma(hub: Hub, pragma: str) -> Hub:
+    """The same hub, with a pragma on every connection."""
+    engine = open_engine(hub.settings.database_url)
+
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, _record: object) -> None:
+        connection.execute(f"PRAGMA {pragma}")
+
+    return replace(hub, engine=engine)
+
+
+def refused(hub: Hub, caller: Caller) -> None:
+    with pytest.raises(AuditUnavailable) as caught:
+        release(hub, caller, TRACE, allow)
+    assert "receipt" not in vars(caught.value) or vars(caught.value)["receipt"] is None
+
+
+# -- SQLite --------------------------------------------------------------------------------------------
+
+
+@only.SQLITE
+def test_a_read_only_file_gives_no_answer(hub: Hub, new_caller: NewCaller) -> None:
+    release(hub, new_caller(), TRACE, allow)
+    refused(with_pragma(hub, "query_only=ON"), new_caller())
+
+    def read_only() -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{path_of(hub)}?mode=ro", uri=True, isolation_level=None)
+
+    engine: Engine = create_engine("sqlite://", creator=read_only, poolclass=NullPool)
+    refused(replace(hub, engine=engine), new_caller())
+    assert check_log(hub).head.size == 1
+
+
+@only.SQLITE
+def test_a_missing_file_gives_no_answer_and_no_empty_log(hub: Hub, new_caller: NewCaller) -> None:
+    url = hub.settings.database_url + "-gone"
+    lost = replace(hub, engine=open_engine(url), settings=replace(hub.settings, database_url=url))
+    refused(lost, new_caller())
+    with pytest.raises(AuditUnavailable):
+        check_ready(lost)
+
+
+@only.SQLITE
+def test_a_full_disk_gives_no_answer_and_every_answer_given_stays(hub: Hub, new_caller: NewCaller) -> None:
+    with sqlite3.connect(path_of(hub)) as probe:
+        pages = probe.execute("PRAGMA page_count").fetchone()[0]
+    probe.close()
+    full = with_pragma(hub, f"max_page_count={pages + 12}")
+    answered: list[str] = []
+
+    def fill() -> None:
+        for _ in range(200):
+            receipt = release(full, new_caller(), TRACE, allow).receipt
+            assert receipt is not None
+            answered.append(receipt.entry_id)
+
+    with pytest.raises(AuditUnavailable):
+        fill()
+    assert len(answered) > 5
+    assert check_log(hub).ids == answered
+    # With room again it goes on.
+    release(hub, new_caller(), TRACE, allow)
+    full.engine.dispose()
+
+
+@only.SQLITE
+def test_another_writer_for_too_long_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
+    hub = with_pragma(hub, "busy_timeout=50")
+    caller = new_caller()
+    with writing(hub.engine), pytest.raises(Unavailable) as caught:
+        release(hub, caller, TRACE, allow)
+    assert caught.value.detail == {"retry_after_s": RETRY_AFTER_S}
+    # The proof was not spent: the same request may come again.
+    assert release(hub, caller, TRACE, allow).receipt is not None
+    hub.engine.dispose()
+
+
+@only.SQLITE
+def test_a_mistake_cannot_rewrite_the_log(hub: Hub) -> None:
+    for number in range(256):
+        put(hub, number)
+    for table in ("log_entry", "log_leaf", "log_node"):
+        for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET rowid = rowid + 1"):
+            with pytest.raises(Exception, match="append-only"), writing(hub.engine) as conn:
+                conn.execute(text(statement))
+
+
+@only.SQLITE
+def test_every_connection_syncs_each_commit_and_overwrites_what_is_erased(hub: Hub) -> None:
+    with writing(hub.engine) as conn:
+        found = {
+            name: conn.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("synchronous", "journal_mode", "foreign_keys", "secure_delete", "busy_timeout")
+        }
+    assert found == {
+        "synchronous": 2,
+        "journal_mode": "wal",
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "busy_timeout": 5000,
+    }
+
+
+# -- PostgreSQL ----------------------------------------------------------------------------------------
+
+
+@only.POSTGRES
+def test_without_the_right_to_insert_there_is_no_answer(hub: Hub, new_caller: NewCaller) -> None:
+    as_owner(hub, "REVOKE INSERT (entry_id, entry) ON log_entry FROM homeward_worker")
+    refused(hub, new_caller())
+
+
+@only.POSTGRES
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE log_entry DISABLE TRIGGER log_entry_append",
+        "ALTER TABLE log_entry ENABLE TRIGGER log_entry_append",
+        "ALTER TABLE log_entry ENABLE REPLICA TRIGGER log_entry_append",
+        "DROP TRIGGER log_entry_append ON log_entry",
+        "ALTER FUNCTION log_append() SECURITY INVOKER",
+        "ALTER FUNCTION log_append() RESET search_path",
+    ],
+)
+def test_an_altered_trigger_refuses_the_start(hub: Hub, change: str) -> None:
+    check_ready(hub)
+    as_owner(hub, change)
+    with pytest.raises(Unavailable) as caught:
+        check_ready(hub)
+    assert caught.value.rule == "S3-trigger"
+
+
+@only.POSTGRES
+@pytest.mark.parametrize("change", ["DISABLE TRIGGER", "ENABLE REPLICA TRIGGER"])
+def test_a_disabled_trigger_gives_no_answer(hub: Hub, new_caller: NewCaller, change: str) -> None:
+    as_owner(hub, f"ALTER TABLE log_entry {change} log_entry_append")
+    refused(hub, new_caller())
+    as_owner(hub, "ALTER TABLE log_entry ENABLE ALWAYS TRIGGER log_entry_append")
+    assert release(hub, new_caller(), TRACE, allow).receipt is not None
+    check_log(hub)
+
+
+@only.POSTGRES
+def test_a_dropped_trigger_gives_no_answer(hub: Hub, new_caller: NewCaller) -> None:
+    as_owner(hub, "DROP TRIGGER log_entry_append ON log_entry")
+    refused(hub, new_caller())
+
+
+@only.POSTGRES
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE log_entry SET entry = entry",
+        "DELETE FROM log_entry",
+        "TRUNCATE log_entry",
+        "INSERT INTO log_leaf VALUES (9, 'x', sha256(''), '')",
+        "DELETE FROM log_leaf",
+        "UPDATE log_head SET size = 0",
+        "SELECT size FROM log_head FOR UPDATE",
+        "INSERT INTO log_node VALUES (8, 9, sha256(''))",
+        "ALTER TABLE log_entry DISABLE TRIGGER ALL",
+        "DROP TRIGGER log_entry_append ON log_entry",
+        "SET session_replication_role = replica",
+        "CREATE TABLE mine (x int)",
+        "CREATE OR REPLACE FUNCTION log_append() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "SET ROLE homeward_owner",
+        "UPDATE alembic_version SET version_num = '0000'",
+    ],
+)
+def test_the_workers_role_can_do_no_more_than_insert_entries(hub: Hub, statement: str) -> None:
+    with pytest.raises(Exception, match=r"permission denied|must be owner"):
+        with writing(hub.engine) as conn:
+            conn.execute(text(statement))
+
+
+@only.POSTGRES
+def test_a_table_of_the_same_name_in_another_schema_does_not_catch_the_leaf(
+    hub: Hub, new_caller: NewCaller
+) -> None:
+    def shadow(unit: Unit) -> Answer:
+        unit.conn.execute(
+            text("CREATE TEMP TABLE log_head ON COMMIT DROP AS SELECT 1 AS one, 0::bigint AS size")
+        )
+        unit.conn.execute(text("SET LOCAL search_path = pg_temp, public"))
+        return Answer({}, TRACE)
+
+    as_owner(
+        hub,
+        "GRANT TEMPORARY ON DATABASE " + f"{make_url(hub.settings.database_url).database} TO homeward_worker",
+    )
+    release(hub, new_caller(), TRACE, shadow)
+    assert check_log(hub).head.size == 1
+
+
+@only.POSTGRES
+def test_a_held_head_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
+    engine = open_engine(hub.settings.database_url)
+
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, _record: object) -> None:
+        connection.execute("SET lock_timeout = 100")
+        connection.commit()
+
+    owner = open_engine(f"{hub.settings.owner_database_url}")
+    hub = replace(hub, engine=engine)
+    caller = new_caller()
+    with writing(owner) as conn:
+        conn.execute(text("SELECT size FROM log_head FOR UPDATE"))
+        with pytest.raises(Unavailable) as caught:
+            release(hub, caller, TRACE, allow)
+    assert caught.value.detail == {"retry_after_s": RETRY_AFTER_S}
+    assert release(hub, caller, TRACE, allow).receipt is not None
+    engine.dispose()
+    owner.dispose()
+
+
+@only.POSTGRES
+def test_a_long_transaction_that_has_written_nothing_blocks_nobody(hub: Hub, new_caller: NewCaller) -> None:
+    with writing(hub.engine) as conn:
+        conn.execute(text("SELECT count(*) FROM log_entry"))
+        conn.execute(text("INSERT INTO revoked_token VALUES ('x', 1)"))
+        assert release(hub, new_caller(), TRACE, allow).receipt is not None
+
+
+@only.POSTGRES
+def test_every_connection_has_limits(hub: Hub) -> None:
+    with writing(hub.engine) as conn:
+        for name in (
+            "statement_timeout",
+            "transaction_timeout",
+            "idle_in_transaction_session_timeout",
+            "lock_timeout",
+        ):
+            assert conn.exec_driver_sql(f"SHOW {name}").scalar_one() == "10s"
+        assert conn.exec_driver_sql("SHOW transaction_isolation").scalar_one() == "read committed"
+
+
+@only.POSTGRES
+def test_an_unreachable_database_gives_no_answer(hub: Hub, new_caller: NewCaller) -> None:
+    gone = make_url(hub.settings.database_url).set(database="gone").render_as_string(hide_password=False)
+    refused(replace(hub, engine=open_engine(gone)), new_caller())

@@ -1,0 +1,161 @@
+"""The start is refused where a commit could be lost, the log changed, or the clock is behind it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.pool import NullPool
+
+from exchange.hub.db import migrate, newest_revision, open_engine, writing
+from exchange.hub.models.log import log_head
+from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.release import Answer, Caller, Trace, release
+from exchange.hub.services.startup import check_ready
+from exchange.hub.settings import Settings
+from exchange_schemas.entry import Act
+from exchange_schemas.errors import Unavailable
+from tests.integration.storage import only
+
+TRACE = Trace(Act.INBOX_LIST)
+
+
+def rule(hub: Hub) -> str | None:
+    with pytest.raises(Unavailable) as caught:
+        check_ready(hub)
+    return caught.value.rule
+
+
+def test_a_fresh_hub_is_ready_and_stays_so(hub: Hub, new_caller: Callable[..., Caller]) -> None:
+    check_ready(hub)
+    for _ in range(3):
+        release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+    check_ready(hub)
+
+
+def test_the_newest_revision_is_alembics_head() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    from exchange.hub.db import MIGRATIONS
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == newest_revision()
+
+
+def test_missing_and_old_tables_are_refused(
+    new_settings: Callable[..., Settings], make_hub: Callable[..., Hub]
+) -> None:
+    settings = new_settings(migrated=False)
+    if settings.is_sqlite:
+        migrate(settings)
+        migrate(settings, "base", down=True)
+    hub = make_hub(settings=settings)
+    assert rule(hub) == "S1-schema"
+    migrate(settings, "0001")
+    assert rule(hub) == "S1-schema"
+    migrate(settings)
+    check_ready(hub)
+
+
+def test_a_clock_before_the_latest_entry_is_refused(hub: Hub, new_caller: Callable[..., Caller]) -> None:
+    release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+    check_ready(replace(hub, clock=lambda: utc_now() - timedelta(seconds=25)))
+    assert rule(replace(hub, clock=lambda: utc_now() - timedelta(seconds=60))) == "S6-clock"
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": 5}, {"frontier": b"\x01" * 32}, {"frontier": b"short"}, {"size": 0, "frontier": b""}]
+)
+def test_a_head_that_its_last_leaf_does_not_make_is_refused(
+    hub: Hub, new_caller: Callable[..., Caller], change: dict[str, Any]
+) -> None:
+    release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+    url = hub.settings.owner_database_url
+    engine = open_engine(hub.settings.database_url if url is None else url)
+    with writing(engine) as conn:
+        conn.execute(log_head.update().values(**change))
+    engine.dispose()
+    assert rule(hub) == "S5-head"
+
+
+@only.SQLITE
+@pytest.mark.parametrize("pragma", ["synchronous=NORMAL", "synchronous=OFF", "journal_mode=DELETE"])
+def test_sqlite_that_may_lose_a_commit_is_refused(hub: Hub, pragma: str) -> None:
+    engine = open_engine(hub.settings.database_url)
+
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, _record: object) -> None:
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    assert rule(replace(hub, engine=engine)) == "S2-durable"
+    engine.dispose()
+
+
+@contextmanager
+def server_setting(server: Any, name: str) -> Iterator[None]:
+    """Switch a server-wide setting off for a moment."""
+    server.execute(f"ALTER SYSTEM SET {name} = off")
+    server.execute("SELECT pg_reload_conf()")
+    try:
+        yield
+    finally:
+        server.execute(f"ALTER SYSTEM RESET {name}")
+        server.execute("SELECT pg_reload_conf()")
+
+
+@only.POSTGRES
+@pytest.mark.parametrize("name", ["fsync", "full_page_writes", "synchronous_commit"])
+def test_postgresql_that_may_lose_a_commit_is_refused(
+    hub: Hub, request: pytest.FixtureRequest, name: str
+) -> None:
+    server = request.getfixturevalue("postgres_server")
+    with server_setting(server, name):
+        engine = create_engine(hub.settings.database_url, poolclass=NullPool)
+        with engine.connect() as conn:
+            for _ in range(200):
+                if conn.execute(text(f"SHOW {name}")).scalar_one() == "off":
+                    break
+                conn.execute(text("SELECT pg_sleep(0.01)"))
+        assert rule(replace(hub, engine=engine)) == "S2-durable"
+
+
+@only.POSTGRES
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE log_head OWNER TO homeward_worker",
+        "GRANT homeward_owner TO homeward_worker",
+        "GRANT UPDATE ON log_entry TO homeward_worker",
+        "GRANT UPDATE (entry) ON log_entry TO homeward_worker",
+        "GRANT DELETE ON log_leaf TO homeward_worker",
+        "GRANT TRUNCATE ON log_entry TO PUBLIC",
+        "GRANT INSERT ON log_node TO homeward_worker",
+        "GRANT INSERT (idx) ON log_leaf TO homeward_worker",
+        "GRANT TRIGGER ON log_entry TO homeward_worker",
+    ],
+)
+def test_a_worker_that_may_change_the_log_is_refused(
+    hub: Hub, request: pytest.FixtureRequest, change: str
+) -> None:
+    server = request.getfixturevalue("postgres_server")
+    url = server.base.set(database=hub.engine.url.database)
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as conn:
+        conn.execute(text(change))
+        try:
+            assert rule(hub) in ("S3-trigger", "S4-roles")
+        finally:
+            conn.execute(text("REVOKE homeward_owner FROM homeward_worker"))
+
+
+@only.POSTGRES
+def test_the_owner_or_a_superuser_may_not_be_a_worker(hub: Hub, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue("postgres_server")
+    for role in ("homeward_owner", "postgres"):
+        engine = create_engine(server.url(role, f"{hub.engine.url.database}"), poolclass=NullPool)
+        assert rule(replace(hub, engine=engine)) in ("S3-trigger", "S4-roles")

@@ -1,0 +1,53 @@
+"""A process that releases answers over a database until it is done or killed, and tells what it answered.
+
+Run as `python -m tests.integration.storage.writer URL DATA_DIR SEED COUNT`; prints each entry's id once its
+answer would have left.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from exchange.hub.blobs import FolderBlobs
+from exchange.hub.db import open_engine
+from exchange.hub.hubkeys import HubKeys, TokenKey
+from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.release import Answer, Caller, Proof, Trace, release
+from exchange.hub.settings import Settings
+from exchange_keys.auth_key import AuthKey
+from exchange_keys.signing import SigningKey
+from exchange_schemas.entry import Act
+from exchange_schemas.ids import AgencyId
+
+
+def main(url: str, folder: str, seed: str, count: int) -> None:
+    settings = Settings(
+        origin="exchange.example",
+        base_url="https://exchange.example",
+        database_url=url,
+        data_dir=Path(folder) / "data",
+        guard_dir=Path(folder) / "guard",
+    )
+    log = SigningKey.from_seed(bytes.fromhex(seed))
+    token = TokenKey(AuthKey.generate("ES256"), datetime(2026, 1, 1, tzinfo=UTC))
+    hub = Hub(
+        settings,
+        open_engine(url),
+        utc_now,
+        os.urandom,
+        HubKeys((token,), log, log),
+        FolderBlobs(settings.blobs_dir),
+    )
+    trace = Trace(Act.INBOX_LIST)
+    for _ in range(count):
+        proof = Proof(os.urandom(32), utc_now() + timedelta(minutes=2), "a.b.c")
+        caller = Caller(AgencyId("agency-a"), "ngo", frozenset(), proof, None, "")
+        released = release(hub, caller, trace, lambda _unit: Answer({}, trace))
+        receipt = released.receipt
+        sys.stdout.write(f"{None if receipt is None else receipt.entry_id}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
