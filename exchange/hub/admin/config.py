@@ -1,0 +1,94 @@
+"""Where an admin command finds the hub's settings: a data folder, a KEY=VALUE file, the environment.
+
+The environment wins over the file, an option of the command wins over both. The file never holds a
+passphrase, only the name of the file that does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from exchange_schemas.errors import ConfigInvalid
+
+FILE_NAME = "hub.env"
+PREFIX = "HOMEWARD_"
+
+_NAME = re.compile(r"HOMEWARD_[A-Z0-9_]{1,60}")
+_MOST_BYTES = 64 * 1024
+
+
+def environment(
+    env: Mapping[str, str], *, data_dir: Path | None = None, config: Path | None = None
+) -> dict[str, str]:
+    """Every HOMEWARD_* setting that applies to this command.
+
+    Raises: ConfigInvalid when the named file is missing or has a line that is not NAME=value.
+    """
+    ours = {name: value for name, value in env.items() if name.startswith(PREFIX)}
+    folder = data_dir
+    if folder is None and "HOMEWARD_DATA_DIR" in ours:
+        folder = Path(ours["HOMEWARD_DATA_DIR"])
+    settings: dict[str, str] = {}
+    if config is not None:
+        settings = read_file(config)
+    elif folder is not None and (folder / FILE_NAME).is_file():
+        settings = read_file(folder / FILE_NAME)
+    settings.update(ours)
+    if data_dir is not None:
+        settings["HOMEWARD_DATA_DIR"] = str(data_dir.absolute())
+    return settings
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """The settings in `path`: one NAME=value on each line, `#` opens a comment line, nothing is quoted.
+
+    Raises: ConfigInvalid.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigInvalid(f"{path}: not a text in UTF-8") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigInvalid(f"{path}: longer than {_MOST_BYTES} bytes")
+    settings: dict[str, str] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        bare = line.strip()
+        if bare == "" or bare.startswith("#"):
+            continue
+        name, sign, value = bare.partition("=")
+        if sign == "" or _NAME.fullmatch(name) is None:
+            raise ConfigInvalid(f"{path}: line {number} is not HOMEWARD_NAME=value")
+        if name in settings:
+            raise ConfigInvalid(f"{path}: line {number} sets {name} again")
+        settings[name] = value
+    return settings
+
+
+def write_file(path: Path, settings: Mapping[str, str]) -> None:
+    """Write `settings` for `read_file`, readable by its owner alone: a database URL may hold a password.
+
+    Raises: ConfigInvalid for a value that is not one trimmed line, or when the file cannot be written.
+    """
+    lines = ["# Settings of this hub. exchange-hub reads them with --data-dir or --config."]
+    for name, value in sorted(settings.items()):
+        if value != value.strip() or not value.isprintable():
+            raise ConfigInvalid(f"{name}: its value must be one line without spaces around it", field=name)
+        lines.append(f"{name}={value}")
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: cannot be written ({error.strerror})") from None
