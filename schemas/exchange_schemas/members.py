@@ -164,7 +164,8 @@ class Octets(Member, fields.String):
     """Raw bytes as base64url; `bytes` in Python. Exactly `length` bytes, or 1 to `most`."""
 
     def __init__(self, *, length: int | None = None, most: int | None = None, **kwargs: Any) -> None:
-        super().__init__(validate=validate.Regexp("^[A-Za-z0-9_-]+$"), **kwargs)
+        # As metadata: a validator would see the bytes, not the text.
+        super().__init__(metadata={"pattern": "^[A-Za-z0-9_-]+$"}, **kwargs)
         self.length = length
         self.most = most
 

@@ -85,6 +85,16 @@ class JsonList(ListOf):
         return items
 
 
+class JsonObject(Object):
+    """An object that stays a dict."""
+
+    def __init__(self, shape: type[StrictSchema], **kwargs: Any) -> None:
+        super().__init__(shape, dict, **kwargs)
+
+    def write(self, value: Any) -> dict[str, Any]:
+        return dict(value)
+
+
 class Codes(JsonList):
     """Different codes of one list; those in `alone` stand alone."""
 
@@ -147,7 +157,7 @@ def _object(kind: ObjectType, name: str, **kwargs: Any) -> Member:
 
     title = "".join(word.capitalize() for word in name.split("_")) + "ValueSchema"
     shape = type(title, (StrictSchema,), {**members, "whole": staticmethod(whole)})
-    return Object(shape, dict, **kwargs)
+    return JsonObject(shape, **kwargs)
 
 
 def check_object(kind: ObjectType, name: str, values: Mapping[str, Any]) -> None:
