@@ -11,35 +11,35 @@ A kind of class `consent` takes them all. A kind of class `reference` or `none` 
 record: it takes C17 and C10, and C01, C02, C03, C08 and C09 on the consent that it points at, if any, which
 may be withdrawn or over. A grant of the sender for itself is no sharing: it takes C17 only.
 
-  C17-kind           FIELD_DENIED       the kind exists; the names are what it needs and may carry
-  C01-unknown        CONSENT_UNKNOWN    there is a consent
-  C02-origin         ORIGIN             it was made for this deployment
-  C03-issuer         SENDER_MISMATCH    its issuer is the sender (class reference: issuer and recipient are
-                                        sender and recipient, either way round)
-  C04-recipient      RECIPIENT_DENIED   its recipient is the grant's, and the parties given are these two
-  C05-withdrawn      CONSENT_WITHDRAWN  it is not withdrawn
-  C07-time           CONSENT_EXPIRED    nbf <= now < exp
-  C08-subject        SUBJECT_MISMATCH   the grant and the consent are about the same child
-  C09-thread         CONSENT_MISMATCH   the consent names no thread, or the grant's
-  C10-purpose        PURPOSE_DENIED     the purpose is in the catalogue, fits the kind, and is in the consent
-  C11-field          FIELD_DENIED       every field of a record is in the consent
-  C12-field-purpose  PURPOSE_DENIED     every field of a record may be used for the purpose
-  C13-authority      AUTHORITY_MISSING  every subject (`about`) of every field has an authority
-  C14-third-country  AUTHORITY_MISSING  for a public authority that sends to another country, basis `consent`
-                                        does not count (GDPR 49(3))
-  C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts only in a consent of at most 72 hours
-  C16-screening      SCREENING_DENIED   to an embassy, an authority, a court or any public authority: the
-                                        protection screening is `cleared`, with its evidence digest
-  C18-stage          STAGE_DENIED       fields of stage match_confirmed (current_facility): both sides
-                                        confirmed the match in this thread, one answering the other
-  C20-policy         POLICY_DENIED      the sharing agreement of the two kinds of agency allows it
-  C06-superseded     CONSENT_SUPERSEDED if superseded: the newest of the family passes C02 to C20 as well
+   1. C17-kind           FIELD_DENIED       the kind exists; the names are what it needs and may carry
+   2. C01-unknown        CONSENT_UNKNOWN    there is a consent
+   3. C02-origin         ORIGIN             it was made for this deployment
+   4. C03-issuer         SENDER_MISMATCH    its issuer is the sender (class reference: issuer and recipient are
+                                            sender and recipient, either way round)
+   5. C04-recipient      RECIPIENT_DENIED   its recipient is the grant's, and the parties given are these two
+   6. C05-withdrawn      CONSENT_WITHDRAWN  it is not withdrawn
+   7. C07-time           CONSENT_EXPIRED    nbf <= now < exp
+   8. C08-subject        SUBJECT_MISMATCH   the grant and the consent are about the same child
+   9. C09-thread         CONSENT_MISMATCH   the consent names no thread, or the grant's
+  10. C10-purpose        PURPOSE_DENIED     the purpose is in the catalogue, fits the kind, and is in the consent
+  11. C11-field          FIELD_DENIED       every field of a record is in the consent
+  12. C12-field-purpose  PURPOSE_DENIED     every field of a record may be used for the purpose
+  13. C13-authority      AUTHORITY_MISSING  every subject (`about`) of every field has an authority
+  14. C14-third-country  AUTHORITY_MISSING  for a public authority that sends to another country, basis `consent`
+                                            does not count (GDPR 49(3))
+  15. C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts only in a consent of at most 72 hours
+  16. C16-screening      SCREENING_DENIED   to an embassy, an authority, a court or any public authority: the
+                                            protection screening is `cleared`, with its evidence digest
+  17. C18-stage          STAGE_DENIED       fields of stage match_confirmed (current_facility): both sides
+                                            confirmed the match in this thread, one answering the other
+  18. C20-policy         POLICY_DENIED      the sharing agreement of the two kinds of agency allows it
+  19. C06-superseded     CONSENT_SUPERSEDED if superseded: the newest of the family passes C02 to C20 as well
 
 Functions of their own, because they see more than one grant, a signature or a value:
-  C19-one-recipient  FIELD_DENIED       `check_one_recipient`
-  C21-approvers      AUTHORITY_MISSING  `check_approvers`
-  C22-named          CONSENT_MISMATCH   `check_named`
-  C23-detention      STAGE_DENIED       `check_detention`
+      C19-one-recipient  FIELD_DENIED       `check_one_recipient`
+      C21-approvers      AUTHORITY_MISSING  `check_approvers`
+      C22-named          CONSENT_MISMATCH   `check_named`
+      C23-detention      STAGE_DENIED       `check_detention`
 
 Who makes them (fields.md, "Rules and who can check them"): sender, hub and recipient make all, but the
 recipient not C16 and C19, and the hub not C23; for C18 the hub cannot see what the confirmations say.
