@@ -6,7 +6,9 @@ A fresh database is a clone of one that was migrated once, so that a hub costs m
 
 import os
 import shutil
+import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -94,6 +96,10 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
     finally:
         admin.dispose()
+        # Not a clean stop: writing out what is deleted in the next line takes seconds.
+        os.kill(running.get_pid(), signal.SIGQUIT)
+        while running.get_postmaster_info().is_running():
+            time.sleep(0.01)
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
 

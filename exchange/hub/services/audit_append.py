@@ -50,6 +50,9 @@ def append(conn: Connection, entry_id: str, entry: bytes, *, ts_us: int, now: da
     `ts_us` is the entry's own `ts`, `now` the clock at this moment (PostgreSQL uses the database's).
     Raises: AuditUnavailable when the log cannot take the entry; Unavailable when the database is busy.
     """
+    if not conn.in_transaction():
+        # The driver alone would commit each statement by itself.
+        raise RuntimeError("an entry is appended inside the transaction that makes the answer")
     driver = conn.connection.driver_connection
     try:
         if isinstance(driver, sqlite3.Connection):

@@ -103,10 +103,16 @@ def test_a_transaction_taken_back_leaves_no_gap(hub: Hub) -> None:
     now = hub.clock()
     entry = f'{{"ts":{microseconds(now)}}}'.encode()
     with hub.engine.connect() as conn:
+        conn.begin()
         append(conn, b64u(os.urandom(16)), entry, ts_us=microseconds(now), now=now)
         conn.rollback()
     assert put(hub, 1).index == 1
     check_log(hub)
+
+
+def test_an_append_outside_a_transaction_is_a_mistake(hub: Hub) -> None:
+    with hub.engine.connect() as conn, pytest.raises(RuntimeError):
+        append(conn, "i" * 22, b"{}", ts_us=0, now=hub.clock())
 
 
 def test_an_id_used_twice_is_refused(hub: Hub) -> None:
@@ -153,38 +159,38 @@ def test_one_proof_sent_many_times_at_once_is_served_once(hub: Hub, new_caller: 
     assert check_log(hub).head.size == 24
 
 
-def start_writer(hub: Hub, folder: Path, count: int) -> "subprocess.Popen[str]":
+def start_writers(hub: Hub, folder: Path, *, count: int, processes: int) -> "subprocess.Popen[str]":
     seed = hub.keys.audit_log.seed.hex()
-    arguments = [hub.settings.database_url, str(folder), seed, str(count)]
+    arguments = [hub.settings.database_url, str(folder), seed, str(count), str(processes)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.integration.storage.writer", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
 def test_many_processes_at_once_leave_each_entry_exactly_once(hub: Hub, tmp_path: Path) -> None:
-    writers = [start_writer(hub, tmp_path, 50) for _ in range(2)]
-    answered = [line for writer in writers for line in writer.communicate(timeout=60)[0].split()]
-    assert [writer.returncode for writer in writers] == [0, 0]
-    assert len(answered) == 100
+    writers = start_writers(hub, tmp_path, count=40, processes=3)
+    answered = writers.communicate(timeout=60)[0].split()
+    assert writers.returncode == 0
+    assert len(answered) == 120
     assert sorted(check_log(hub).ids) == sorted(answered)
 
 
-def test_a_killed_process_loses_nothing_that_it_answered(hub: Hub, tmp_path: Path) -> None:
-    answered: list[str] = []
-    for lines in (3, 17):
-        writer = start_writer(hub, tmp_path, 100_000)
-        assert writer.stdout is not None
-        answered += [writer.stdout.readline().strip() for _ in range(lines)]
-        writer.send_signal(signal.SIGKILL)
-        answered += writer.communicate(timeout=60)[0].split()
-        assert writer.returncode == -signal.SIGKILL
-        # The log is whole, and another process goes on in it.
-        assert set(answered) <= set(check_log(hub).ids)
-        put(hub, lines)
-    assert len(set(answered)) == len(answered) >= 20
+def test_killed_processes_lose_nothing_that_they_answered(hub: Hub, tmp_path: Path) -> None:
+    writers = start_writers(hub, tmp_path, count=100_000, processes=3)
+    assert writers.stdout is not None
+    answered = [writers.stdout.readline().strip() for _ in range(25)]
+    os.killpg(writers.pid, signal.SIGKILL)
+    answered += writers.communicate(timeout=60)[0].split()
+    assert writers.returncode == -signal.SIGKILL
+    assert len(set(answered)) == len(answered) >= 25
+    # The log is whole, and another process goes on in it.
+    assert set(answered) <= set(check_log(hub).ids)
+    put(hub, 1)
+    check_log(hub)
 
 
 @only.POSTGRES

@@ -1,7 +1,7 @@
 """A process that releases answers over a database until it is done or killed, and tells what it answered.
 
-Run as `python -m tests.integration.storage.writer URL DATA_DIR SEED COUNT`; prints each entry's id once its
-answer would have left.
+Run as `python -m tests.integration.storage.writer URL DATA_DIR SEED COUNT PROCESSES`; each process prints an
+entry's id once its answer would have left.
 """
 
 import os
@@ -21,33 +21,39 @@ from exchange_schemas.entry import Act
 from exchange_schemas.ids import AgencyId
 
 
-def main(url: str, folder: str, seed: str, count: int) -> None:
+def main(url: str, folder: str, seed: str, count: int, processes: int) -> None:
+    children = [child for _ in range(processes) if (child := _start(url, folder, seed, count)) != 0]
+    sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+
+
+def _start(url: str, folder: str, seed: str, count: int) -> int:
+    """Fork before anything is open, so that each process has connections of its own."""
+    child = os.fork()
+    if child == 0:
+        write(Path(folder), url, SigningKey.from_seed(bytes.fromhex(seed)), count)
+        os._exit(0)
+    return child
+
+
+def write(folder: Path, url: str, log: SigningKey, count: int) -> None:
     settings = Settings(
         origin="exchange.example",
         base_url="https://exchange.example",
         database_url=url,
-        data_dir=Path(folder) / "data",
-        guard_dir=Path(folder) / "guard",
+        data_dir=folder / "data",
+        guard_dir=folder / "guard",
     )
-    log = SigningKey.from_seed(bytes.fromhex(seed))
     token = TokenKey(AuthKey.generate("ES256"), datetime(2026, 1, 1, tzinfo=UTC))
-    hub = Hub(
-        settings,
-        open_engine(url),
-        utc_now,
-        os.urandom,
-        HubKeys((token,), log, log),
-        FolderBlobs(settings.blobs_dir),
-    )
+    keys = HubKeys((token,), log, log)
+    hub = Hub(settings, open_engine(url), utc_now, os.urandom, keys, FolderBlobs(settings.blobs_dir))
     trace = Trace(Act.INBOX_LIST)
     for _ in range(count):
         proof = Proof(os.urandom(32), utc_now() + timedelta(minutes=2), "a.b.c")
         caller = Caller(AgencyId("agency-a"), "ngo", frozenset(), proof, None, "")
-        released = release(hub, caller, trace, lambda _unit: Answer({}, trace))
-        receipt = released.receipt
-        sys.stdout.write(f"{None if receipt is None else receipt.entry_id}\n")
-        sys.stdout.flush()
+        receipt = release(hub, caller, trace, lambda _unit: Answer({}, trace)).receipt
+        # One write, so that the lines of two processes do not mix.
+        os.write(1, f"{None if receipt is None else receipt.entry_id}\n".encode())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
