@@ -160,7 +160,7 @@ def describe(
 def with_receipt(schema: type[JsonSchema], *, always: bool) -> type[JsonSchema]:
     """The schema of a member's answer: the service's members and `receipt`, which only logged ones have."""
     members = {"receipt": fields.Nested(ReceiptSchema, required=always), "__doc__": schema.__doc__}
-    name = f"Logged{schema.__name__}" if always else schema.__name__
+    name = f"{'Logged' if always else 'MaybeLogged'}{schema.__name__}"
     derived: type[JsonSchema] = type(name, (schema,), members)
     return derived
 

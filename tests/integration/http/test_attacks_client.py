@@ -251,8 +251,11 @@ def test_attack_15_another_content_type(member: Member, media_type: str) -> None
         " ",
         "directory:read  consents:read",
         "directory:*",
-    ]
-    + ["directory:read directory:read", "Directory:read", "directory:read\n", "directory:read,consents:read"],
+        "directory:read directory:read",
+        "Directory:read",
+        "directory:read\n",
+        "directory:read,consents:read",
+    ],
 )
 def test_attack_16_scope_escalation_is_invalid_scope_and_logged(
     exchange: Exchange, member: Member, scope: str
