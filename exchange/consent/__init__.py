@@ -14,20 +14,20 @@ may be withdrawn or over. A grant of the sender for itself is no sharing: it tak
    1. C17-kind           FIELD_DENIED       the kind exists; the names are what it needs and may carry
    2. C01-unknown        CONSENT_UNKNOWN    there is a consent
    3. C02-origin         ORIGIN             it was made for this deployment
-   4. C03-issuer         SENDER_MISMATCH    its issuer is the sender (class reference: issuer and recipient are
+   4. C03-issuer         SENDER_MISMATCH    its issuer is the sender (class reference: its two parties are
                                             sender and recipient, either way round)
    5. C04-recipient      RECIPIENT_DENIED   its recipient is the grant's, and the parties given are these two
    6. C05-withdrawn      CONSENT_WITHDRAWN  it is not withdrawn
    7. C07-time           CONSENT_EXPIRED    nbf <= now < exp
    8. C08-subject        SUBJECT_MISMATCH   the grant and the consent are about the same child
    9. C09-thread         CONSENT_MISMATCH   the consent names no thread, or the grant's
-  10. C10-purpose        PURPOSE_DENIED     the purpose is in the catalogue, fits the kind, and is in the consent
+  10. C10-purpose        PURPOSE_DENIED     the purpose is in the consent and fits the kind
   11. C11-field          FIELD_DENIED       every field of a record is in the consent
   12. C12-field-purpose  PURPOSE_DENIED     every field of a record may be used for the purpose
   13. C13-authority      AUTHORITY_MISSING  every subject (`about`) of every field has an authority
-  14. C14-third-country  AUTHORITY_MISSING  for a public authority that sends to another country, basis `consent`
-                                            does not count (GDPR 49(3))
-  15. C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts only in a consent of at most 72 hours
+  14. C14-third-country  AUTHORITY_MISSING  basis `consent` does not count for a public authority that sends
+                                            to another country (GDPR 49(3))
+  15. C15-vital-interest AUTHORITY_MISSING  basis `vital_interest` counts in a consent of 72 hours at most
   16. C16-screening      SCREENING_DENIED   to an embassy, an authority, a court or any public authority: the
                                             protection screening is `cleared`, with its evidence digest
   17. C18-stage          STAGE_DENIED       fields of stage match_confirmed (current_facility): both sides

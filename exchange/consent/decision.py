@@ -30,6 +30,7 @@ VITAL_INTEREST_MOST: Final = timedelta(hours=72)
 SCREENED_KINDS: Final = frozenset({"embassy", "authority", "court"})
 CONFIRMED_STAGE: Final = "match_confirmed"
 """The `stage` in the catalogue of fields that need both sides' confirmation."""
+_NOBODY: Final[frozenset[str]] = frozenset()
 _NO_TIME: Final = timedelta(0)
 _NOTHING: Final[Mapping[EnvelopeId, Confirmation]] = MappingProxyType({})
 
@@ -109,14 +110,6 @@ def _kind(case: _Case) -> Deny | None:
         return deny("C17-kind", "kind")
     if kind.authority != "consent" and case.needed:
         return first_field("C17-kind", (spec.name for spec in case.needed))
-    unknown = [
-        name
-        for name in case.request.fields
-        if name not in case.catalogue.fields and name not in case.catalogue.message_fields
-    ]
-    if unknown:
-        # A name that nobody knows is the caller's text and is not repeated.
-        return deny("C17-kind", "fields")
     try:
         check_kind(case.catalogue, case.request.kind, case.request.fields)
     except FieldDenied as error:
@@ -148,7 +141,7 @@ def _withdrawn(case: _Case, _: Consent) -> Deny | None:
 
 def _time(case: _Case, consent: Consent) -> Deny | None:
     leeway = _NO_TIME if case.side == Side.HUB else CLIENT_LEEWAY
-    valid = consent.nbf - leeway <= case.now < consent.exp + leeway
+    valid = consent.nbf <= case.now + leeway and case.now - leeway < consent.exp
     return None if valid else deny("C07-time")
 
 
@@ -175,7 +168,8 @@ def _purpose(case: _Case, consent: Consent) -> Deny | None:
 
 
 def _fields(case: _Case, consent: Consent) -> Deny | None:
-    return first_field("C11-field", {spec.name for spec in case.needed}.difference(consent.fields))
+    given = frozenset(consent.fields)
+    return first_field("C11-field", [spec.name for spec in case.needed if spec.name not in given])
 
 
 def _field_purposes(case: _Case, _: Consent) -> Deny | None:
@@ -188,7 +182,7 @@ def _field_purposes(case: _Case, _: Consent) -> Deny | None:
 def _authorities(case: _Case, consent: Consent) -> Deny | None:
     abroad = _is_public(case.sender) and case.sender.country != case.recipient.country
     too_long = consent.exp - consent.nbf > VITAL_INTEREST_MOST
-    for about in sorted({about for spec in case.needed for about in spec.about}):
+    for about in sorted(_NOBODY.union(*[spec.about for spec in case.needed])):
         bases = {item.basis for item in consent.authorities if item.about == about}
         rule = "C13-authority"
         if abroad and "consent" in bases:

@@ -1,0 +1,56 @@
+"""The consent rules beside the decision: several grants, approvers, the consent's digest, detention."""
+
+import pytest
+
+from exchange.consent import check_approvers, check_detention, check_named, check_one_recipient
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import b64u, sha256
+from exchange_schemas.errors import AuthorityMissing, ConsentMismatch, FieldDenied, StageDenied
+from exchange_schemas.ids import AgencyId, Digest
+from tests.unit.consent.test_consent_decision import authority, consent
+
+HOLDER, FIRST, SECOND = AgencyId("holder"), AgencyId("first"), AgencyId("second")
+SINGLE = sorted(spec.name for spec in load_catalogue().fields.values() if spec.one_recipient)
+
+
+def test_the_catalogue_marks_what_goes_to_one_recipient_only() -> None:
+    assert SINGLE == ["care_arrangement", "current_facility", "document_number", "relative_contact"]
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_c19_a_field_for_one_recipient_is_in_one_grant_besides_the_senders_own(name: str) -> None:
+    grants = [(HOLDER, [name, "sex"]), (FIRST, [name, "sex", "refusals"]), (SECOND, ["sex"])]
+    check_one_recipient(grants, sender=HOLDER, catalogue=load_catalogue())
+    for again in (SECOND, FIRST):
+        with pytest.raises(FieldDenied) as caught:
+            check_one_recipient([*grants, (again, [name])], sender=HOLDER, catalogue=load_catalogue())
+        assert (caught.value.rule, caught.value.field) == ("C19-one-recipient", name)
+
+
+def test_c21_vital_interest_needs_two_persons_and_anything_else_one() -> None:
+    usual, urgent = consent(), consent(authorities=(authority("child", "vital_interest"),))
+    check_approvers(usual, ["a"])
+    check_approvers(urgent, ["a", "b"])
+    for given, holders in [(usual, []), (urgent, ["a"]), (urgent, ["a", "a"]), (urgent, [])]:
+        with pytest.raises(AuthorityMissing) as caught:
+            check_approvers(given, holders)
+        assert caught.value.rule == "C21-approvers"
+
+
+def test_c22_the_grant_names_the_consent_by_the_digest_of_its_bytes() -> None:
+    payload = consent().to_bytes()
+    check_named(Digest(b64u(sha256(payload))), payload)
+    for cns, data in [(None, payload), (Digest(b64u(sha256(payload))), payload + b" ")]:
+        with pytest.raises(ConsentMismatch) as caught:
+            check_named(cns, data)
+        assert caught.value.rule == "C22-named"
+
+
+def test_c23_detention_is_not_told_before_the_relation_is_verified() -> None:
+    detained = "with_parent_in_detention"
+    check_detention(detained, relation_verified=True, arranges_release=False)
+    check_detention(detained, relation_verified=False, arranges_release=True)
+    check_detention("foster", relation_verified=False, arranges_release=False)
+    with pytest.raises(StageDenied) as caught:
+        check_detention(detained, relation_verified=False, arranges_release=False)
+    assert (caught.value.rule, caught.value.field) == ("C23-detention", "care_arrangement")
