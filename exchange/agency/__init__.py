@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SyncReport,
         Withdrawn,
     )
+    from exchange.agency.terms import Terms
 
 __all__ = [
     "Client",
@@ -37,13 +38,15 @@ __all__ = [
     "SentGrant",
     "Spooled",
     "SyncReport",
+    "Terms",
     "Withdrawn",
 ]
+
+
+_ELSEWHERE = {"Client": "client", "Terms": "terms"}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(
-        import_module("exchange.agency.client" if name == "Client" else "exchange.agency.model"), name
-    )
+    return getattr(import_module(f"exchange.agency.{_ELSEWHERE.get(name, 'model')}"), name)

@@ -4,15 +4,20 @@ Example::
 
     from datetime import timedelta
     from pathlib import Path
-    from exchange.agency import Client
+    from exchange.agency import Client, Terms
 
     with Client.open(Path("ngo-home"), user="amal", passphrase=b"...") as client:
         client.sync()
         record = client.records.add({"name_given": {"text": "..."}, "sex": "female", ...})
         client.records.decide(record.ref, procedure="bia", outcome="for_sharing", body="panel")
         consent = client.consents.grant(
-            record.ref, to="embassy-a", purposes=("trace",), basis="best_interests_decision",
-            evidence="minutes of the panel, file 12", lasts=timedelta(days=60),
+            record.ref,
+            to="embassy-a",
+            terms=Terms(
+                purposes=("trace",), kind="found_notice", basis="best_interests_decision",
+                evidence="minutes of the panel, file 12", lasts=timedelta(days=60),
+                screening="cleared", screening_evidence="screening form, file 12",
+            ),
         )
         client.send("found_notice", to=("embassy-a",), record=record.ref)
         for item in client.inbox():
@@ -24,16 +29,24 @@ It must never send what the local decision refuses, and never hand out what did 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
+from exchange.agency import directory_view, message_rows
 from exchange.agency.consents import Consents
+from exchange.agency.directory_view import AgencyInfo, KeyInfo
 from exchange.agency.member.receipts import StoredReceipt
 from exchange.agency.member.session import Session, open_session
 from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport
+from exchange.agency.outbox import outbox
+from exchange.agency.planning import Planner, Wish
+from exchange.agency.receiving import Receiver
 from exchange.agency.records import Records
+from exchange.agency.sending import Sender
+from exchange.agency.spool import Spool
+from exchange.agency.syncing import Syncer
 from exchange_schemas.codec import JsonValue
 
 
@@ -47,7 +60,10 @@ class Client:
         """Use `Client.open`."""
         self.session = session
         self.records = Records(session)
-        self.consents = Consents(session)
+        self.consents = Consents(session, self.records)
+        self.on_bytes: Callable[[str, int, int], None] = lambda what, done, total: None
+        """Hears of up- and downloads: what, bytes done, bytes in all."""
+        self._spool = Spool(session.store, session.home.spool)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -72,7 +88,15 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        raise NotImplementedError
+        return Syncer(self.session, self.consents, self._receiver()).sync()
+
+    def agencies(self) -> list[AgencyInfo]:
+        """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
+        return directory_view.agencies(self.session.directory.state())
+
+    def keys_of(self, agency: str) -> list[KeyInfo]:
+        """The keys of one agency. Raises: RecipientDenied when it is not in the directory."""
+        return directory_view.keys_of(self.session.directory.state(), agency)
 
     def send(
         self,
@@ -97,19 +121,34 @@ class Client:
         Raises: the refusing rule's error (FieldDenied, PurposeDenied, NotPermitted, ...) before anything
         leaves; HubUnreachable when the sealed bytes are spooled and `resume` will send them.
         """
-        raise NotImplementedError
+        wish = Wish(
+            kind=kind,
+            to=to,
+            record=record,
+            fields=fields,
+            purpose=purpose,
+            consents=consents,
+            content={} if content is None else content,
+            in_reply_to=in_reply_to,
+            thread=thread,
+            reply_by=reply_by,
+            lasts=lasts,
+        )
+        self.session.directory.ensure_fresh()
+        plan = Planner(self.session, self.records, self.consents).plan(wish)
+        return self._sender().send(plan)
 
     def spooled(self) -> list[Spooled]:
         """Envelopes that were sealed and are not known to have arrived, oldest first."""
-        raise NotImplementedError
+        return [job.info() for job in self._spool.each()]
 
     def resume(self, job: str | None = None) -> list[Sent]:
         """Send what is spooled (one job or all); an envelope that had arrived is not sent twice."""
-        raise NotImplementedError
+        return self._sender().resume(job)
 
     def inbox(self, *, waiting_only: bool = False) -> Iterator[InboxItem]:
         """What the hub holds for this agency, oldest first, a page at a time."""
-        raise NotImplementedError
+        return self._receiver().inbox(waiting_only=waiting_only)
 
     def open_grant(self, gid: str) -> Message:
         """Fetch, verify, open, keep and acknowledge one grant.
@@ -117,16 +156,26 @@ class Client:
         Raises: the error that names what was omitted, swapped or added; ConsentWithdrawn, ConsentExpired,
         ConsentSuperseded or GrantExpired for a dead one.
         """
-        raise NotImplementedError
+        return self._receiver().open(gid)
 
     def messages(self) -> Iterator[Message]:
         """All opened messages that are still kept, oldest first (from the local store)."""
-        raise NotImplementedError
+        return message_rows.each(self.session.store)
+
+    def message(self, gid: str) -> Message | None:
+        """One opened message from the local store, or None."""
+        return message_rows.get(self.session.store, gid)
 
     def outbox(self) -> Iterator[OutboxItem]:
         """What this agency sent, with the recipients' signed outcomes."""
-        raise NotImplementedError
+        return outbox(self.session)
 
     def receipts(self) -> Iterator[StoredReceipt]:
         """The verified receipts of the hub's audit log, oldest first."""
-        raise NotImplementedError
+        return self.session.receipts.each()
+
+    def _sender(self) -> Sender:
+        return Sender(self.session, self._spool, self.on_bytes)
+
+    def _receiver(self) -> Receiver:
+        return Receiver(self.session, self.on_bytes)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
 from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.output import print_json, print_table, say
 from exchange.agency.cli.session import open_client
-from exchange.agency.cli.values import day, days
-from exchange.agency.consents import Terms
+from exchange.agency.cli.values import day
 from exchange.agency.model import ConsentInfo
+from exchange.agency.terms import Terms
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()
@@ -90,11 +92,12 @@ def grant(
         purposes=purposes,
         fields=fields,
         kind=kind,
-        bases=_bases(bases),
+        basis=_bases(bases).pop("", None),
+        bases={about: basis for about, basis in _bases(bases).items() if about},
         evidence=evidence,
         screening=screening,
         screening_evidence=screening_evidence,
-        lasts=days(lasts),
+        lasts=timedelta(days=lasts),
         until=day(until, "--until"),
         retention_days=retention_days,
         thread=thread,
@@ -183,9 +186,7 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         print_json(done)
         return
     for one in done:
-        say(
-            f"withdrawn: {one.undelivered} not yet fetched are deleted; {one.delivered} had been fetched already"
-        )
+        say(f"withdrawn: {one.undelivered} not fetched yet are deleted; {one.delivered} were fetched before")
 
 
 def _bases(given: tuple[str, ...]) -> dict[str, str]:

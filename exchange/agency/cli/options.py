@@ -60,19 +60,11 @@ def common_options(command: F) -> F:
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
     @click.pass_context
     @wraps(command)
-    def run(
-        ctx: click.Context,
-        /,
-        home: Path | None,
-        user: str | None,
-        passphrase_file: Path | None,
-        passphrase_fd: int | None,
-        as_json: bool,
-        **rest: Any,
-    ) -> Any:
-        said = Options(home, user, passphrase_file, passphrase_fd, as_json)
+    def run(ctx: click.Context, /, **given: Any) -> Any:
+        common = {name: given.pop(name) for name in ("home", "user", "passphrase_file", "passphrase_fd")}
+        said = Options(**common, json=given.pop("as_json"))
         ctx.obj = ctx.obj.merge(said) if isinstance(ctx.obj, Options) else said
-        return command(ctx.obj, **rest)
+        return command(ctx.obj, **given)
 
     return run  # type: ignore[return-value]  # wraps keeps the parameters click has collected
 

@@ -154,7 +154,9 @@ def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
 @click.option(
     "--procedure", type=click.Choice(_CODES["procedure"]), required=True, help="How it was decided."
 )
-@click.option("--outcome", type=click.Choice(_CODES["outcome"]), required=True, help="What was decided.")
+@click.option(
+    "--outcome", type=click.Choice(_CODES["decision_outcome"]), required=True, help="What was decided."
+)
 @click.option("--body", required=True, help="Who decided: a panel or court, never a person's name.")
 @click.option("--date", "on", metavar="DATE", help="YYYY-MM-DD; today unless given.")
 @click.option("--valid-until", metavar="DATE", help="YYYY-MM-DD.")

@@ -114,9 +114,8 @@ def _say_sent(options: Options, sent: list[Sent], resumed: bool) -> None:
         return
     for one in sent:
         for grant in one.grants:
-            say(
-                f"sent {one.kind} to {grant.recipient}: grant {grant.gid}: {', '.join(grant.fields) or 'no fields'}"
-            )
+            names = ", ".join(grant.fields) or "no fields"
+            say(f"sent {one.kind} to {grant.recipient} as {grant.gid}: {names}")
         say(f"envelope {one.eid}; receipt {one.receipt}")
     if not sent:
         say("the spool is empty")

@@ -10,7 +10,8 @@ from exchange.agency.cli.options import Options, common_options, root_options
 from exchange.agency.cli.output import print_json, print_table, say
 from exchange.agency.cli.session import new_passphrase, open_client, warn_insecure
 from exchange.agency.member.home import Home
-from exchange.agency.member.users import NewUser, add_approver, add_caseworker, list_users
+from exchange.agency.member.new_users import add_approver, add_caseworker
+from exchange.agency.member.users import NewUser, list_users
 from exchange_keys.passphrase import read_passphrase
 
 _PATH = click.Path(path_type=Path)

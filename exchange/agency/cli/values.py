@@ -5,6 +5,7 @@ An error here never repeats the value: it may be a child's name.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def _value(text: str) -> JsonValue:
 def record_file(path: Path) -> dict[str, JsonValue]:
     """A JSON object {field name: value} from a file, or from standard input for `-`."""
     if str(path) == "-":
-        data = click.get_binary_stream("stdin").read(RECORD_FILE_BYTES + 1)
+        data = sys.stdin.buffer.read(RECORD_FILE_BYTES + 1)
     else:
         data = read_bounded(path, limit=RECORD_FILE_BYTES, what="record file")
     return decode(data, limit=RECORD_FILE_BYTES)

@@ -56,6 +56,13 @@ class Receipts:
             raise ProofInvalid("receipt: entry and proof are needed", field="receipt")
         self.verify(raw.value.get("entry"), raw.value.get("proof"))
 
+    def id_of(self, value: JsonValue) -> str | None:
+        """The entry id of a receipt in an answer that was kept already; None when there is none."""
+        if not isinstance(value, Mapping):
+            return None
+        entry = decode(unb64u(value.get("entry"), field="entry"), limit=LIMITS.entry_bytes)
+        return str(entry.get("id"))
+
     def note(self, entry_id: str) -> None:
         """Remember that the entry `entry_id` is to be fetched and verified."""
         if self._store.get(_RECEIPTS, entry_id) is None:

@@ -90,7 +90,9 @@ def open_session(
     keys = load_keys(home.keys_file, opened.store_key, profile)
     store = Store(home.store_file, opened.store_key)
     receipts = Receipts(store, profile.deployment.audit_vkey, profile.agency)
-    hub = _transport(profile, keys, store, receipts, user, now, Wire() if wire is None else wire)
+    hub = _transport(
+        profile, keys, store, receipts, user=user, now=now, wire=Wire() if wire is None else wire
+    )
     return Session(
         home=home,
         profile=profile,
@@ -101,7 +103,7 @@ def open_session(
         store=store,
         receipts=receipts,
         hub=hub,
-        directory=DirectoryCopy(home, profile, hub),
+        directory=DirectoryCopy(home, profile, hub, store),
         now=now,
         random=os.urandom,
     )
@@ -112,6 +114,7 @@ def _transport(
     keys: AgencyKeys,
     store: Store,
     receipts: Receipts,
+    *,
     user: str,
     now: Callable[[], datetime],
     wire: Wire,

@@ -93,10 +93,14 @@ class Store:
             try:
                 yield
             except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+                self._roll_back()
                 raise
             self._db.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        # A full disk makes SQLite roll back by itself.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def pseudonym(self, purpose: str, text: str) -> bytes:
         """A keyed digest of `text`, 32 bytes; the key never leaves this store."""

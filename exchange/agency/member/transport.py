@@ -65,7 +65,14 @@ class Transport:
         self, path: str, body: Mapping[str, Encodable], *, repeatable: bool = True
     ) -> tuple[int, dict[str, JsonValue]]:
         """(status, JSON answer). `repeatable`: the same bytes again change nothing at the hub."""
-        data = encode(body, limit=LIMITS.request_body_bytes, depth=16)
+        return self.post_bytes(
+            path, encode(body, limit=LIMITS.request_body_bytes, depth=16), repeatable=repeatable
+        )
+
+    def post_bytes(
+        self, path: str, data: bytes, *, repeatable: bool = True
+    ) -> tuple[int, dict[str, JsonValue]]:
+        """As `post` for JSON bytes that were kept."""
         answer = self._call(
             "POST", path, body=lambda: data, extra={"Content-Type": "application/json"}, repeatable=repeatable
         )

@@ -1,0 +1,73 @@
+"""What this agency itself knows of match confirmations: those it sent and those it opened.
+
+The hub sees that two confirmations exist and answer each other; only the two sides know what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from exchange.agency import message_rows, sent_rows
+from exchange.agency.member.store import Store
+from exchange.consent import Confirmation
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId
+
+KIND = "match_confirmation"
+
+
+def confirmations(
+    store: Store, eids: Iterable[EnvelopeId], *, me: AgencyId, other: AgencyId
+) -> dict[EnvelopeId, Confirmation]:
+    """The confirmations among these envelopes that went between this agency and the other."""
+    known = (one for eid in eids for one in _of(store, "eid", eid, me))
+    return {one.eid: one for one in known if {one.sender, one.recipient} == {me, other}}
+
+
+def relation_verified(store: Store, thread: ThreadId, me: AgencyId) -> bool:
+    """Whether both sides of a thread have said that it is the same child and the relation holds."""
+    agreed = {sender for sender, content in _contents(store, thread, me) if _verifies(content)}
+    return len(agreed) >= 2
+
+
+def _verifies(content: dict[str, JsonValue]) -> bool:
+    return content.get("match_level") == "relation" and content.get("match_decision") == "same_child"
+
+
+def _contents(store: Store, thread: ThreadId, me: AgencyId) -> list[tuple[AgencyId, dict[str, JsonValue]]]:
+    sent = [(me, dict(row.content)) for row in sent_rows.found(store, "thread", thread) if row.kind == KIND]
+    opened = [
+        (one.sender, dict(one.content))
+        for one in message_rows.found(store, "thread", thread)
+        if one.kind == KIND
+    ]
+    return sent + opened
+
+
+def _of(store: Store, name: str, text: str, me: AgencyId) -> list[Confirmation]:
+    sent = [
+        Confirmation(
+            row.eid, KIND, me, row.recipient, row.thread, row.in_reply_to, decision=_said(row.content)
+        )
+        for row in sent_rows.found(store, name, text)
+        if row.kind == KIND and row.recipient != me
+    ]
+    opened = [
+        Confirmation(
+            one.eid,
+            KIND,
+            one.sender,
+            me,
+            one.thread,
+            message_rows.reply_of(store, one.gid),
+            decision=_said(one.content),
+        )
+        for one in message_rows.found(store, name, text)
+        if one.kind == KIND and one.thread is not None
+    ]
+    return sent + opened
+
+
+def _said(content: Mapping[str, JsonValue]) -> str | None:
+    decision = content.get("match_decision")
+    return decision if isinstance(decision, str) else None

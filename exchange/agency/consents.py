@@ -1,0 +1,225 @@
+"""This agency's consents: granted by an approver, registered at the hub, withdrawn for good.
+
+One artefact for one recipient and one child; a family is a consent and those that supersede it. Nothing is
+registered that the local decision would refuse. A consent is kept before it is registered, so that a lost
+connection never leaves one at the hub that this agency does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from exchange.agency import consent_rows as rows
+from exchange.agency.consent_draft import Family, draft, new_family
+from exchange.agency.consent_probe import probe
+from exchange.agency.consent_rows import OWN, RECEIVED, Granted
+from exchange.agency.finality import may_pass
+from exchange.agency.member.session import Session
+from exchange.agency.model import ConsentInfo, Record, Withdrawn
+from exchange.agency.parties import party_of
+from exchange.agency.records import Records
+from exchange.agency.release import require_sendable
+from exchange.agency.terms import Terms, check_basis, fields_of
+from exchange_keys.jws import sign
+from exchange_keys.signing import SigningKey
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue, parse_time
+from exchange_schemas.consent import Consent, Withdrawal
+from exchange_schemas.errors import ConsentUnknown, ConsentWithdrawn, ExchangeError, HubRefused, NotPermitted
+from exchange_schemas.ids import AgencyId, FamilyId, check_agency
+
+MIN_PREFIX = 4
+
+
+class Consents:
+    """Granting, looking at and withdrawing consents."""
+
+    def __init__(self, session: Session, records: Records) -> None:
+        """Use `Client.consents`."""
+        self._session = session
+        self._store = session.store
+        self._records = records
+
+    def grant(self, record: str, *, to: str, terms: Terms, second: SigningKey | None = None) -> ConsentInfo:
+        """Decide, sign, keep and register a consent for one recipient; needs an approver.
+
+        `second` is another approver's key, which vital interest needs. Steps: (1) the record may be sent
+        for every purpose (2) the basis fits the person (3) the consent rules would allow it (4) signed and
+        kept (5) registered.
+        Raises: NotPermitted, AuthorityMissing, ScreeningDenied, PurposeDenied, FieldDenied, RecipientDenied,
+        Malformed; HubUnreachable when it is kept and `sync` will register it.
+        """
+        approver = self._session.require_approver()
+        child = self._records.get(record)
+        # (1) and (2) The holder's own rules.
+        for purpose in terms.purposes:
+            require_sendable(self._records.sendable(child), purpose)
+        catalogue, now = load_catalogue(), self._session.now()
+        check_basis(terms, fields_of(terms, child.fields, catalogue), child.fields, now.date(), catalogue)
+        # (3) The rules that the hub and the recipient apply too.
+        recipient = check_agency(to, field="to")
+        state = self._session.directory.state()
+        drafted = draft(
+            child,
+            recipient,
+            terms,
+            self._session.profile,
+            self._family(terms, child, recipient),
+            now=now,
+            random=self._session.random,
+        )
+        me = party_of(state, self._session.profile.agency)
+        probe(drafted.consent, me, party_of(state, recipient), now=now, catalogue=catalogue)
+        # (4) It is ours before it is the hub's, and (5) the hub's.
+        keys = [approver] if second is None else [approver, second]
+        signed = sign(drafted.consent.to_bytes(), Consent.typ, keys)
+        row = Granted(signed, record=child.ref, salt=drafted.salt, evidence=drafted.evidence)
+        rows.put(self._store, OWN, row)
+        return self.register(row).info(now)
+
+    def register(self, row: Granted) -> Granted:
+        """Register a kept consent; the same bytes again change nothing at the hub.
+
+        Raises: the hub's refusal, after which the consent is no longer kept; HubUnreachable.
+        """
+        try:
+            self._session.hub.post("/v1/consents", {"consent": row.signed.to_json()})
+        except ExchangeError as error:
+            if not may_pass(error):
+                self._store.delete(OWN, row.consent.cid)
+            raise
+        registered = replace(row, registered=True)
+        with self._store.writing():
+            rows.put(self._store, OWN, registered)
+            self._supersede(registered)
+        return registered
+
+    def get(self, cid: str) -> ConsentInfo:
+        """A consent by its id, or a beginning of at least 4 characters that is unique.
+
+        Raises: ConsentUnknown.
+        """
+        return self.row(cid).info(self._session.now())
+
+    def row(self, cid: str) -> Granted:
+        """The kept consent behind `get`."""
+        for collection in (OWN, RECEIVED):
+            whole = rows.get(self._store, collection, cid)
+            if whole is not None:
+                return whole
+        if len(cid) >= MIN_PREFIX:
+            both = (row for collection in (OWN, RECEIVED) for row in rows.each(self._store, collection))
+            matching = [row for row in both if row.consent.cid.startswith(cid)]
+            if len(matching) == 1:
+                return matching[0]
+        raise ConsentUnknown("there is no such consent here", hint="see `exchange-agency consent list`")
+
+    def each(self, *, record: str | None = None) -> Iterator[ConsentInfo]:
+        """Consents that this agency granted, oldest first, or those for one record."""
+        now = self._session.now()
+        if record is None:
+            return (row.info(now) for row in rows.each(self._store, OWN))
+        ref = self._records.get(record).ref
+        return (row.info(now) for row in rows.found(self._store, OWN, "record", ref))
+
+    def received(self) -> Iterator[ConsentInfo]:
+        """Consents that other agencies granted to this one and that `sync` or `open` has verified."""
+        now = self._session.now()
+        return (row.info(now) for row in rows.each(self._store, RECEIVED))
+
+    def withdraw(self, cid: str, *, reason: str = "consent_withdrawn") -> Withdrawn:
+        """Withdraw the consent and its family, for good; needs an approver. `reason` is a reason_code.
+
+        It counts here at once, whatever the hub answers; `sync` asserts it again until the hub shows it.
+        Raises: ConsentUnknown, NotPermitted (not ours), HubUnreachable.
+        """
+        approver = self._session.require_approver()
+        row = self.row(cid)
+        consent = row.consent
+        if consent.iss != self._session.profile.agency:
+            raise NotPermitted(
+                "only its issuer can withdraw a consent",
+                rule="issuer",
+                hint="ask for it: `exchange-agency send --kind withdrawal_request`",
+            )
+        if row.withdrawal is None:
+            withdrawal = Withdrawal(
+                origin=consent.origin,
+                iss=consent.iss,
+                family=consent.family,
+                reason=reason,
+                iat=self._session.now(),
+            )
+            signed = sign(withdrawal.to_bytes(), Withdrawal.typ, [approver])
+            with self._store.writing():
+                for one in rows.found(self._store, OWN, "family", consent.family):
+                    rows.put(self._store, OWN, one.withdrawn_by(signed))
+        return self.assert_withdrawal(self.row(consent.cid))
+
+    def assert_withdrawal(self, row: Granted) -> Withdrawn:
+        """Tell the hub of a kept withdrawal, again if need be. Raises: HubUnreachable, the hub's refusal."""
+        if row.withdrawal is None:
+            raise ConsentUnknown("this consent was not withdrawn")
+        body: dict[str, JsonValue] = {"withdrawal": row.withdrawal.to_json()}
+        _, answer = self._session.hub.post(f"/v1/consents/{row.consent.cid}/withdrawal", body)
+        return Withdrawn(
+            family=FamilyId(row.consent.family),
+            effective=parse_time(answer.get("effective_at"), field="effective_at"),
+            undelivered=_count(answer, "undelivered"),
+            delivered=_count(answer, "delivered"),
+        )
+
+    def usable(self, record: str, recipient: AgencyId, *, cid: str | None = None) -> Granted:
+        """The consent to send under: the named one, or the newest active one for record and recipient.
+
+        Raises: ConsentUnknown, ConsentWithdrawn.
+        """
+        if cid is not None:
+            return self.row(cid)
+        now = self._session.now()
+        found = rows.found(self._store, OWN, "pair", f"{record}/{recipient}")
+        active = [row for row in found if row.info(now).status == rows.ACTIVE]
+        if active:
+            return active[-1]
+        if any(row.status == rows.WITHDRAWN for row in found):
+            raise ConsentWithdrawn(
+                f"the consent for this record to {recipient} is withdrawn",
+                rule="C05-withdrawn",
+                hint="a new decision and a new consent are needed",
+            )
+        raise ConsentUnknown(
+            f"there is no consent for this record to {recipient} that is valid now",
+            rule="C01-unknown",
+            hint=f"an approver grants one: `exchange-agency consent grant REF --to {recipient} ...`",
+        )
+
+    def newest_of(self, row: Granted) -> Granted:
+        """The newest registered consent of the same family."""
+        collection = OWN if row.consent.iss == self._session.profile.agency else RECEIVED
+        found = rows.found(self._store, collection, "family", row.consent.family)
+        return found[-1] if found else row
+
+    def _family(self, terms: Terms, record: Record, recipient: AgencyId) -> Family:
+        if terms.supersedes is None:
+            return new_family(self._session.random)
+        old = self.row(terms.supersedes)
+        consent = old.consent
+        if old.salt is None or (old.record, consent.rcp) != (record.ref, recipient):
+            raise NotPermitted("a consent supersedes one for the same record and recipient", rule="family")
+        if old.status == rows.WITHDRAWN:
+            raise ConsentWithdrawn("a withdrawn family is never used again", hint="leave out --supersedes")
+        return Family(FamilyId(consent.family), old.salt, consent.cid)
+
+    def _supersede(self, newest: Granted) -> None:
+        consent = newest.consent
+        for one in rows.found(self._store, OWN, "family", consent.family):
+            if one.consent.cid != consent.cid and one.status == rows.ACTIVE:
+                rows.put(self._store, OWN, replace(one, status=rows.SUPERSEDED))
+
+
+def _count(answer: dict[str, JsonValue], name: str) -> int:
+    value = answer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise HubRefused("the hub's answer to a withdrawal lacks its numbers", field=name)
+    return value

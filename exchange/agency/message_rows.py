@@ -1,0 +1,113 @@
+"""Opened messages in the store: what was verified and opened, with the bytes that prove who sent it.
+
+Only `receiving` writes here, and only after every check has passed. The photo lies apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from exchange.agency.member.store import Store
+from exchange.agency.model import Message
+from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
+from exchange_schemas.errors import StoreCorrupt
+from exchange_schemas.ids import AgencyId, ConsentId, EnvelopeId, GrantId, ThreadId
+
+COLLECTION = "message"
+PHOTOS = "message_photo"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The signed and sealed bytes as they came, base64url and JWS: proof towards an auditor."""
+
+    core: str
+    sealed: str
+    manifest: Mapping[str, JsonValue]
+
+
+def put(store: Store, message: Message, in_reply_to: EnvelopeId | None, evidence: Evidence) -> None:
+    """Keep one opened message and its photo."""
+    lookups: list[tuple[str, str]] = [("eid", message.eid)]
+    if message.thread is not None:
+        lookups.append(("thread", message.thread))
+    if message.consent is not None:
+        lookups.append(("consent", message.consent))
+    value: dict[str, Encodable] = {
+        "eid": message.eid,
+        "kind": message.kind,
+        "sender": message.sender,
+        "thread": message.thread,
+        "purpose": message.purpose,
+        "issued": format_time(message.issued),
+        "expires": format_time(message.expires),
+        "seq": message.seq,
+        "consent": message.consent,
+        "keep_until": None if message.keep_until is None else format_time(message.keep_until),
+        "fields": message.fields,
+        "content": message.content,
+        "alarms": list(message.alarms),
+        "in_reply_to": in_reply_to,
+        "evidence": {"core": evidence.core, "sealed": evidence.sealed, "manifest": evidence.manifest},
+    }
+    with store.writing():
+        store.put(COLLECTION, message.gid, value, lookups=lookups)
+        if message.photo is not None:
+            store.put_bytes(PHOTOS, message.gid, message.photo)
+
+
+def get(store: Store, gid: str) -> Message | None:
+    """One opened message, or None."""
+    value = store.get(COLLECTION, gid)
+    return None if value is None else _message(store, gid, value)
+
+
+def each(store: Store) -> Iterator[Message]:
+    """All opened messages, oldest first."""
+    return (_message(store, gid, value) for gid, value in store.each(COLLECTION))
+
+
+def found(store: Store, name: str, text: str) -> list[Message]:
+    """Those of an envelope (`eid`), a `thread` or a `consent`."""
+    return [_message(store, gid, value) for gid, value in store.found(COLLECTION, name, text)]
+
+
+def reply_of(store: Store, gid: str) -> EnvelopeId | None:
+    """The envelope that an opened message answers, if any."""
+    value = store.get(COLLECTION, gid)
+    reply = None if value is None else value.get("in_reply_to")
+    return None if reply is None else EnvelopeId(str(reply))
+
+
+def _message(store: Store, gid: str, value: Mapping[str, JsonValue]) -> Message:
+    try:
+        return _read(gid, value, store.get_bytes(PHOTOS, gid))
+    except (KeyError, TypeError) as error:
+        raise StoreCorrupt("a message in the local store cannot be read") from error
+
+
+def _read(gid: str, value: Mapping[str, JsonValue], photo: bytes | None) -> Message:
+    seq, fields, content, alarms = value["seq"], value["fields"], value["content"], value["alarms"]
+    thread, consent, keep = value["thread"], value["consent"], value["keep_until"]
+    if not isinstance(seq, int) or not isinstance(fields, dict) or not isinstance(content, dict):
+        raise TypeError
+    if not isinstance(alarms, list):
+        raise TypeError
+    return Message(
+        gid=GrantId(gid),
+        eid=EnvelopeId(str(value["eid"])),
+        kind=str(value["kind"]),
+        sender=AgencyId(str(value["sender"])),
+        thread=None if thread is None else ThreadId(str(thread)),
+        purpose=str(value["purpose"]),
+        issued=parse_time(value["issued"], field="issued"),
+        expires=parse_time(value["expires"], field="expires"),
+        seq=seq,
+        consent=None if consent is None else ConsentId(str(consent)),
+        keep_until=None if keep is None else parse_time(keep, field="keep_until"),
+        fields=fields,
+        content=content,
+        photo=photo,
+        alarms=tuple(str(text) for text in alarms),
+    )

@@ -1,0 +1,85 @@
+"""The outbox: what became of what was sent, with the recipients' receipts verified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exchange.agency.member.session import Session
+from exchange.agency.model import OutboxItem
+from exchange.agency.signatures import sole_signer
+from exchange.directory.state import ENVELOPE
+from exchange_keys.jws import Signed
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import HubRefused, Malformed, ManifestMismatch
+from exchange_schemas.ids import AgencyId, EnvelopeId, GrantId, ThreadId, check_agency, check_id
+from exchange_schemas.receipt import RecipientReceipt
+
+PAGE = 100
+MAX_PAGES = 100_000
+
+
+def outbox(session: Session) -> Iterator[OutboxItem]:
+    """Every grant to another agency, oldest first. A receipt that does not verify is an error.
+
+    Raises: SigInvalid, KeyWrongUse, ManifestMismatch, HubUnreachable.
+    """
+    cursor: str | None = None
+    for _ in range(MAX_PAGES):
+        params: dict[str, str | int] = {"limit": PAGE}
+        if cursor is not None:
+            params["cursor"] = cursor
+        answer = session.hub.get("/v1/outbox", params)
+        items, following = answer.get("items"), answer.get("next")
+        if not isinstance(items, list):
+            raise HubRefused("the hub's listing lacks its items", field="items")
+        for value in items:
+            item = _item(session, value)
+            if item.recipient != session.profile.agency:
+                yield item
+        if not isinstance(following, str):
+            return
+        cursor = following
+
+
+def _item(session: Session, value: JsonValue) -> OutboxItem:
+    if not isinstance(value, dict):
+        raise Malformed("items: an object is needed", field="items")
+    seq = value.get("seq")
+    if isinstance(seq, bool) or not isinstance(seq, int):
+        raise Malformed("items: seq must be a number", field="seq")
+    gid = GrantId(check_id(value.get("gid"), field="gid"))
+    recipient = AgencyId(check_agency(value.get("rcp"), field="rcp"))
+    receipt = None
+    if value.get("receipt") is not None:
+        receipt = _receipt(session, value["receipt"], gid, recipient, value.get("digest"))
+    return OutboxItem(
+        gid=gid,
+        eid=EnvelopeId(check_id(value.get("eid"), field="eid")),
+        kind=str(value.get("kind")),
+        recipient=recipient,
+        thread=ThreadId(check_id(value.get("thread"), field="thread")),
+        seq=seq,
+        state=str(value.get("state")),
+        outcome=None if receipt is None else receipt.outcome,
+        outcome_code=None if receipt is None else receipt.code,
+    )
+
+
+def _receipt(
+    session: Session, value: JsonValue, gid: GrantId, recipient: AgencyId, digest: JsonValue
+) -> RecipientReceipt:
+    """The recipient's receipt: its signature, and that it is for this very grant."""
+    signed = Signed.from_json(value, RecipientReceipt.LIMIT)
+    receipt = RecipientReceipt.from_bytes(signed.payload)
+    if (receipt.gid, receipt.rcp, receipt.grant) != (gid, recipient, digest):
+        raise ManifestMismatch("receipt: it is for another grant", field="receipt")
+    sole_signer(
+        session.directory.state(),
+        signed,
+        RecipientReceipt.typ,
+        agency=recipient,
+        use=ENVELOPE,
+        signed_at=receipt.iat,
+        now=session.now(),
+    )
+    return receipt

@@ -1,0 +1,261 @@
+"""The inbox and what is opened from it: chains watched, receipts signed, copies kept encrypted.
+
+A grant that passes every check is kept and acknowledged with a signed receipt; one that fails is refused,
+and where the failure is in what was sent, the sender gets a signed refusal with its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from exchange.agency import consent_rows, message_rows
+from exchange.agency.chains import gap_before, note_seen
+from exchange.agency.confirmations import relation_verified
+from exchange.agency.consent_rows import RECEIVED, Granted
+from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
+from exchange.agency.member.session import Session
+from exchange.agency.message_rows import Evidence
+from exchange.agency.model import InboxItem, Message
+from exchange.agency.opening import OnBytes, Opened, open_parts
+from exchange.agency.verification import Verified, verify
+from exchange.agency.withdrawals import bury
+from exchange.consent import check_detention
+from exchange_keys.grants import grant_digest
+from exchange_keys.jws import sign
+from exchange_schemas.codec import JsonValue, b64u, parse_time
+from exchange_schemas.envelope import GrantCore
+from exchange_schemas.errors import (
+    Conflict,
+    ExchangeError,
+    HubRefused,
+    KidUnknown,
+    LogFork,
+    LogStale,
+    Malformed,
+    ProtocolError,
+    Replay,
+)
+from exchange_schemas.ids import (
+    AgencyId,
+    Digest,
+    EnvelopeId,
+    GrantId,
+    ThreadId,
+    check_agency,
+    check_digest,
+    check_id,
+)
+from exchange_schemas.receipt import RecipientReceipt
+
+_RECEIPTS = "recipient_receipt"
+PAGE = 100
+MAX_PAGES = 100_000
+# Refusals that may pass by themselves, or are no fault of the sender: no signed refusal goes back.
+_NOT_THE_SENDERS = (LogStale, LogFork, KidUnknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Receives for one session; `on_bytes(what, done, total)` hears of downloads."""
+
+    session: Session
+    on_bytes: OnBytes
+
+    def inbox(self, *, waiting_only: bool = False) -> Iterator[InboxItem]:
+        """Every grant that the hub lists, oldest first, its place in the sender's chain noted.
+
+        Raises: Replay when a number was used for another grant before.
+        """
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params: dict[str, str | int] = {"limit": PAGE}
+            if cursor is not None:
+                params["cursor"] = cursor
+            answer = self.session.hub.get("/v1/inbox", params)
+            for value in _items(answer):
+                item = _item(value)
+                note_seen(self.session.store, item.sender, item.seq, item.digest)
+                if not waiting_only or item.state in ("waiting", "fetched"):
+                    yield item
+            cursor = _next(answer)
+            if answer.get("more") is not True or cursor is None:
+                return
+
+    def open(self, gid: str) -> Message:
+        """Fetch, verify, open, keep and acknowledge one grant. Raises: see `Client.open_grant`."""
+        checked = GrantId(check_id(gid, field="gid"))
+        self.session.directory.ensure_fresh()
+        fetched = self._fetch(checked)
+        try:
+            verified = verify(self.session, fetched, withdrawn=self._known_withdrawn(fetched))
+            opened = open_parts(self.session, fetched, verified.core, self.on_bytes)
+            self._check_detention(verified.core, opened)
+            alarms = self._check_chain(verified.core, fetched)
+        except ProtocolError as error:
+            self._refuse(fetched, error)
+            raise
+        message = self._keep(fetched, verified, opened, alarms)
+        return self._acknowledged(verified.core, fetched, message)
+
+    def _acknowledged(self, core: GrantCore, fetched: Fetched, message: Message) -> Message:
+        """The message is opened and kept: a receipt that cannot be sent now never takes it away again."""
+        self._sign_receipt(core, fetched, "opened", None)
+        try:
+            self._send_receipt(core.gid)
+        except ExchangeError as error:
+            late = f"the receipt could not be sent ({error.code}); `exchange-agency directory sync` sends it"
+            return replace(message, alarms=(*message.alarms, late))
+        return message
+
+    def _fetch(self, gid: GrantId) -> Fetched:
+        try:
+            answer = self.session.hub.get(f"/v1/grants/{gid}")
+        except ProtocolError as error:
+            # A tombstone is no proof by itself: its withdrawal is, and the next grant's `prev`.
+            stone = tombstone_of(error)
+            if stone is not None:
+                bury(self.session, stone)
+            raise
+        return read_fetched(gid, answer)
+
+    def _known_withdrawn(self, fetched: Fetched) -> bool:
+        """Whether this agency has seen a withdrawal of the consent that comes with the grant."""
+        if fetched.consent is None:
+            return False
+        offered = Granted(fetched.consent)
+        family = consent_rows.found(self.session.store, RECEIVED, "family", offered.consent.family)
+        return any(row.status == consent_rows.WITHDRAWN for row in family)
+
+    def _check_chain(self, core: GrantCore, fetched: Fetched) -> tuple[str, ...]:
+        """The place in the sender's chain; a gap that the inbox does not explain is an alarm."""
+        store, digest = self.session.store, grant_digest(fetched.core, fetched.sealed)
+        note_seen(store, core.snd, core.seq, digest)
+        if not gap_before(store, core):
+            return ()
+        for _ in self.inbox():
+            pass
+        if not gap_before(store, core):
+            return ()
+        return (
+            f"message {core.seq - 1} from {core.snd} was never shown to this agency: "
+            "it may have been withheld; ask that agency and tell the operator",
+        )
+
+    def _check_detention(self, core: GrantCore, opened: Opened) -> None:
+        care = opened.fields.get("care_arrangement")
+        if isinstance(care, str):
+            verified = relation_verified(self.session.store, core.thread, self.session.profile.agency)
+            check_detention(care, relation_verified=verified, arranges_release=False)
+
+    def _keep(self, fetched: Fetched, verified: Verified, opened: Opened, alarms: tuple[str, ...]) -> Message:
+        core, consent = verified.core, verified.consent
+        keep = None if consent is None else self.session.now() + timedelta(days=consent.retention_days)
+        message = Message(
+            gid=core.gid,
+            eid=core.eid,
+            kind=core.kind,
+            sender=core.snd,
+            thread=core.thread,
+            purpose=core.pur,
+            issued=core.iat,
+            expires=core.exp,
+            seq=core.seq,
+            consent=None if consent is None else consent.cid,
+            keep_until=None if keep is None else keep.replace(microsecond=0),
+            fields=opened.fields,
+            content=opened.content,
+            photo=opened.photo,
+            alarms=alarms,
+        )
+        evidence = Evidence(b64u(fetched.core), b64u(fetched.sealed), fetched.manifest.to_json())
+        store = self.session.store
+        with store.writing():
+            message_rows.put(store, message, core.in_reply_to, evidence)
+            if fetched.consent is not None and consent is not None and consent.rcp == core.rcp:
+                consent_rows.put(store, RECEIVED, Granted(fetched.consent, registered=True))
+        return message
+
+    def acknowledge_kept(self) -> int:
+        """Send the receipts that could not be sent before; gives how many."""
+        waiting = [gid for gid, value in self.session.store.each(_RECEIPTS) if value.get("sent") is not True]
+        for gid in waiting:
+            self._send_receipt(gid)
+        return len(waiting)
+
+    def _sign_receipt(self, core: GrantCore, fetched: Fetched, outcome: str, code: str | None) -> None:
+        """Make the one signed receipt for a grant; a second outcome changes nothing."""
+        store = self.session.store
+        with store.writing():
+            if store.get(_RECEIPTS, core.gid) is not None:
+                return
+            receipt = RecipientReceipt(
+                origin=core.origin,
+                gid=core.gid,
+                grant=grant_digest(fetched.core, fetched.sealed),
+                snd=core.snd,
+                rcp=core.rcp,
+                outcome=outcome,
+                iat=self.session.now(),
+                code=code,
+            )
+            signed = sign(receipt.to_bytes(), RecipientReceipt.typ, [self.session.keys.envelope[-1]])
+            store.put(_RECEIPTS, core.gid, {"receipt": signed.to_json(), "sent": False})
+
+    def _send_receipt(self, gid: str) -> None:
+        """Send a kept receipt; the hub may have one from another host of this agency, which is as good."""
+        store = self.session.store
+        kept = store.get(_RECEIPTS, gid)
+        if kept is None or kept.get("sent") is True:
+            return
+        with suppress(Replay, Conflict):
+            self.session.hub.post(f"/v1/grants/{gid}/receipt", {"receipt": kept["receipt"]})
+        store.put(_RECEIPTS, gid, {**kept, "sent": True})
+
+    def _refuse(self, fetched: Fetched, error: ProtocolError) -> None:
+        """Tell the sender with which code its grant was refused, where it can be named at all."""
+        if isinstance(error, _NOT_THE_SENDERS):
+            return
+        try:
+            core = GrantCore.from_bytes(fetched.core)
+            if (core.gid, core.rcp) == (fetched.gid, self.session.profile.agency):
+                self._sign_receipt(core, fetched, "refused", error.code)
+                self._send_receipt(core.gid)
+        except ExchangeError:
+            # The refusal itself is what the person must see.
+            return
+
+
+def _items(answer: Mapping[str, JsonValue]) -> list[JsonValue]:
+    items = answer.get("items")
+    if not isinstance(items, list):
+        raise HubRefused("the hub's listing lacks its items", field="items")
+    return items
+
+
+def _next(answer: Mapping[str, JsonValue]) -> str | None:
+    cursor = answer.get("next")
+    return cursor if isinstance(cursor, str) else None
+
+
+def _item(value: JsonValue) -> InboxItem:
+    if not isinstance(value, dict):
+        raise Malformed("items: an object is needed", field="items")
+    seq = value.get("seq")
+    if isinstance(seq, bool) or not isinstance(seq, int):
+        raise Malformed("items: seq must be a number", field="seq")
+    return InboxItem(
+        gid=GrantId(check_id(value.get("gid"), field="gid")),
+        eid=EnvelopeId(check_id(value.get("eid"), field="eid")),
+        kind=str(value.get("kind")),
+        sender=AgencyId(check_agency(value.get("snd"), field="snd")),
+        thread=ThreadId(check_id(value.get("thread"), field="thread")),
+        purpose=str(value.get("pur")),
+        issued=parse_time(value.get("iat"), field="iat"),
+        expires=parse_time(value.get("exp"), field="exp"),
+        seq=seq,
+        digest=Digest(check_digest(value.get("digest"), field="digest")),
+        state=str(value.get("state")),
+    )

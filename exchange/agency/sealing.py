@@ -1,0 +1,181 @@
+"""From a plan to sealed bytes: recipients' present keys, the next places in the chains, one envelope.
+
+Plaintext of a photo never touches the disk: it is sealed from memory. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from exchange.agency.chains import head_out
+from exchange.agency.links import Links
+from exchange.agency.member.session import Session
+from exchange.agency.parties import active_agency
+from exchange.agency.plan import Plan, PlannedGrant
+from exchange.agency.records import PHOTOS
+from exchange.agency.spool import Job, SpooledGrant
+from exchange.directory.state import ENC
+from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, seal_envelope
+from exchange_schemas import message, record
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue, b64u, encode
+from exchange_schemas.errors import KeyNotActive, RecordUnknown, TooLarge
+from exchange_schemas.ids import AgencyId, EnvelopeId, Kid, ThreadId, new_id
+from exchange_schemas.limits import LIMITS
+
+
+@dataclass(frozen=True, slots=True)
+class SealedJob:
+    """A job and the bytes of its deposit."""
+
+    job: Job
+    deposit: bytes
+
+
+def seal(session: Session, plan: Plan, *, job: str | None = None) -> SealedJob:
+    """Seal a plan for the next places in its chains.
+
+    Raises: KeyNotActive (a recipient has no key to seal to), RecipientDenied, TooLarge, StorageFull.
+    """
+    now = session.now().replace(microsecond=0)
+    eid = EnvelopeId(new_id(session.random))
+    with _photo_file(session, plan) as photo:
+        sealed = seal_envelope(
+            _draft(session, plan, eid, now, photo),
+            [_recipient(session, one, now) for one in plan.grants],
+            _self_recipient(session, plan, now),
+            session.keys.envelope[-1],
+            spool=session.home.spool,
+            random=session.random,
+        )
+    ident = new_id(session.random) if job is None else job
+    grants = tuple(SpooledGrant(one.gid, one.rcp, one.seq, one.digest) for one in sealed.grants)
+    attachments = {digest: path.name for digest, path in sealed.attachments.items()}
+    return SealedJob(Job(ident, eid, plan, grants, attachments, now), _deposit(sealed))
+
+
+def _draft(session: Session, plan: Plan, eid: EnvelopeId, now: datetime, photo: Path | None) -> EnvelopeDraft:
+    return EnvelopeDraft(
+        origin=session.profile.deployment.origin,
+        eid=eid,
+        kind=plan.kind,
+        sender=session.profile.agency,
+        purpose=plan.grants[0].purpose,
+        issued_at=now,
+        expires_at=max(one.expires for one in plan.grants),
+        directory=session.directory.position(),
+        values={name: encoded(name, value) for name, value in plan.values.items() if name != "photo"},
+        attachments={} if photo is None else {"photo": photo},
+        reply_by=plan.reply_by,
+        in_reply_to=plan.in_reply_to,
+    )
+
+
+def encoded(name: str, value: JsonValue) -> bytes:
+    """The plaintext of one record or message field."""
+    if name in load_catalogue().message_fields:
+        return message.encode_field(name, value)
+    return record.encode_field(name, value)
+
+
+def _recipient(session: Session, one: PlannedGrant, now: datetime) -> Recipient:
+    head = head_out(session.store, one.agency)
+    kid, raw = _sealing_key(session, one.agency, now)
+    return Recipient(
+        agency=one.agency,
+        kid=kid,
+        enc_public_raw=raw,
+        thread=one.thread,
+        seq=head.seq + 1,
+        prev=head.digest,
+        fields=one.fields,
+        consent_digest=one.consent_digest,
+        subj=one.subj,
+        values={name: encoded(name, value) for name, value in one.own.items()},
+        purpose=one.purpose,
+        expires_at=one.expires,
+    )
+
+
+def _self_recipient(session: Session, plan: Plan, now: datetime) -> Recipient:
+    """The sender's own grant: all shared parts, and the references by which it knows the child itself."""
+    me = session.profile.agency
+    head = head_out(session.store, me)
+    kid, raw = _sealing_key(session, me, now)
+    own: dict[str, JsonValue] = {}
+    for one in plan.grants:
+        own |= one.own
+    if plan.record is not None and "child_ref" in own:
+        own["child_ref"] = Links(session.store, session.random).child_ref(plan.record, me)
+    return Recipient(
+        agency=me,
+        kid=kid,
+        enc_public_raw=raw,
+        thread=ThreadId(new_id(session.random)),
+        seq=head.seq + 1,
+        prev=head.digest,
+        values={name: encoded(name, value) for name, value in own.items()},
+    )
+
+
+def _sealing_key(session: Session, agency: AgencyId, now: datetime) -> tuple[Kid, bytes]:
+    active = active_agency(session.directory.state(), agency).active_keys(ENC, now)
+    if not active:
+        raise KeyNotActive(
+            f"{agency} has no key that anything could be sealed to",
+            field="rcp_kid",
+            hint="ask that agency to log a new key, then run `exchange-agency directory sync`",
+        )
+    return active[0].kid, active[0].public.raw
+
+
+def _deposit(sealed: SealedEnvelope) -> bytes:
+    body = encode(
+        {
+            "manifest": sealed.manifest.to_json(),
+            "grants": [{"core": b64u(one.core), "sealed": b64u(one.sealed)} for one in sealed.grants],
+            "parts": [{"sha256": digest, "ct": b64u(ct)} for digest, ct in sealed.parts.items()],
+        },
+        depth=16,
+    )
+    if len(body) > LIMITS.request_body_bytes:
+        raise TooLarge(
+            f"the envelope has {len(body)} bytes; the limit is {LIMITS.request_body_bytes}",
+            hint="send to fewer recipients at once",
+        )
+    return body
+
+
+@contextmanager
+def _photo_file(session: Session, plan: Plan) -> Iterator[Path | None]:
+    """The record's photo as a file that has no name on any disk, where the system can do that."""
+    if not any("photo" in one.fields for one in plan.grants) or plan.record is None:
+        yield None
+        return
+    jpeg = session.store.get_bytes(PHOTOS, plan.record)
+    if jpeg is None:
+        raise RecordUnknown("the record has no photo any more", field="photo")
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("photo")
+        try:
+            _write_all(handle, jpeg)
+            yield Path(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+        return
+    with tempfile.NamedTemporaryFile(dir=session.home.spool, prefix=".photo-") as file:
+        file.write(jpeg)
+        file.flush()
+        yield Path(file.name)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]

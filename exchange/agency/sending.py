@@ -1,0 +1,207 @@
+"""Sending: plan, seal, spool, upload, deposit; and again from the spool after any failure.
+
+The order keeps a promise: what was decided is sealed and durable before the first byte leaves, and the same
+bytes may be deposited any number of times. Two hosts of one agency may send at once: the hub takes one, the
+other proves the new head to be this agency's own and seals anew behind it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from exchange.agency import sent_rows
+from exchange.agency.chains import Head, adopt_head, move_head, verified_head
+from exchange.agency.finality import may_pass
+from exchange.agency.member.session import Session
+from exchange.agency.model import Sent, SentGrant
+from exchange.agency.plan import Plan
+from exchange.agency.sealing import seal
+from exchange.agency.sent_rows import SentRow
+from exchange.agency.spool import Job, Spool
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import (
+    ExchangeError,
+    HubRefused,
+    KeyNotActive,
+    KeyRevoked,
+    KidUnknown,
+    LogFork,
+    PartMissing,
+    SeqConflict,
+)
+from exchange_schemas.ids import AgencyId, GrantId, check_agency
+
+ATTEMPTS = 6
+OnBytes = Callable[[str, int, int], None]
+_SEAL_ANEW = (SeqConflict, KeyNotActive, KeyRevoked, KidUnknown)
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends for one session; `on_bytes(what, done, total)` hears of uploads."""
+
+    session: Session
+    spool: Spool
+    on_bytes: OnBytes
+
+    def send(self, plan: Plan) -> Sent:
+        """Seal, spool and deposit. Raises: HubUnreachable and the like with the job left in the spool."""
+        with self.session.home.locked("sending"):
+            sealed = seal(self.session, plan)
+            self.spool.put(sealed.job, sealed.deposit)
+            return self._deliver(sealed.job)
+
+    def resume(self, job: str | None) -> list[Sent]:
+        """Deliver one job or all, oldest first. Raises: at the first that cannot be delivered."""
+        with self.session.home.locked("sending"):
+            jobs = list(self.spool.each()) if job is None else [self.spool.get(job)]
+            sent = [self._deliver(one) for one in jobs]
+            self.spool.clear_stray_files()
+            return sent
+
+    def _deliver(self, job: Job) -> Sent:
+        """Deposit until the hub has answered for good; a job that may still arrive stays in the spool."""
+        for _ in range(ATTEMPTS):
+            try:
+                return self._deposit(job)
+            except _SEAL_ANEW as error:
+                if isinstance(error, SeqConflict):
+                    self._follow(error.detail.get("head"))
+                else:
+                    self.session.directory.sync()
+                job = self._seal_anew(job)
+            except PartMissing:
+                # Uploaded parts are kept for a day: up they go again.
+                continue
+            except ExchangeError as error:
+                raise self._failed(job, error) from error.__cause__
+        raise self._failed(job, SeqConflict("other hosts of this agency were always faster", field="seq"))
+
+    def _failed(self, job: Job, error: ExchangeError) -> ExchangeError:
+        if may_pass(error) or isinstance(error, SeqConflict):
+            self.spool.note_error(job, error.code)
+            if error.hint is None or isinstance(error, HubRefused) is False:
+                error.hint = (
+                    "the sealed envelope is in the spool; send it with `exchange-agency send --resume`"
+                )
+        else:
+            self.spool.remove(job)
+        return error
+
+    def _follow(self, heads: JsonValue) -> None:
+        """Go on from the heads that the hub shows, each proved by this agency's own signature."""
+        if not isinstance(heads, Mapping) or not heads:
+            raise HubRefused("the hub refuses the place in the chain and shows none", field="head")
+        session = self.session
+        for name, shown in heads.items():
+            recipient = check_agency(name, field="head")
+            head = verified_head(
+                session.directory.state(), session.profile.agency, recipient, shown, session.now()
+            )
+            adopt_head(session.store, recipient, head)
+
+    def _seal_anew(self, job: Job) -> Job:
+        sealed = seal(self.session, job.plan, job=job.job)
+        self.spool.put(sealed.job, sealed.deposit)
+        for name in job.attachments.values():
+            (self.spool.folder / name).unlink(missing_ok=True)
+        return sealed.job
+
+    def _deposit(self, job: Job) -> Sent:
+        for digest, name in job.attachments.items():
+            self._upload(digest, self.spool.attachment(name))
+        _, answer = self.session.hub.post_bytes("/v1/envelopes", self.spool.deposit(job))
+        taken = _taken(answer)
+        if taken != {one.gid: one.seq for one in job.grants}:
+            raise LogFork("the hub answers for other grants than those that were sent", field="grants")
+        return self._arrived(job, answer)
+
+    def _upload(self, digest: str, path: Path) -> None:
+        size = path.stat().st_size
+        self.session.hub.put(f"/v1/parts/{digest}", lambda: Upload(path, size, self.on_bytes), size)
+
+    def _arrived(self, job: Job, answer: Mapping[str, JsonValue]) -> Sent:
+        session, store = self.session, self.session.store
+        planned = {one.agency: one for one in job.plan.grants}
+        rows: list[SentRow] = []
+        with store.writing():
+            for one in job.grants:
+                move_head(store, AgencyId(one.agency), Head(one.seq, one.digest))
+                plan = planned.get(AgencyId(one.agency))
+                if plan is None:
+                    continue
+                row = SentRow(
+                    gid=GrantId(one.gid),
+                    eid=job.eid,
+                    kind=job.plan.kind,
+                    recipient=plan.agency,
+                    thread=plan.thread,
+                    purpose=plan.purpose,
+                    seq=one.seq,
+                    digest=one.digest,
+                    record=job.plan.record,
+                    cid=plan.cid,
+                    fields=plan.fields,
+                    content=_content(job.plan),
+                    in_reply_to=job.plan.in_reply_to,
+                    sent_at=session.now(),
+                )
+                sent_rows.put(store, row)
+                rows.append(row)
+            self.spool.remove(job)
+        grants = tuple(_sent_grant(row) for row in rows)
+        return Sent(job.eid, job.plan.kind, grants, session.receipts.id_of(answer.get("receipt")))
+
+
+class Upload(io.RawIOBase):
+    """A file on its way up, read in pieces, telling how far it is; its length is known beforehand."""
+
+    def __init__(self, path: Path, size: int, on_bytes: OnBytes) -> None:
+        super().__init__()
+        self._file = path.open("rb")
+        self._size, self._done, self._on_bytes = size, 0, on_bytes
+
+    def __len__(self) -> int:
+        return self._size
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data = self._file.read(size)
+        self._done += len(data)
+        self._on_bytes("uploading", self._done, self._size)
+        return data
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read(64 * 1024):
+            yield data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+def _taken(answer: Mapping[str, JsonValue]) -> dict[str, int]:
+    grants = answer.get("grants")
+    found: dict[str, int] = {}
+    for one in grants if isinstance(grants, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("gid"), str) and isinstance(one.get("seq"), int):
+            found[str(one["gid"])] = int(str(one["seq"]))
+    return found
+
+
+def _content(plan: Plan) -> dict[str, JsonValue]:
+    known = load_catalogue().message_fields
+    return {name: value for name, value in plan.values.items() if name in known}
+
+
+def _sent_grant(row: SentRow) -> SentGrant:
+    return SentGrant(row.gid, row.recipient, row.seq, row.digest, row.fields, row.thread)

@@ -1,0 +1,107 @@
+"""What this agency has sent: one row in the store for each grant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from exchange.agency.member.store import Store
+from exchange_schemas.codec import JsonValue, format_time, parse_time
+from exchange_schemas.errors import StoreCorrupt
+from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId, ThreadId
+
+COLLECTION = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """One grant that the hub has taken. `content` are its message fields, `fields` the names of all parts."""
+
+    gid: GrantId
+    eid: EnvelopeId
+    kind: str
+    recipient: AgencyId
+    thread: ThreadId
+    purpose: str
+    seq: int
+    digest: Digest
+    record: str | None
+    cid: str | None
+    fields: tuple[str, ...]
+    content: Mapping[str, JsonValue]
+    in_reply_to: EnvelopeId | None
+    sent_at: datetime
+
+
+def put(store: Store, row: SentRow) -> None:
+    """Keep one grant."""
+    lookups = [("eid", row.eid), ("thread", row.thread)]
+    if row.record is not None:
+        lookups.append(("record", row.record))
+    store.put(
+        COLLECTION,
+        row.gid,
+        {
+            "eid": row.eid,
+            "kind": row.kind,
+            "recipient": row.recipient,
+            "thread": row.thread,
+            "purpose": row.purpose,
+            "seq": row.seq,
+            "digest": row.digest,
+            "record": row.record,
+            "cid": row.cid,
+            "fields": list(row.fields),
+            "content": row.content,
+            "in_reply_to": row.in_reply_to,
+            "sent_at": format_time(row.sent_at),
+        },
+        lookups=lookups,
+    )
+
+
+def get(store: Store, gid: str) -> SentRow | None:
+    """One grant, or None."""
+    value = store.get(COLLECTION, gid)
+    return None if value is None else _row(gid, value)
+
+
+def each(store: Store) -> Iterator[SentRow]:
+    """All, oldest first."""
+    return (_row(gid, value) for gid, value in store.each(COLLECTION))
+
+
+def found(store: Store, name: str, text: str) -> list[SentRow]:
+    """Those of an envelope (`eid`), a `thread` or a `record`."""
+    return [_row(gid, value) for gid, value in store.found(COLLECTION, name, text)]
+
+
+def _row(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
+    try:
+        return _read(gid, value)
+    except (KeyError, TypeError) as error:
+        raise StoreCorrupt("a sent message in the local store cannot be read") from error
+
+
+def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
+    seq, fields, content = value["seq"], value["fields"], value["content"]
+    if not isinstance(seq, int) or not isinstance(fields, list) or not isinstance(content, dict):
+        raise TypeError
+    record, cid, reply = value["record"], value["cid"], value["in_reply_to"]
+    return SentRow(
+        gid=GrantId(gid),
+        eid=EnvelopeId(str(value["eid"])),
+        kind=str(value["kind"]),
+        recipient=AgencyId(str(value["recipient"])),
+        thread=ThreadId(str(value["thread"])),
+        purpose=str(value["purpose"]),
+        seq=seq,
+        digest=Digest(str(value["digest"])),
+        record=None if record is None else str(record),
+        cid=None if cid is None else str(cid),
+        fields=tuple(str(name) for name in fields),
+        content=content,
+        in_reply_to=None if reply is None else EnvelopeId(str(reply)),
+        sent_at=parse_time(value["sent_at"], field="sent_at"),
+    )

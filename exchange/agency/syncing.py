@@ -1,0 +1,131 @@
+"""Synchronising: directory, consents of both directions, receipts; and saying what is not right.
+
+A withdrawal of this agency that the hub does not show is asserted again: a hub that was restored from a
+backup must not revive anything. A consent that was kept and never registered is registered now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from exchange.agency import consent_rows as rows
+from exchange.agency.consent_rows import OWN, RECEIVED, Granted
+from exchange.agency.consents import Consents
+from exchange.agency.member.session import Session
+from exchange.agency.model import SyncReport
+from exchange.agency.receiving import Receiver
+from exchange.agency.signatures import signers_of
+from exchange.agency.withdrawals import accept_withdrawal
+from exchange.directory.state import APPROVER
+from exchange_keys.jws import Signed
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.consent import Consent, Withdrawal
+from exchange_schemas.errors import HubRefused, Malformed
+
+PAGE = 100
+MAX_PAGES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Syncer:
+    """Synchronises one session."""
+
+    session: Session
+    consents: Consents
+    receiver: Receiver
+
+    def sync(self) -> SyncReport:
+        """Everything that an agency should know before it works. Raises: see `Client.sync`."""
+        directory = self.session.directory.sync()
+        alarms = list(directory.alarms)
+        shown = dict(self._shown())
+        for value in shown.values():
+            alarms += self._take(value)
+        alarms += self._reassert(shown)
+        self._register_kept()
+        self.receiver.acknowledge_kept()
+        receipts = self.session.receipts.collect(
+            lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
+        )
+        return SyncReport(directory.size, directory.new_events, len(shown), receipts, tuple(alarms))
+
+    def _shown(self) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
+        """(cid, what the hub shows) of every consent of or for this agency."""
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            params: dict[str, str | int] = {"limit": PAGE}
+            if cursor is not None:
+                params["cursor"] = cursor
+            answer = self.session.hub.get("/v1/consents", params)
+            listed, following = answer.get("consents"), answer.get("next")
+            if not isinstance(listed, list):
+                raise HubRefused("the hub's listing lacks its consents", field="consents")
+            for value in listed:
+                if not isinstance(value, dict) or not isinstance(value.get("cid"), str):
+                    raise Malformed("consents: an object with a cid is needed", field="consents")
+                yield str(value["cid"]), value
+            if not isinstance(following, str):
+                return
+            cursor = following
+
+    def _take(self, value: Mapping[str, JsonValue]) -> list[str]:
+        """Verify and keep one consent that the hub shows, and its withdrawal."""
+        signed = Signed.from_json(value.get("consent"), Consent.LIMIT)
+        consent = Consent.from_bytes(signed.payload)
+        me, store = self.session.profile.agency, self.session.store
+        if me not in (consent.iss, consent.rcp):
+            return ["the hub shows a consent between other agencies: tell the operator"]
+        collection = OWN if consent.iss == me else RECEIVED
+        if rows.get(store, collection, consent.cid) is None:
+            signers_of(
+                self.session.directory.state(),
+                signed,
+                Consent.typ,
+                agency=consent.iss,
+                use=APPROVER,
+                signed_at=consent.iat,
+                now=self.session.now(),
+            )
+            rows.put(store, collection, Granted(signed, registered=True))
+        if value.get("status") == rows.SUPERSEDED:
+            self._mark_superseded(collection, consent.cid)
+        withdrawal = value.get("withdrawal")
+        if withdrawal is None:
+            return []
+        return self._withdrawn(collection, Signed.from_json(withdrawal, Withdrawal.LIMIT))
+
+    def _mark_superseded(self, collection: str, cid: str) -> None:
+        row = rows.get(self.session.store, collection, cid)
+        if row is not None and row.status == rows.ACTIVE:
+            rows.put(self.session.store, collection, replace(row, status=rows.SUPERSEDED))
+
+    def _withdrawn(self, collection: str, signed: Signed) -> list[str]:
+        if collection == RECEIVED:
+            return accept_withdrawal(self.session, signed)
+        family = Withdrawal.from_bytes(signed.payload).family
+        known = rows.found(self.session.store, OWN, "family", family)
+        if all(row.status == rows.WITHDRAWN for row in known):
+            return []
+        for row in known:
+            rows.put(self.session.store, OWN, row.withdrawn_by(signed))
+        return ["the hub shows a withdrawal of this agency that was not made on this machine"]
+
+    def _reassert(self, shown: Mapping[str, Mapping[str, JsonValue]]) -> list[str]:
+        """Withdrawals of ours that the hub does not show are asserted again."""
+        alarms: list[str] = []
+        for row in list(rows.each(self.session.store, OWN)):
+            value = shown.get(row.consent.cid)
+            if row.status != rows.WITHDRAWN or value is None or value.get("withdrawal") is not None:
+                continue
+            self.consents.assert_withdrawal(row)
+            alarms.append(
+                "the hub did not show a withdrawal of this agency; it was asserted again "
+                "(after an interrupted withdrawal this is right; otherwise the hub was rolled back)"
+            )
+        return alarms
+
+    def _register_kept(self) -> None:
+        for row in list(rows.each(self.session.store, OWN)):
+            if not row.registered and row.status == rows.ACTIVE:
+                self.consents.register(row)
