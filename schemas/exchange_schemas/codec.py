@@ -251,7 +251,7 @@ def parse_time(text: JsonValue, *, field: str) -> datetime:
     """
     if isinstance(text, str) and _TIME.fullmatch(text) is not None:
         try:
-            return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
+            return datetime.fromisoformat(text)
         except ValueError:
             pass
     raise Malformed(f"{field}: a real time written YYYY-MM-DDTHH:MM:SSZ is needed", field=field)

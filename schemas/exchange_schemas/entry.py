@@ -164,6 +164,8 @@ def _spelling(member: Member) -> str:
         return f'"(?:{member.pattern})"'
     if isinstance(member, Code):
         return f'"(?:{"|".join(sorted(member.codes))})"'
+    if isinstance(member, Whole) and member.least == member.most:
+        return str(member.least)
     return "(?:0|[1-9][0-9]{0,15})"
 
 

@@ -152,9 +152,9 @@ class GrantCore(Payload):
     @classmethod
     def from_members(cls, members: Mapping[str, JsonValue]) -> Self:
         """As Payload; a core under another version of the catalogue is VersionUnsupported, not Malformed."""
-        check_frame(members, cls.typ)
         schema_version = members.get("sch")
         if type(schema_version) is int and schema_version != _CATALOGUE.version:
+            check_frame(members, cls.typ)
             raise VersionUnsupported("sch: this version of the catalogue is not supported", field="sch")
         return super(GrantCore, cls).from_members(members)
 

@@ -308,7 +308,9 @@ def test_the_digest_is_sha256():
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_times_read_back_the_same_to_the_second(when):
-    assert parse_time(format_time(when), field="t") == when.replace(microsecond=0)
+    read = parse_time(format_time(when), field="t")
+    assert read == when.replace(microsecond=0)
+    assert read.tzinfo is UTC
 
 
 def test_a_time_of_another_zone_is_written_in_utc():

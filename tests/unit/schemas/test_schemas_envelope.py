@@ -88,6 +88,8 @@ def test_another_version_of_the_catalogue_is_not_malformed():
     core = json.loads(grant().to_bytes())
     with pytest.raises(VersionUnsupported):
         GrantCore.from_bytes(json.dumps(core | {"sch": 2, "kind": "of_version_two"}).encode())
+    with pytest.raises(Malformed):
+        GrantCore.from_bytes(json.dumps(core | {"sch": 2, "typ": "hx-manifest"}).encode())
     for junk in ("1", None, True):
         with pytest.raises(Malformed):
             GrantCore.from_bytes(json.dumps(core | {"sch": junk}).encode())
