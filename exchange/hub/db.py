@@ -6,6 +6,7 @@ audit log. It must never open a SQLite file on a network file system, nor leave 
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ BUSY_S: Final = 5
 RETRY_AFTER_S: Final = 2
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "homeward_reading"
+_GATE: Final = "homeward_gate"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
 # WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
 _NETWORK: Final = frozenset(
@@ -81,9 +83,19 @@ def open_engine(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """One transaction that may write, committed at the end, rolled back on any error."""
-    with engine.begin() as conn:
-        yield conn
+    """One transaction that may write, committed at the end, rolled back on any error.
+
+    Raises: Unavailable when other threads of this process write for too long (SQLite).
+    """
+    gate = engine.get_execution_options().get(_GATE)
+    if gate is not None and not gate.acquire(timeout=BUSY_S):
+        raise busy()
+    try:
+        with engine.begin() as conn:
+            yield conn
+    finally:
+        if gate is not None:
+            gate.release()
 
 
 @contextmanager
@@ -112,7 +124,9 @@ def _open_sqlite(url: URL) -> Engine:
             check_same_thread=False,
         )
 
-    engine = create_engine(url, creator=connect, hide_parameters=True, **_POOL)
+    # SQLite's own waiting is polling, which starves threads: within a process they queue here instead.
+    options = {_GATE: threading.Lock()}
+    engine = create_engine(url, creator=connect, hide_parameters=True, execution_options=options, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
