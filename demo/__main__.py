@@ -1,0 +1,96 @@
+"""`python -m demo [--input FILE]`: tell the whole story and end with `demo: ok`."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from demo import agencies, chapters
+from demo.hub import CommandFailed, DemoHub
+from exchange_schemas.errors import ExchangeError, ImportUnreadable
+
+SAMPLE = Path(__file__).with_name("sample.pfif-1.4.xml")
+
+
+def say(text: str) -> None:
+    """Print one line at once."""
+    print(text, flush=True)
+
+
+def tell(path: Path, folder: Path) -> None:
+    """Every chapter in order. Raises when one does not go as it must."""
+    hub = DemoHub(folder)
+    try:
+        say("1. An operator makes a hub on an embedded database and starts it.")
+        hub.create()
+        hub.start()
+        say(
+            "2. Four agencies and an auditor make their own keys; the operator admits each by its fingerprint."
+        )
+        enrolled = {}
+        for member in agencies.ALL:
+            enrolled[member.id] = agencies.enrol(member, folder, hub)
+            say(f"   {member.id:<13} {enrolled[member.id].fingerprint}")
+        _share(path, folder, enrolled)
+        say("9. The auditor pulls the log and verifies it without trusting the hub.")
+        chapters.audit(enrolled[agencies.AUDITOR.id], folder, say)
+    finally:
+        hub.stop()
+
+
+def _share(path: Path, folder: Path, enrolled: dict[str, agencies.Enrolled]) -> None:
+    with (
+        enrolled[agencies.RIVER.id].open() as river,
+        enrolled[agencies.COMMISSION.id].open() as commission,
+        enrolled[agencies.EMBASSY.id].open() as embassy,
+    ):
+        for client in (river, commission, embassy):
+            client.sync()
+        say(f"3. River Relief imports found children from {path.name}; the commission holds a sought child.")
+        record = chapters.import_records(river, path, say)
+        sought = {
+            "name_given": {"text": "Leila"},
+            "sex": "female",
+            "birth_date": "2019",
+            "case_step": "sought",
+        }
+        commission.records.add(dict(sought))
+        say("4. River Relief prepares one record.")
+        record = chapters.prepare(river, record, folder, say)
+        say("5. It consents for two recipients, each to its own fields, and sends.")
+        granted = chapters.consent_and_send(river, record, say)
+        say("6. Each recipient opens its own grant.")
+        chapters.open_newest(commission, "the commission", say)
+        chapters.open_newest(embassy, "the embassy", say)
+        say("7. River Relief tries to send the embassy a field outside the consent.")
+        chapters.refuse_outside(river, record, say)
+        say("8. The consent for the embassy is withdrawn.")
+        chapters.withdraw_and_refuse(river, embassy, record, granted[agencies.EMBASSY.id], say)
+
+
+def main() -> int:
+    """Parse, run, and say how it ended."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--input", type=Path, default=SAMPLE, help="PFIF XML or a Primero case list")
+    path = parser.parse_args().input
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="homeward-demo-") as folder:
+        try:
+            tell(path, Path(folder))
+        except chapters.EveryRecordRefused:
+            say("demo: failed: every record of this file was refused by a rule, so there is nothing to share")
+            return 2
+        except ImportUnreadable as error:
+            say(f"demo: failed: {error.message}")
+            return 1
+        except (CommandFailed, ExchangeError) as error:
+            say(f"demo: failed: {error}")
+            return 1
+    say(f"   told in {time.monotonic() - started:.0f} seconds")
+    say("demo: ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

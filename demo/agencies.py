@@ -1,0 +1,75 @@
+"""The demo's four agencies and its auditor: founded, enrolled by bundle and fingerprint, opened."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.hub import DemoHub
+from exchange.agency import Client
+from exchange.member.deployment import Deployment
+from exchange.member.enrolment import write_enrolment
+from exchange.member.founding import found_agency
+from exchange.member.profile import Profile
+from exchange.member.users import NewUser
+from exchange_schemas.ids import AgencyId
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One invented agency: its id, legal name, kind, and its first user."""
+
+    id: str
+    name: str
+    kind: str
+    country: str
+    user: str
+    public: bool = False
+
+
+EMBASSY = Member("embassy-fr", "Embassy of France (invented)", "embassy", "FR", "claire", public=True)
+COMMISSION = Member("commission", "Search Commission (invented)", "commission", "FR", "ilya", public=True)
+RIVER = Member("river-relief", "River Relief (invented)", "ngo", "IQ", "amal")
+HARBOUR = Member("harbour-aid", "Harbour Aid (invented)", "ngo", "SY", "sara")
+AUDITOR = Member("open-audit", "Open Audit Office (invented)", "auditor", "CH", "jonas")
+ALL = (EMBASSY, COMMISSION, RIVER, HARBOUR, AUDITOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Where a member's folder lies and its user's passphrase file; `fingerprint` of its root."""
+
+    member: Member
+    home: Path
+    passphrase_file: Path
+    fingerprint: str
+
+    def open(self) -> Client:
+        """The unlocked agency."""
+        return Client.open(self.home, self.member.user, self.passphrase_file.read_bytes().strip())
+
+
+def enrol(member: Member, folder: Path, hub: DemoHub) -> Enrolled:
+    """Make the member's keys on its own machine, sign its bundle, and let the operator admit it."""
+    home = folder / member.id
+    secret = folder / f"{member.id}.passphrase"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_urlsafe(24) + "\n", "utf-8")
+    root_passphrase = secrets.token_urlsafe(24).encode()
+    profile = Profile(
+        agency=AgencyId(member.id),
+        name=member.name,
+        kind=member.kind,
+        country=member.country,
+        contact=f"desk@{member.id}.example",
+        public_authority=member.public,
+        deployment=Deployment.from_bytes(hub.deployment().read_bytes()),
+    )
+    passphrase = secret.read_bytes().strip()
+    found_agency(
+        home, profile, NewUser(member.user, passphrase, insecure=False), root_passphrase=root_passphrase
+    )
+    bundle = folder / f"{member.id}.enrol"
+    with Client.open(home, member.user, passphrase) as client:
+        fingerprint = write_enrolment(client.session, bundle, root_file=None, root_passphrase=root_passphrase)
+    hub.admit(bundle, fingerprint)
+    return Enrolled(member, home, secret, fingerprint)

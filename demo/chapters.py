@@ -1,0 +1,172 @@
+"""The chapters of the demo after everybody is enrolled: import, decide, consent, send, open, refuse, audit."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from demo import picture
+from demo.agencies import COMMISSION, EMBASSY, Enrolled
+from demo.hub import CommandFailed, run
+from exchange.agency import Client, Record
+from exchange.agency.terms import Terms
+from exchange_schemas.errors import ConsentWithdrawn, ExchangeError, FieldDenied, NotPermitted
+
+Say = Callable[[str], None]
+
+FOR_COMMISSION = (
+    "child_ref", "name_given", "name_family", "names_other", "sex", "age_range", "current_area", "languages", "photo",
+)  # fmt: skip
+FOR_EMBASSY = ("child_ref", "name_given", "sex", "age_range", "current_area")
+
+
+class EveryRecordRefused(Exception):
+    """The input held no record that the rules let in."""
+
+
+def import_records(client: Client, path: Path, say: Say) -> Record:
+    """Import the file, show what was refused, and choose one record that can be prepared for sending."""
+    kept, refused = 0, 0
+    for line in client.records.import_file(path):
+        if line.outcome == "refused":
+            refused += 1
+            say(f"   record {line.position}: refused, {line.field}: {line.reason} [{line.rule}]")
+        else:
+            kept += 1
+    say(f"   {kept} imported, {refused} refused by a rule; values are never printed")
+    if kept == 0:
+        raise EveryRecordRefused
+    ready = [record for record in client.records.each() if "name_given" in record.fields]
+    open_ones = [record for record in ready if client.records.sendable(record).rule is None]
+    waiting = [record for record in ready if client.records.sendable(record).rule in ("S03-age", "S04-basis")]
+    able = [record for record in open_ones if "trace" in client.records.sendable(record).purposes]
+    chosen = [*able, *waiting]
+    if not chosen:
+        raise EveryRecordRefused
+    return chosen[0]
+
+
+def prepare(client: Client, record: Record, folder: Path, say: Say) -> Record:
+    """What a caseworker does by hand: enter what is missing, attach a photo, record the decision."""
+    missing: dict[str, object] = {}
+    if "current_area" not in record.fields:
+        missing["current_area"] = {"country": "IQ", "area": "North region"}
+    if "age_range" not in record.fields:
+        missing["age_range"] = {"min": 6, "max": 9, "as_of": datetime.now(UTC).date().isoformat()}
+    if "sex" not in record.fields:
+        missing["sex"] = "unknown"
+    if missing:
+        record = client.records.edit(record.ref, missing)  # type: ignore[arg-type]  # plain JSON values
+        say(f"   the caseworker enters what a found notice needs: {', '.join(sorted(missing))}")
+    photo = folder / "drawn.jpg"
+    picture.draw(photo)
+    record = client.records.attach_photo(record.ref, photo)
+    jpeg = client.records.photo(record.ref)
+    planted = jpeg is not None and picture.PLANTED.encode() in jpeg
+    say(
+        f"   a (drawn) photo is attached; the place planted in its metadata survives: {'YES' if planted else 'no'}"
+    )
+    if planted:
+        raise CommandFailed("the photo kept its metadata")
+    if client.records.sendable(record).rule is not None:
+        say(f"   nothing may be sent as it stands: {client.records.sendable(record).reason}")
+    record = client.records.decide(
+        record.ref, procedure="bia", outcome="for_sharing", body="case panel, River Relief"
+    )
+    say("   a best-interests decision for sharing is recorded")
+    return record
+
+
+def consent_and_send(client: Client, record: Record, say: Say) -> dict[str, str]:
+    """Two consents with different fields for two recipients, one sealed envelope. Gives the consent ids."""
+    granted = {}
+    for member, fields in ((COMMISSION, FOR_COMMISSION), (EMBASSY, FOR_EMBASSY)):
+        names = tuple(sorted(name for name in fields if name == "child_ref" or name in record.fields))
+        terms = Terms(
+            purposes=("trace",),
+            evidence="minutes of the case panel",
+            fields=names,
+            kind="found_notice",
+            basis="best_interests_decision",
+            screening="cleared",
+            screening_evidence="protection screening, signed by two",
+            lasts=timedelta(days=60),
+        )
+        granted[member.id] = client.consents.grant(record.ref, to=member.id, terms=terms).cid
+        say(f"   consent for {member.id}: {', '.join(names)}")
+    sent = client.send("found_notice", to=(COMMISSION.id, EMBASSY.id), record=record.ref, purpose="trace")
+    say(f"   one envelope, sealed for {len(sent.grants)} recipients; the hub holds ciphertext only")
+    return granted
+
+
+def open_newest(client: Client, member: str, say: Say) -> None:
+    """Open what waits: every signature, digest, consent and field is verified first."""
+    client.sync()
+    for item in client.inbox(waiting_only=True):
+        message = client.open_grant(item.gid)
+        photo = "" if message.photo is None else f" and a photo of {len(message.photo):,} bytes"
+        say(f"   {member} opened and verified it, and sees: {', '.join(sorted(message.fields))}{photo}")
+
+
+def refuse_outside(client: Client, record: Record, say: Say) -> None:
+    """Ask to send a field that the consent does not hold: the sender's own program refuses."""
+    try:
+        client.send(
+            "found_notice",
+            to=(EMBASSY.id,),
+            record=record.ref,
+            purpose="trace",
+            fields=(*(name for name in FOR_EMBASSY), "photo"),
+        )
+    except (FieldDenied, NotPermitted) as error:
+        say(f"   refused: {error.message} ({error.code})")
+        return
+    raise CommandFailed("a field outside the consent was sent")
+
+
+def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: str, say: Say) -> None:
+    """Send once more, withdraw before the embassy looks, and let it try."""
+    holder.send("found_notice", to=(EMBASSY.id,), record=record.ref, purpose="trace")
+    result = holder.consents.withdraw(cid)
+    say(
+        f"   withdrawn: {result.undelivered} undelivered stopped, {result.delivered} had been delivered before"
+    )
+    refused = 0
+    for item in embassy.inbox():
+        if item.state not in ("waiting", "dead"):
+            continue
+        try:
+            embassy.open_grant(item.gid)
+        except ConsentWithdrawn as error:
+            refused += 1
+            say(
+                f"   the embassy's next fetch: refused ({error.code}), with the signed withdrawal as the reason"
+            )
+        except ExchangeError as error:
+            raise CommandFailed(f"another refusal than expected: {error.code}") from error
+        else:
+            raise CommandFailed("a withdrawn grant was opened")
+    if refused == 0:
+        raise CommandFailed("the withdrawn grant was not shown")
+
+
+def audit(auditor: Enrolled, folder: Path, say: Say) -> None:
+    """Pull the log with the auditor's program, verify it, change one byte, verify again."""
+    pulled = folder / "pulled-log"
+    common = ("--home", str(auditor.home), "--passphrase-file", str(auditor.passphrase_file))
+    run("exchange-audit", "pull", str(pulled), *common)
+    verdict = json.loads(run("exchange-audit", "verify", str(pulled), "--json"))
+    say(
+        f"   pulled {verdict['size']} entries; integrity: {verdict['integrity']}, complete: {verdict['complete']}"
+    )
+    bundle = next(path for path in sorted((pulled / "tile" / "entries").rglob("*")) if path.is_file())
+    content = bytearray(bundle.read_bytes())
+    at = content.index(b'"out":"deny"') + len(b'"out":"')
+    content[at] ^= 1
+    bundle.write_bytes(bytes(content))
+    say("   one byte of the pulled copy is changed, in an entry that records a refusal")
+    verdict = json.loads(run("exchange-audit", "verify", str(pulled), "--json", expect=2))
+    named = [finding for finding in verdict["findings"] if finding["index"] is not None]
+    if not named:
+        raise CommandFailed("the verification did not name the changed entry")
+    say(f"   verification fails and names it: {named[0]['text']}")

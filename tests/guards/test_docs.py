@@ -1,0 +1,49 @@
+"""The documents say what the code does: events, members, fields, links, commands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.generate import HERE, MADE, MEMBERS, PAGES, described_events
+from exchange_schemas.entry import Act, EntrySchema
+from exchange_schemas.payload import members_of
+
+ROOT = HERE.parent
+PAGES_OF_PROSE = sorted(
+    [*ROOT.glob("*.md"), *HERE.rglob("*.md"), *ROOT.glob("schemas/*.md"), *ROOT.glob("keys/*.md")]
+)
+
+
+def test_every_event_of_the_log_is_described_and_no_other() -> None:
+    assert set(described_events()) == {act.value for act in Act}
+
+
+def test_every_described_member_is_a_member_of_the_entry() -> None:
+    known = set(members_of(EntrySchema))
+    assert set(MEMBERS) == known
+    assert all(set(event["members"]) <= known for event in described_events().values())  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_a_generated_page_is_fresh(name: str) -> None:
+    assert (HERE / name).read_text("utf-8") == MADE + PAGES[name]()
+
+
+@pytest.mark.parametrize("page", PAGES_OF_PROSE, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_shows_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert "make demo" in text
+    assert "make test" in text
+
+
+def test_the_lock_names_no_registry_and_hashes_everything() -> None:
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in text
+    for block in re.split(r"\n(?=[a-z0-9])", text):
+        assert "--hash=sha256:" in block, block.splitlines()[0]
