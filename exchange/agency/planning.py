@@ -296,6 +296,14 @@ def _names(
     known = {*record.fields, "child_ref"}
     if wish.fields is not None:
         names = {catalogue.field(name).name for name in wish.fields}
+        outside = sorted(names.difference(row.consent.fields))
+        if outside:
+            raise FieldDenied(
+                f"{outside[0]}: not in the consent to {row.consent.rcp}",
+                field=outside[0],
+                rule="C11-field",
+                hint="leave it out, or have an approver grant a consent with it",
+            )
         missing = sorted(names - known)
         if missing:
             raise RecordUnknown(f"the record has no {missing[0]}", field=missing[0], rule="no-value")

@@ -7,7 +7,6 @@ other proves the new head to be this agency's own and seals anew behind it.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,20 +156,18 @@ class Sender:
         return Sent(job.eid, job.plan.kind, grants, session.receipts.id_of(answer.get("receipt")))
 
 
-class Upload(io.RawIOBase):
-    """A file on its way up, read in pieces, telling how far it is; its length is known beforehand."""
+class Upload:
+    """A file on its way up, read in pieces, telling how far it is; its length is known beforehand.
+
+    It has no `tell`: requests would take a stream's length from there.
+    """
 
     def __init__(self, path: Path, size: int, on_bytes: OnBytes) -> None:
-        super().__init__()
         self._file = path.open("rb")
         self._size, self._done, self._on_bytes = size, 0, on_bytes
 
     def __len__(self) -> int:
         return self._size
-
-    def readable(self) -> bool:
-        """True."""
-        return True
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
@@ -186,7 +183,6 @@ class Upload(io.RawIOBase):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        super().close()
 
 
 def _taken(answer: Mapping[str, JsonValue]) -> dict[str, int]:

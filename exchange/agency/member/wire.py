@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import requests
 
@@ -22,6 +23,15 @@ PAUSES_SECONDS = (0.25, 1.0)
 MAX_WAIT_SECONDS = 10.0
 _CHUNK = 64 * 1024
 _BUSY = (429, 502, 503, 504)
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """What must be closed after it was sent."""
+
+    def close(self) -> None:
+        """Close it."""
+
 
 Body = Callable[[], "bytes | Iterator[bytes] | object"]
 
@@ -108,13 +118,13 @@ class Wire:
 
     @contextmanager
     def _response(self, call: Call, sent: Mapping[str, str]) -> Iterator[requests.Response]:
-        with _network_errors():
+        with _network_errors(), _body(call) as body:
             response = self._session.request(
                 call.method,
                 call.url,
                 params=dict(call.params),
                 headers=dict(sent),
-                data=None if call.body is None else call.body(),  # type: ignore[arg-type]  # bytes or file-like
+                data=body,  # type: ignore[arg-type]  # bytes, or a file that is read in pieces
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
                 stream=True,
@@ -126,6 +136,17 @@ class Wire:
                         hint="check base_url in agency.json with the operator",
                     )
                 yield response
+
+
+@contextmanager
+def _body(call: Call) -> Iterator[object]:
+    """The body for one attempt, closed after it."""
+    body = None if call.body is None else call.body()
+    try:
+        yield body
+    finally:
+        if isinstance(body, Closable):
+            body.close()
 
 
 class _Lost(Exception):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agency_samples import ORIGIN, PASSPHRASE, ROOT_PASSPHRASE
 
 from exchange.agency.member.deployment import Deployment, Operator
 from exchange.agency.member.founding import found_agency
@@ -18,6 +17,7 @@ from exchange.log.checkpoint import vkey
 from exchange_keys.box import StoreKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.ids import AgencyId
+from tests.unit.agency.agency_samples import ORIGIN, PASSPHRASE, ROOT_PASSPHRASE
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from agency_samples import PASSPHRASE, ROOT_PASSPHRASE
 
 from exchange.agency.member.deployment import Deployment
 from exchange.agency.member.founding import found_agency
@@ -20,6 +19,7 @@ from exchange.agency.member.root_file import read_root
 from exchange.agency.member.users import NewUser, list_users, open_user, write_user
 from exchange_schemas.codec import encode
 from exchange_schemas.errors import ConfigInvalid, Conflict, KeyFileCorrupt, StoreLocked, WrongPassphrase
+from tests.unit.agency.agency_samples import PASSPHRASE, ROOT_PASSPHRASE
 
 
 def test_founding_gives_keys_a_root_and_an_approver(home: Home, profile: Profile) -> None:

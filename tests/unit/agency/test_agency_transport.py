@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from tiny_hub import TOKEN, Heard, Reply, TinyHub, answer, problem, running
 
 from exchange.agency.member.tokens import Caller, Tokens
 from exchange.agency.member.transport import RawReceipt, Transport
@@ -25,6 +24,7 @@ from exchange_schemas.errors import (
     Unavailable,
 )
 from exchange_schemas.ids import AgencyId
+from tests.unit.agency.tiny_hub import TOKEN, Heard, Reply, TinyHub, answer, problem, running
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 

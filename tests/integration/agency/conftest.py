@@ -1,0 +1,48 @@
+"""A running exchange on SQLite with an NGO that sends and an embassy that receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exchange.agency import Client
+from exchange.hub.services.hub import Hub
+from tests.integration.agency.exchange_world import Exchange, free_port
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """SQLite alone: the agency program cannot tell the difference."""
+    return "sqlite"
+
+
+@pytest.fixture
+def exchange(
+    make_hub: Callable[..., Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Exchange]:
+    """The hub behind a server on this machine."""
+    monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
+    port = free_port()
+    hub = make_hub(base_url=f"http://127.0.0.1:{port}", insecure_http=True)
+    running = Exchange(hub, tmp_path, port)
+    running.begin()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def ngo(exchange: Exchange) -> Iterator[Client]:
+    """An NGO's client."""
+    with exchange.joined("ngo") as client:
+        yield client
+
+
+@pytest.fixture
+def embassy(exchange: Exchange) -> Iterator[Client]:
+    """An embassy's client."""
+    with exchange.joined("embassy", kind="embassy", country="MA", public=True) as client:
+        yield client

@@ -1,0 +1,180 @@
+"""A whole exchange for tests: the real hub behind a real local server, and agencies made with the real SDK.
+
+The server can be stopped, started again, and told to lose an answer after the hub has committed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from exchange.agency import Client, Terms
+from exchange.agency.member.deployment import Deployment
+from exchange.agency.member.enrolment import write_enrolment
+from exchange.agency.member.founding import found_agency
+from exchange.agency.member.profile import Profile
+from exchange.agency.member.session import open_session
+from exchange.agency.member.users import NewUser
+from exchange.agency.member.wire import Wire
+from exchange.directory.enrolment import check_bundle
+from exchange.directory.events import governance_event, operator, sign_event
+from exchange.hub.app import create_app_from
+from exchange.hub.services import agencies, operators
+from exchange.hub.services.deployment import deployment
+from exchange.hub.services.hub import Hub
+from exchange_keys.jws import Signed
+from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import JsonValue, encode
+from exchange_schemas.ids import AgencyId
+from exchange_schemas.limits import LIMITS
+
+USER = "amal"
+PASSPHRASE = b"four random words here"
+ROOT_PASSPHRASE = b"other words for the root"
+CHILD: dict[str, JsonValue] = {
+    "name_given": {"text": "Plantedname", "script": "Latn", "language": "ar"},
+    "name_family": {"text": "Isaeva", "script": "Latn"},
+    "sex": "female",
+    "age_range": {"min": 5, "max": 7, "as_of": "2026-05-01"},
+    "current_area": {"country": "IQ", "area": "IQ-NI"},
+    "languages": ["ar"],
+    "guardian_status": {"status": "none"},
+}
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Exchange:
+    """`lose` counts answers that are dropped after the hub has done its work, by path prefix."""
+
+    hub: Hub
+    folder: Path
+    port: int
+    operator: SigningKey = field(default_factory=SigningKey.generate)
+    lose: dict[str, int] = field(default_factory=dict)
+    change: Callable[[str, bytes], bytes] | None = None
+    _server: BaseWSGIServer | None = None
+    _thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """The first governance event, and the server."""
+        event = governance_event(
+            origin=self.hub.settings.origin,
+            iat=self.hub.clock().replace(microsecond=0),
+            k=1,
+            operators=[operator("asha", self.operator.public)],
+            signers=[self.operator],
+        )
+        operators.decide(self.hub, event)
+        self.start()
+
+    def start(self) -> None:
+        """Serve."""
+        app = create_app_from(self.hub)
+
+        def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            answer = app(environ, start_response)
+            for prefix, left in self.lose.items():
+                if left > 0 and environ["PATH_INFO"].startswith(prefix):
+                    self.lose[prefix] = left - 1
+                    b"".join(answer)
+                    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                    return []
+            if self.change is None:
+                return answer
+            return [self.change(environ["PATH_INFO"], b"".join(answer))]
+
+        self._server = make_server("127.0.0.1", self.port, wsgi, threaded=True)
+        self._server.log = lambda *args: None  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The hub is down."""
+        if self._server is not None and self._thread is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+            self._server = None
+
+    def deployment(self) -> Deployment:
+        """The pins, as exported."""
+        return Deployment.from_bytes(encode(deployment(self.hub)))
+
+    def found(self, agency: str, *, kind: str = "ngo", country: str = "IQ", public: bool = False) -> Path:
+        """An agency's folder with its keys, enrolled and admitted."""
+        profile = Profile(
+            AgencyId(agency),
+            agency.title(),
+            kind,
+            country,
+            f"desk@{agency}.example",
+            public,
+            self.deployment(),
+        )
+        home = self.folder / agency
+        found_agency(home, profile, NewUser(USER, PASSPHRASE, insecure=True), root_passphrase=ROOT_PASSPHRASE)
+        bundle = self.folder / f"{agency}.enrol"
+        with Client.open(home, USER, PASSPHRASE) as client:
+            write_enrolment(client.session, bundle, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+        self.admit(Signed.from_bytes(bundle.read_bytes(), LIMITS.enrolment_bytes))
+        return home
+
+    def admit(self, bundle: Signed) -> None:
+        """What `exchange-hub agency admit` does."""
+        now = self.hub.clock().replace(microsecond=0)
+        checked = check_bundle(bundle, origin=self.hub.settings.origin, now=now)
+        event = agencies.admission(checked, origin=self.hub.settings.origin, now=now)
+        agencies.admit(self.hub, sign_event(event, [self.operator]), bundle)
+
+    def client(self, home: Path, user: str = USER, passphrase: bytes = PASSPHRASE) -> Client:
+        """An unlocked client that does not wait between attempts."""
+        return Client(open_session(home, user, passphrase, wire=Wire(sleep=lambda seconds: None)))
+
+    def joined(self, agency: str, **profile: Any) -> Client:
+        """A new agency's synchronised client."""
+        client = self.client(self.found(agency, **profile))
+        client.sync()
+        return client
+
+
+def second_host(exchange: Exchange, home: Path) -> Client:
+    """Another machine of the same agency: a copy of its folder."""
+    copy = home.with_name(f"{home.name}-second")
+    shutil.copytree(home, copy)
+    return exchange.client(copy)
+
+
+def child_with_decision(client: Client) -> str:
+    """A record that may be shared; its reference."""
+    record = client.records.add(CHILD)
+    client.records.decide(record.ref, procedure="bia", outcome="for_sharing", body="BIA panel North")
+    return record.ref
+
+
+def found_terms(**changes: Any) -> Terms:
+    """Terms of a found notice to anybody."""
+    terms: dict[str, Any] = {
+        "purposes": ("trace",),
+        "kind": "found_notice",
+        "basis": "best_interests_decision",
+        "evidence": "file 12",
+        "screening": "cleared",
+        "screening_evidence": "file 12, form",
+        "lasts": timedelta(days=60),
+    }
+    return Terms(**(terms | changes))

@@ -1,0 +1,299 @@
+"""Sending when things go wrong: no hub, a lost answer, two hosts at once, a rolled-back hub, rules."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from sqlalchemy import delete
+
+from exchange.agency import Client
+from exchange.hub.db import writing
+from exchange.hub.models.envelopes import chain_head
+from exchange_schemas.errors import (
+    ConsentUnknown,
+    ExchangeError,
+    HubUnreachable,
+    LogIncomplete,
+    Malformed,
+    NotPermitted,
+    PhotoRefused,
+    RecipientDenied,
+    RecordUnknown,
+    ScreeningDenied,
+    SigInvalid,
+)
+from tests.integration.agency.exchange_world import (
+    CHILD,
+    Exchange,
+    child_with_decision,
+    found_terms,
+    second_host,
+)
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+
+@pytest.fixture
+def consented(ngo: Client, embassy: Client) -> str:
+    """A record with a consent to the embassy; its reference."""
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    return ref
+
+
+def picture(path: Path, side: int = 600) -> Path:
+    """A noisy picture that JPEG cannot make small."""
+    image = Image.effect_noise((side, side), 80).convert("RGB")
+    image.save(path, quality=95)
+    return path
+
+
+def test_a_hub_that_is_down_loses_nothing_and_a_repeat_sends_once(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    exchange.stop()
+    with pytest.raises(HubUnreachable) as caught:
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    assert "--resume" in str(caught.value.hint)
+    (job,) = ngo.spooled()
+    assert job.last_error == "HUB_UNREACHABLE"
+    with pytest.raises(HubUnreachable):
+        ngo.resume()
+    exchange.start()
+    (sent,) = ngo.resume()
+    assert sent.eid == job.eid
+    assert ngo.spooled() == []
+    assert ngo.resume() == []
+    assert len(list(embassy.inbox())) == 1
+
+
+def test_an_answer_that_is_lost_after_the_deposit_arrives_once(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    exchange.lose["/v1/envelopes"] = 1
+    sent = ngo.send("found_notice", to=["embassy"], record=consented)
+    assert len(list(embassy.inbox())) == 1
+    exchange.lose["/v1/envelopes"] = 9
+    with pytest.raises(HubUnreachable):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    exchange.lose.clear()
+    (again,) = ngo.resume()
+    items = list(embassy.inbox())
+    assert [item.eid for item in items] == [sent.eid, again.eid]
+    assert [item.seq for item in items] == [1, 2]
+
+
+def test_a_spooled_job_survives_the_program(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    exchange.stop()
+    with pytest.raises(HubUnreachable):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    ngo.close()
+    exchange.start()
+    with exchange.client(exchange.folder / "ngo") as later:
+        assert len(later.resume()) == 1
+    assert len(list(embassy.inbox())) == 1
+
+
+def test_a_second_host_proves_the_head_and_goes_on(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    with second_host(exchange, exchange.folder / "ngo") as other:
+        ngo.send("found_notice", to=["embassy"], record=consented)
+        other.send("found_notice", to=["embassy"], record=consented)
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    items = list(embassy.inbox())
+    assert [item.seq for item in items] == [1, 2, 3]
+    assert all(embassy.open_grant(item.gid).alarms == () for item in items)
+
+
+def test_two_hosts_that_send_at_the_same_time_both_arrive(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    ngo.close()
+    homes = [exchange.folder / "ngo", second_host(exchange, exchange.folder / "ngo").session.home.path]
+    failures: list[ExchangeError] = []
+
+    def send(home: Path) -> None:
+        try:
+            with exchange.client(home) as client:
+                for _ in range(3):
+                    client.send("found_notice", to=["embassy"], record=consented)
+        except ExchangeError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, args=(home,)) for home in homes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert [item.seq for item in embassy.inbox()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_two_processes_of_one_host_take_turns(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    with exchange.client(exchange.folder / "ngo") as other:
+        ngo.send("found_notice", to=["embassy"], record=consented)
+        other.send("found_notice", to=["embassy"], record=consented)
+    assert [item.seq for item in embassy.inbox()] == [1, 2]
+
+
+def test_a_head_that_this_agency_did_not_sign_is_an_alarm(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    with second_host(exchange, exchange.folder / "ngo") as other:
+        ngo.send("found_notice", to=["embassy"], record=consented)
+
+        def spoil(path: str, body: bytes) -> bytes:
+            if path != "/v1/envelopes" or b'"head"' not in body:
+                return body
+            at = body.index(b'"signature"') + len(b'"signature":"') + 4
+            return body[:at] + (b"A" if body[at : at + 1] != b"A" else b"B") + body[at + 1 :]
+
+        exchange.change = spoil
+        with pytest.raises(SigInvalid):
+            other.send("found_notice", to=["embassy"], record=consented)
+
+
+def test_a_hub_that_forgot_what_it_took_is_an_alarm(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    ngo.send("found_notice", to=["embassy"], record=consented)
+    with writing(exchange.hub.engine) as conn:
+        conn.execute(delete(chain_head))
+    with pytest.raises(LogIncomplete) as caught:
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    assert caught.value.rule == "chain-rollback"
+
+
+def test_a_photo_travels_sealed_and_only_to_whom_may_have_it(
+    exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
+) -> None:
+    heard: list[tuple[str, int, int]] = []
+    with exchange.joined("commission", kind="commission") as commission:
+        ngo.sync()
+        ref = child_with_decision(ngo)
+        ngo.records.attach_photo(ref, picture(tmp_path / "p.jpg"), taken_on="2026-05")
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+        few = ("name_given", "sex", "age_range", "current_area")
+        ngo.consents.grant(ref, to="commission", terms=found_terms(fields=few))
+        ngo.on_bytes = lambda *told: heard.append(told)
+        ngo.send("found_notice", to=["embassy", "commission"], record=ref)
+        (first,), (second,) = list(embassy.inbox()), list(commission.inbox())
+        seen, less = embassy.open_grant(first.gid), commission.open_grant(second.gid)
+        assert seen.photo == ngo.records.photo(ref)
+        assert seen.photo is not None
+        assert less.photo is None
+        assert set(less.fields) == {*few, "child_ref"}
+        assert seen.fields["child_ref"] != less.fields["child_ref"]
+        assert first.thread != second.thread
+        assert heard[-1][1] == heard[-1][2] > 65536
+        kept = embassy.message(first.gid)
+        assert kept is not None
+        assert kept.photo == seen.photo
+    for path in exchange.folder.rglob("*"):
+        if path.is_file() and path.suffix != ".jpg":
+            data = path.read_bytes()
+            assert b"Plantedname" not in data, path
+            assert seen.photo[2000:2100] not in data, path
+    assert list((exchange.folder / "ngo" / "spool").iterdir()) == []
+
+
+def test_an_attachment_of_30_mib_is_refused_with_its_limit(ngo: Client, tmp_path: Path) -> None:
+    big = tmp_path / "big.jpg"
+    big.write_bytes(b"\xff\xd8\xff" + bytes(30 * 1024 * 1024))
+    ref = ngo.records.add(CHILD).ref
+    with pytest.raises(PhotoRefused) as caught:
+        ngo.records.attach_photo(ref, big)
+    assert caught.value.rule == "photo-bytes"
+
+
+def test_rules_of_the_holder_are_kept_before_anything_is_signed(ngo: Client, embassy: Client) -> None:
+    ngo.sync()
+    no_age = {name: value for name, value in CHILD.items() if name != "age_range"}
+    ref = ngo.records.add(no_age).ref
+    with pytest.raises(NotPermitted) as caught:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    assert caught.value.rule == "S03-age"
+    ref = ngo.records.add(CHILD).ref
+    with pytest.raises(NotPermitted) as caught:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    assert caught.value.rule == "S08-decision"
+    with pytest.raises(NotPermitted) as caught:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms(basis="consent"))
+    assert caught.value.rule == "S07-guardian"
+    ngo.records.decide(ref, procedure="bia", outcome="for_sharing", body="panel")
+    with pytest.raises(ScreeningDenied):
+        ngo.consents.grant(ref, to="embassy", terms=found_terms(screening="not_required"))
+    with pytest.raises(RecipientDenied):
+        ngo.consents.grant(ref, to="nobody-here", terms=found_terms())
+    with pytest.raises(NotPermitted) as caught:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms(lasts=timedelta(days=120)))
+    assert caught.value.rule == "S09-ninety"
+    ngo.records.decide(ref, procedure="bia", outcome="against", body="panel")
+    with pytest.raises(NotPermitted) as caught:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    assert caught.value.rule == "S02-against"
+    assert list(ngo.consents.each()) == []
+
+
+def test_what_cannot_be_sent_says_what_is_missing(ngo: Client, embassy: Client, consented: str) -> None:
+    other = child_with_decision(ngo)
+    with pytest.raises(ConsentUnknown):
+        ngo.send("found_notice", to=["embassy"], record=other)
+    with pytest.raises(RecordUnknown):
+        ngo.send("found_notice", to=["embassy"])
+    with pytest.raises(RecordUnknown):
+        ngo.send("found_notice", to=["embassy"], record=consented, fields=("marks",)) if False else ngo.send(
+            "found_notice", to=["embassy"], record="zzzz"
+        )
+    with pytest.raises(Malformed):
+        ngo.send("found_notice", to=["embassy", "embassy"], record=consented)
+    with pytest.raises(Malformed):
+        ngo.send("found_notice", to=[], record=consented)
+    with pytest.raises(Malformed):
+        ngo.send("no_such_kind", to=["embassy"], record=consented)
+
+
+def test_a_request_without_a_record_is_answered_in_its_thread(
+    ngo: Client, embassy: Client, consented: str
+) -> None:
+    ngo.send("found_notice", to=["embassy"], record=consented)
+    (notice,) = embassy.inbox()
+    embassy.open_grant(notice.gid)
+    embassy.sync()
+    from datetime import UTC, datetime
+
+    embassy.send(
+        "information_request",
+        to=["ngo"],
+        content={"asked_fields": ["birth_date", "languages"], "need_code": "identify"},
+        in_reply_to=notice.gid,
+        reply_by=datetime.now(UTC) + timedelta(days=7),
+    )
+    (asked,) = ngo.inbox()
+    assert asked.thread == notice.thread
+    request = ngo.open_grant(asked.gid)
+    assert request.content["need_code"] == "identify"
+    ngo.consents.grant(
+        consented, to="embassy", terms=found_terms(kind=None, fields=("languages",), purposes=("verify",))
+    )
+    sent = ngo.send(
+        "information_response",
+        to=["embassy"],
+        record=consented,
+        in_reply_to=asked.gid,
+        content={"refusals": [{"field": "birth_date", "code": "not_held"}]},
+    )
+    assert sent.grants[0].thread == notice.thread
+    answer = embassy.open_grant(list(embassy.inbox())[-1].gid)
+    assert answer.fields["languages"] == ["ar"]
+    assert answer.content["refusals"] == [{"field": "birth_date", "code": "not_held"}]
