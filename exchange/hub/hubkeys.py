@@ -28,6 +28,8 @@ TOKEN: Final = "token"
 AUDIT_LOG: Final = "audit-log"
 DIRECTORY_LOG: Final = "directory-log"
 _USES: Final = (TOKEN, AUDIT_LOG, DIRECTORY_LOG)
+HUB_KEY_FILES: Final = tuple(f"{use}.key" for use in _USES)
+"""The files in `Settings.keys_dir`."""
 RETIRED_FOR: Final = timedelta(hours=1)
 """How long a retired key stays at least; tokens live 300 s at most."""
 _AT_START: Final = 2
@@ -69,6 +71,8 @@ class HubKeys:
 def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
     """Make every key of a new hub and write the key files: a current and a next token key, two log keys.
 
+    The folder of the guard volume is made as well: from then on it must be there.
+
     Raises: Conflict when one of the files is there already; ConfigInvalid without a passphrase source, or
     with a weak passphrase; StorageFull.
     """
@@ -79,7 +83,8 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
     start = now.replace(microsecond=0)
     token = (TokenKey(AuthKey.generate(TOKEN_ALG), start), TokenKey(AuthKey.generate(TOKEN_ALG), None))
     keys = HubKeys(token, SigningKey.generate(), SigningKey.generate())
-    settings.keys_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (settings.keys_dir, settings.guard_dir):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_token(settings, keys.token, passphrase)
     _write_log(settings, AUDIT_LOG, keys.audit_log, passphrase)
     _write_log(settings, DIRECTORY_LOG, keys.directory_log, passphrase)

@@ -97,7 +97,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     finally:
         admin.dispose()
         # Not a clean stop: writing out what is deleted in the next line takes seconds.
-        os.kill(running.get_pid(), signal.SIGQUIT)
+        os.kill(running.get_postmaster_info().pid, signal.SIGQUIT)
         while running.get_postmaster_info().is_running():
             time.sleep(0.01)
         running.cleanup()

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from exchange.hub.db import storage_errors, writing
+from exchange.hub.services import highwater
 from exchange.hub.services.audit_entry import Actor, Logged, Trace, Verdict, record
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
@@ -138,8 +139,11 @@ def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[
             unit = Unit(hub, conn, hub.clock(), new_id(hub.random))
             result = _decide(unit, work, admit)
             logged = _log(unit, actor, trace, result)
-        # The commit is durable here: what follows only reads.
-        receipt = None if logged is None else build_receipt(hub, logged.entry_id, logged.entry, logged.place)
+        # The commit is durable here: nothing that follows can take it back.
+        receipt = None
+        if logged is not None:
+            receipt = build_receipt(hub, logged.entry_id, logged.entry, logged.place)
+            highwater.keep(hub, receipt)
         if isinstance(result, ExchangeError):
             vars(result)["receipt"] = receipt
             raise result

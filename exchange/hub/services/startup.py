@@ -9,6 +9,8 @@ is not what it should be is for the operator to look at.
   S4-roles      PostgreSQL: the worker's role owns no table of the log and may not change one
   S5-head       the head is what its last leaf makes it
   S6-clock      the clock is not before the latest entry
+  S7-guard      the log is not shorter than the high-water mark on the guard volume says, and not another one;
+                the mark is there (production) and is being kept
 """
 
 from typing import Final
@@ -17,11 +19,13 @@ from sqlalchemy import Connection, inspect, select, text
 
 from exchange.hub.db import newest_revision, reading, storage_errors
 from exchange.hub.models.log import log_head, log_leaf
+from exchange.hub.services import highwater
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.log.tree import Frontier
-from exchange_schemas.errors import Malformed, Unavailable
+from exchange_schemas.errors import Malformed, StoreCorrupt, Unavailable
 
+_MARK_LAG_US: Final = 6 * highwater.EVERY_S * 1_000_000
 _LOG_TABLES: Final = ("log_entry", "log_leaf", "log_head", "log_node")
 
 
@@ -40,6 +44,7 @@ def check_ready(hub: Hub) -> None:
             _check_roles(conn)
         _check_head(conn)
         _check_clock(conn, hub)
+        _check_guard(conn, hub)
 
 
 def _refuse(rule: str, what: str) -> Unavailable:
@@ -123,3 +128,21 @@ def _check_clock(conn: Connection, hub: Hub) -> None:
     latest_us = conn.execute(select(log_head.c.ts_us)).scalar_one()
     if microseconds(hub.clock()) < latest_us - CLOCK_SLACK_US:
         raise _refuse("S6-clock", "the clock is before the latest entry of the audit log")
+
+
+def _check_guard(conn: Connection, hub: Hub) -> None:
+    """(S7)"""
+    size, latest_us = conn.execute(select(log_head.c.size, log_head.c.ts_us)).one()
+    try:
+        found = highwater.read(hub)
+    except StoreCorrupt as error:
+        raise _refuse("S7-guard", error.message) from error
+    if found is None:
+        if size > 0 and hub.settings.environment == "production":
+            raise _refuse("S7-guard", "the guard volume has no high-water mark (is it mounted?)")
+        return
+    mark, kept = found
+    if not highwater.continues(conn, size, mark):
+        raise _refuse("S7-guard", "the audit log is shorter than the high-water mark says, or another one")
+    if latest_us - microseconds(kept) > _MARK_LAG_US:
+        raise _refuse("S7-guard", "the high-water mark on the guard volume is not being kept")
