@@ -25,7 +25,7 @@ from exchange.directory.rules import subject_of
 from exchange.directory.state import DirectoryState
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.note import NOTE_CHARS
-from exchange.log.tree import HASH_BYTES, verify_consistency
+from exchange.log.tree import EMPTY_ROOT, HASH_BYTES, verify_consistency
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import Encodable, JsonValue, b64u, decode, encode, unb64u
 from exchange_schemas.errors import (
@@ -181,11 +181,13 @@ class DirectoryLog:
         """
         try:
             copy = read_members(CopySchema, decode(data, limit=COPY_BYTES))
-            head = copy.get("head")
+            head = Checkpoint.from_text(copy["head"].decode()) if "head" in copy else None
+            state: DirectoryState = copy["state"]
+            _check_reached(state, head)
             return cls(
                 tuple(key.decode() for key in copy["vkeys"]),
-                copy["state"],
-                None if head is None else Checkpoint.from_text(head.decode()),
+                state,
+                head,
                 tuple(Checkpoint.from_text(item.decode()) for item in copy["heads"]),
                 copy.get("note", b"").decode(),
             )
@@ -235,6 +237,14 @@ def check_fresh(
     stale = required if cosigned is None else now - cosigned > most
     if stale:
         raise LogStale("directory: no cosignature that is new enough", rule="L7-fresh")
+
+
+def _check_reached(state: DirectoryState, head: Checkpoint | None) -> None:
+    """That a stored state can have come from a log with this newest checkpoint."""
+    if head is None or state.size >= head.size:
+        reached = (0, EMPTY_ROOT) if head is None else (head.size, head.root)
+        if (state.size, state.frontier.root()) != reached:
+            raise LogFork("state: not the one of its checkpoint", rule="L6-root")
 
 
 def _reach(waiting: list[Checkpoint], replay: Replay) -> None:

@@ -193,7 +193,7 @@ class DirectoryState:
         owner = self.owners.get(kid)
         return None if owner is None else self.agencies[owner].keys[kid]
 
-    def keys(self) -> Iterator[KeyState]:
+    def every_key(self) -> Iterator[KeyState]:
         """Every agency key that there ever was."""
         for agency in self.agencies.values():
             yield from agency.keys.values()
