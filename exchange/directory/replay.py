@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from exchange.directory.rules import Change, Scene, change_of, subject_of
+from exchange.directory.rules import Change, Scene, change_by, subject_of
 from exchange.directory.state import DirectoryState
 from exchange.log.tree import leaf_hash
 from exchange_keys.jws import Signed
@@ -61,7 +61,8 @@ class Replay:
 
     def apply(self, signed: Signed, key_bytes: Mapping[Kid, bytes], *, now: datetime | None = None) -> Change:
         """Apply one event. Raises: as `rules.change_of`."""
-        subject = subject_of(read_event(signed.payload))
+        event = read_event(signed.payload)
+        subject = subject_of(event)
         scene = Scene(
             origin=self._origin,
             pin=self._pin,
@@ -70,7 +71,7 @@ class Replay:
             kid_taken=self._owners.__contains__,
             now=now,
         )
-        change = change_of(signed, key_bytes, scene)
+        change = change_by(event, signed, key_bytes, scene)
         if change.governance is not None:
             self._governance = change.governance
         if change.agency is not None:

@@ -137,7 +137,11 @@ def change_of(signed: Signed, key_bytes: Mapping[Kid, bytes], scene: Scene) -> C
 
     Raises: the errors of the steps at the top of this file.
     """
-    event = read_event(signed.payload)
+    return change_by(read_event(signed.payload), signed, key_bytes, scene)
+
+
+def change_by(event: Event, signed: Signed, key_bytes: Mapping[Kid, bytes], scene: Scene) -> Change:
+    """As `change_of`, for who has read the event already: `event` must be that of `signed`'s payload."""
     if scene.now is not None and event.iat > scene.now + AHEAD_MOST:
         raise Conflict("iat: the event is signed in the future", field="iat", rule="D04-newer")
     if isinstance(event, GovernanceEvent):

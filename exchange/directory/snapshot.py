@@ -11,7 +11,8 @@ A page is taken in these steps; an error names its step in `rule`, but L5, where
   L4 order        LOG_INCOMPLETE      the events go on where the copy ends, up to the checkpoint at most
   L5 rules        every event is lawful after the ones before it, and its key bytes match
   L6 root         LOG_FORK            at the size of each checkpoint seen, the root of the events is its root
-A checkpoint has no time. How fresh it is, only a witness's cosignature can say: `check_fresh`.
+A checkpoint has no time; how fresh it is, only a witness's cosignature can say. So beside the steps:
+  L7 fresh        LOG_STALE           `check_fresh`: the newest quorum cosignature is at most 24 hours old
 """
 
 from collections.abc import Iterable, Mapping
