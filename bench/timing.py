@@ -1,27 +1,35 @@
-"""Timing two ways of doing a thing in turn, so that a machine whose speed drifts is fair to both."""
+"""Timing ways of doing a thing in turn, so that a machine whose speed drifts is fair to all of them."""
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+Work = Callable[[], object]
 
 
-def paired(
-    ours: Callable[[], object], floor: Callable[[], object], *, rounds: int = 15, inner: int = 5
-) -> tuple[float, float, float]:
-    """Median seconds of one `ours`, of one `floor`, and the median ratio ours/floor, taken round by round."""
-    ours()
-    floor()
-    ours_times, floor_times, ratios = [], [], []
+def paired(ours: Work, floor: Work, *, rounds: int = 15, inner: int = 5) -> tuple[float, float, float]:
+    """Median CPU seconds of one `ours`, of one `floor`, and the median ratio ours/floor, round by round."""
+    mine, raw = in_turn((ours, floor), rounds=rounds, inner=inner)
+    return statistics.median(mine), statistics.median(raw), median_ratio(mine, raw)
+
+
+def in_turn(works: Sequence[Work], *, rounds: int, inner: int) -> list[list[float]]:
+    """CPU seconds of one call of each work, one figure for each round; a round runs every work once."""
+    for work in works:
+        work()
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
-        first = _seconds(ours, inner)
-        second = _seconds(floor, inner)
-        ours_times.append(first)
-        floor_times.append(second)
-        ratios.append(first / second)
-    return statistics.median(ours_times), statistics.median(floor_times), statistics.median(ratios)
+        for work, found in zip(works, times, strict=True):
+            found.append(_seconds(work, inner))
+    return times
 
 
-def _seconds(work: Callable[[], object], times: int) -> float:
+def median_ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
+    """The median of ours/floor, taken round by round."""
+    return statistics.median(one / other for one, other in zip(ours, floor, strict=True))
+
+
+def _seconds(work: Work, times: int) -> float:
     start = time.process_time()
     for _ in range(times):
         work()
