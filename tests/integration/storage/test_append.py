@@ -1,6 +1,7 @@
 """The append: each entry exactly once, in one gapless row, the same tree in both databases as in Python."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,3 +245,25 @@ def test_proofs_of_one_agency_do_not_collide_with_anothers(hub: Hub, new_caller:
     other = new_caller("agency-b")
     same = replace(other, proof=replace(other.proof, jti_hash=bytes(31) + b"\x01"))
     assert release(hub, same, TRACE, lambda _unit: Answer({}, TRACE)).receipt is not None
+
+
+@only.SQLITE
+def test_every_commit_is_synced_to_the_disk(hub: Hub, tmp_path: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not here: it counts the syncs of a process")
+    trace = tmp_path / "syncs"
+    arguments = [hub.settings.database_url, str(tmp_path), hub.keys.audit_log.seed.hex(), "20", "1"]
+    watch = [strace, "-f", "-e", "trace=fsync,fdatasync", "-o", str(trace)]
+    done = subprocess.run(
+        [*watch, sys.executable, "-m", "tests.integration.storage.writer", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "ptrace" in done.stderr:
+        pytest.skip("strace may not trace here")
+    assert len(done.stdout.split()) == 20
+    assert sum("sync(" in line for line in trace.read_text().splitlines()) >= 20

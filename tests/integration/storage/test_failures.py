@@ -1,6 +1,7 @@
 """Where the log cannot be written there is no answer: read-only, full, locked, without trigger or rights."""
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -279,3 +280,28 @@ def test_every_connection_has_limits(hub: Hub) -> None:
 def test_an_unreachable_database_gives_no_answer(hub: Hub, new_caller: NewCaller) -> None:
     gone = make_url(hub.settings.database_url).set(database="gone").render_as_string(hide_password=False)
     refused(replace(hub, engine=open_engine(gone)), new_caller())
+
+
+@only.POSTGRES
+def test_every_answer_is_synced_to_the_disk_before_it_leaves(
+    hub: Hub, new_caller: NewCaller, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("postgres_server")
+
+    def syncs() -> int:
+        with server.admin.connect() as conn:
+            conn.execute(text("SELECT pg_stat_force_next_flush()"))
+            found = conn.execute(text("SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"))
+            return int(found.scalar_one())
+
+    hub.engine.dispose()
+    before = syncs()
+    for _ in range(20):
+        assert release(hub, new_caller(), TRACE, allow).receipt is not None
+    # A backend hands its counts in when it ends.
+    hub.engine.dispose()
+    for _ in range(100):
+        if syncs() - before >= 20:
+            break
+        time.sleep(0.02)
+    assert syncs() - before >= 20
