@@ -48,6 +48,7 @@ from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.ids import check_agency
 
 
 class Client:
@@ -134,7 +135,7 @@ class Client:
             reply_by=reply_by,
             lasts=lasts,
         )
-        self.session.directory.ensure_fresh()
+        self.session.directory.ensure_fresh(agencies=[check_agency(one, field="to") for one in to])
         plan = Planner(self.session, self.records, self.consents).plan(wish)
         return self._sender().send(plan)
 

@@ -59,6 +59,7 @@ class Consents:
         check_basis(terms, fields_of(terms, child.fields, catalogue), child.fields, now.date(), catalogue)
         # (3) The rules that the hub and the recipient apply too.
         recipient = check_agency(to, field="to")
+        self._session.directory.ensure_fresh(agencies=[recipient])
         state = self._session.directory.state()
         drafted = draft(
             child,

@@ -32,6 +32,8 @@ class Fetched:
     manifest: Signed
     consent: Signed | None
     parts: tuple[FetchedPart, ...]
+    directory_size: int = 0
+    """How many events the hub says its directory has: a hint to look, never a proof."""
 
 
 def read_fetched(gid: GrantId, answer: Mapping[str, JsonValue]) -> Fetched:
@@ -46,6 +48,7 @@ def read_fetched(gid: GrantId, answer: Mapping[str, JsonValue]) -> Fetched:
         manifest=Signed.from_json(answer.get("manifest"), LIMITS.manifest_bytes),
         consent=None if consent is None else Signed.from_json(consent, LIMITS.consent_bytes),
         parts=tuple(_part(one) for one in parts),
+        directory_size=_directory_size(answer.get("directory")),
     )
 
 
@@ -53,6 +56,13 @@ def tombstone_of(error: ExchangeError) -> Tombstone | None:
     """The tombstone in a refusal, if there is one. Raises: Malformed for one that cannot be read."""
     found = error.detail.get("tombstone")
     return None if found is None else Tombstone.from_json(found)
+
+
+def _directory_size(value: JsonValue) -> int:
+    size = value.get("size") if isinstance(value, dict) else None
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise Malformed("directory: its size is needed", field="directory")
+    return size
 
 
 def _part(value: JsonValue) -> FetchedPart:

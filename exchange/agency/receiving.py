@@ -87,8 +87,8 @@ class Receiver:
     def open(self, gid: str) -> Message:
         """Fetch, verify, open, keep and acknowledge one grant. Raises: see `Client.open_grant`."""
         checked = GrantId(check_id(gid, field="gid"))
-        self.session.directory.ensure_fresh()
         fetched = self._fetch(checked)
+        self.session.directory.ensure_fresh(size=fetched.directory_size)
         try:
             verified = verify(self.session, fetched, withdrawn=self._known_withdrawn(fetched))
             opened = open_parts(self.session, fetched, verified.core, self.on_bytes)

@@ -7,7 +7,7 @@ else; an event about this agency that it did not make is an alarm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ from exchange_schemas.errors import (
     LogStale,
     Malformed,
 )
-from exchange_schemas.ids import Digest
+from exchange_schemas.ids import AgencyId, Digest
 
 PAGE_BYTES = 32 * 1024 * 1024
 FRESH_ENOUGH = timedelta(minutes=5)
@@ -127,13 +127,14 @@ class DirectoryCopy:
             self._store.put("directory", "synced", {"at": format_time(self._hub.tokens.now())})
         return DirectorySync(log.state.size, log.state.size - begun, tuple(alarms))
 
-    def ensure_fresh(self) -> None:
+    def ensure_fresh(self, *, agencies: Iterable[AgencyId] = (), size: int = 0) -> None:
         """Synchronise unless that was done in the last minutes; without a hub, a day-old copy will do.
 
+        It is also done when one of `agencies` is not in the copy, or the hub speaks of a greater `size`.
         Raises: LogStale, and as `sync`.
         """
         age = self._age()
-        if age is not None and age < FRESH_ENOUGH:
+        if age is not None and age < FRESH_ENOUGH and self._knows(agencies, size):
             return
         try:
             self.sync()
@@ -144,6 +145,10 @@ class DirectoryCopy:
                     rule="L7-fresh",
                     hint=error.hint,
                 ) from error
+
+    def _knows(self, agencies: Iterable[AgencyId], size: int) -> bool:
+        state = self.state()
+        return state.size >= size and all(state.agency(one) is not None for one in agencies)
 
     def _age(self) -> timedelta | None:
         found = self._store.get("directory", "synced")

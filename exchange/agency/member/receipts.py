@@ -54,7 +54,9 @@ class Receipts:
         """
         if not isinstance(raw.value, Mapping):
             raise ProofInvalid("receipt: entry and proof are needed", field="receipt")
-        self.verify(raw.value.get("entry"), raw.value.get("proof"))
+        receipt = self.verify(raw.value.get("entry"), raw.value.get("proof"))
+        if raw.first and decode(receipt.entry, limit=LIMITS.entry_bytes).get("req") != raw.request:
+            raise ProofInvalid("receipt: it is for another request than this one", field="req")
 
     def id_of(self, value: JsonValue) -> str | None:
         """The entry id of a receipt in an answer that was kept already; None when there is none."""

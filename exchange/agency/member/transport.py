@@ -23,10 +23,15 @@ RECEIPT_HEADER = "Homeward-Receipt"
 
 @dataclass(frozen=True, slots=True)
 class RawReceipt:
-    """A receipt as an answer carries it, not verified yet. `request` is H of the DPoP proof that asked."""
+    """A receipt as an answer carries it, not verified yet.
+
+    `request` is H of the DPoP proof that asked; the entry must name it unless the answer may repeat an
+    earlier one (`first` False).
+    """
 
     value: JsonValue
     request: str
+    first: bool = True
 
 
 @dataclass(slots=True)
@@ -53,11 +58,20 @@ class Transport:
             return None, etag
         return self._json(answer), answer.headers.get("ETag")
 
+    def get_bytes(self, path: str, *, limit: int) -> bytes:
+        """A binary answer of at most `limit` bytes, read whole. Raises: HubRefused when it is longer."""
+        answer = self._call("GET", path, extra={"Accept": "application/octet-stream"})
+        if len(answer.body) > limit:
+            raise HubRefused(f"the hub's answer is longer than {limit} bytes")
+        return answer.body
+
     def get_text(self, path: str, *, limit: int) -> str:
         """A public text (a checkpoint); no token. Raises: HubRefused when it is not text."""
         answer = self._finish(self.wire.send(Call("GET", self.base_url + path, headers=dict)))
+        if len(answer.body) > limit:
+            raise HubRefused(f"the hub's answer is longer than {limit} bytes")
         try:
-            return answer.body[: limit + 1].decode("utf-8")[:limit]
+            return answer.body.decode("utf-8")
         except UnicodeDecodeError as error:
             raise HubRefused("the hub's answer is not text") from error
 
@@ -158,4 +172,6 @@ class Transport:
         receipt = value.get("receipt")
         proof = answer.sent.get("DPoP")
         if receipt is not None and proof is not None:
-            self.keep(RawReceipt(receipt, b64u(sha256(proof.encode()))))
+            # What was deposited twice gets the first receipt again, with status 200.
+            first = answer.method == "GET" or answer.status != 200
+            self.keep(RawReceipt(receipt, b64u(sha256(proof.encode())), first))

@@ -52,6 +52,7 @@ class Call:
 class Answer:
     """What came back; `sent` are the headers of the attempt that was answered."""
 
+    method: str
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -98,7 +99,7 @@ class Wire:
         sent = call.headers()
         with self._response(call, sent) as response:
             body = _read(response)
-            return Answer(response.status_code, response.headers, body, sent)
+            return Answer(call.method, response.status_code, response.headers, body, sent)
 
     @contextmanager
     def stream(self, call: Call) -> Iterator[tuple[Answer, Iterator[bytes]]]:
@@ -111,7 +112,7 @@ class Wire:
             with self._response(call, sent) as response:
                 refused = response.status_code >= 400
                 body = _read(response) if refused else b""
-                answer = Answer(response.status_code, response.headers, body, sent)
+                answer = Answer(call.method, response.status_code, response.headers, body, sent)
                 yield answer, iter(()) if refused else _pieces(response)
         except _Lost as lost:
             raise lost.error from lost.error.__cause__

@@ -87,16 +87,20 @@ class Exchange:
         app = create_app_from(self.hub)
 
         def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-            answer = app(environ, start_response)
+            said: list[Any] = []
+            answer = app(environ, lambda *head: said.extend(head) or (lambda data: None))
             for prefix, left in self.lose.items():
                 if left > 0 and environ["PATH_INFO"].startswith(prefix):
                     self.lose[prefix] = left - 1
                     b"".join(answer)
                     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
                     return []
-            if self.change is None:
-                return answer
-            return [self.change(environ["PATH_INFO"], b"".join(answer))]
+            body = b"".join(answer)
+            if self.change is not None:
+                body = self.change(environ["PATH_INFO"], body)
+            headers = [(name, value) for name, value in said[1] if name.lower() != "content-length"]
+            start_response(said[0], [*headers, ("Content-Length", str(len(body)))])
+            return [body]
 
         self._server = make_server("127.0.0.1", self.port, wsgi, threaded=True)
         self._server.log = lambda *args: None  # type: ignore[method-assign]

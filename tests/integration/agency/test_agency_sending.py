@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -252,9 +252,7 @@ def test_what_cannot_be_sent_says_what_is_missing(ngo: Client, embassy: Client, 
     with pytest.raises(RecordUnknown):
         ngo.send("found_notice", to=["embassy"])
     with pytest.raises(RecordUnknown):
-        ngo.send("found_notice", to=["embassy"], record=consented, fields=("marks",)) if False else ngo.send(
-            "found_notice", to=["embassy"], record="zzzz"
-        )
+        ngo.send("found_notice", to=["embassy"], record="zzzz")
     with pytest.raises(Malformed):
         ngo.send("found_notice", to=["embassy", "embassy"], record=consented)
     with pytest.raises(Malformed):
@@ -270,8 +268,6 @@ def test_a_request_without_a_record_is_answered_in_its_thread(
     (notice,) = embassy.inbox()
     embassy.open_grant(notice.gid)
     embassy.sync()
-    from datetime import UTC, datetime
-
     embassy.send(
         "information_request",
         to=["ngo"],
