@@ -7,7 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cobblestone_reference as reference
 import cryptography_vectors
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -18,6 +17,7 @@ from exchange_keys.padding import pad_to
 from exchange_keys.parts import PartContext, open_part, seal_part, sealed_length
 from exchange_schemas.errors import DecryptFailed
 from exchange_schemas.ids import AgencyId, EnvelopeId, PartId
+from tests.vectors import cobblestone_reference as reference
 
 CASES = json.loads(
     (Path(cryptography_vectors.__file__).parent / "chunked-encryption/vectors.json").read_text()
