@@ -7,7 +7,7 @@ from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.errors import AuthorityMissing, ConsentMismatch, FieldDenied, StageDenied
 from exchange_schemas.ids import AgencyId, Digest
-from tests.unit.consent.test_consent_decision import authority, consent
+from tests.unit.consent.sharing import authority, consent
 
 HOLDER, FIRST, SECOND = AgencyId("holder"), AgencyId("first"), AgencyId("second")
 SINGLE = sorted(spec.name for spec in load_catalogue().fields.values() if spec.one_recipient)

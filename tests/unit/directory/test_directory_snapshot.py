@@ -1,8 +1,6 @@
 """A client's copy follows an honest hub and is never led astray by another one."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,21 +9,17 @@ from hypothesis import strategies as st
 
 from exchange.directory.replay import leaf_data
 from exchange.directory.rules import governance_pin
-from exchange.directory.snapshot import DirectoryLog, Page, PageEvent, check_fresh
-from exchange.directory.state import ENC
-from exchange.log.checkpoint import Checkpoint, sign_checkpoint, vkey
-from exchange.log.tree import consistency_proof, leaf_hash, root_of
-from exchange_schemas.codec import JsonValue, b64u, decode_value, encode
+from exchange.directory.snapshot import DirectoryLog, PageEvent, check_fresh
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.tree import root_of
 from exchange_schemas.errors import (
     CheckpointInvalid,
-    ExchangeError,
     LogFork,
     LogIncomplete,
     LogStale,
     Malformed,
     Replay,
     SenderMismatch,
-    StoreCorrupt,
 )
 from tests.unit.directory.deployment import (
     ALPHA,
@@ -33,80 +27,23 @@ from tests.unit.directory.deployment import (
     ORIGIN,
     START,
     Deployment,
-    Event,
-    public_key,
     signing_key,
 )
-
-LOG_NAME = f"{ORIGIN}/directory"
-LOG_KEY = signing_key("hub", "directory log")
-VKEY = vkey(LOG_NAME, LOG_KEY.public.raw)
-
-
-@dataclass
-class Hub:
-    """The hub's log over some events; `page` is what it answers."""
-
-    events: list[Event]
-
-    def leaves(self, size: int) -> list[bytes]:
-        return [leaf_hash(leaf_data(signed)) for signed, _ in self.events[:size]]
-
-    def note(self, size: int) -> str:
-        return sign_checkpoint(Checkpoint(LOG_NAME, size, root_of(self.leaves(size))), LOG_KEY)
-
-    def page(self, after: int, *, size: int | None = None, most: int = 500) -> Page:
-        size = len(self.events) if size is None else size
-        leaves = self.leaves(size)
-
-        def read(level: int, index: int) -> bytes:
-            return root_of(leaves[index << level : (index + 1) << level])
-
-        last = min(size, after + most)
-        return Page(
-            tuple(PageEvent(index, *self.events[index]) for index in range(after, last)),
-            size,
-            self.note(size),
-            tuple(consistency_proof(after, size, read)),
-        )
-
-
-def world() -> Deployment:
-    return Deployment().begin().join(ALPHA).join(BETA)
-
-
-WORLD = world()
-HUB = Hub(WORLD.log)
-PIN = governance_pin(WORLD.log[0][0])
-SIZE = len(WORLD.log)
-
-
-def joined() -> DirectoryLog:
-    return DirectoryLog.join(ORIGIN, pin=PIN, vkeys=[VKEY])
-
-
-def follow(log: DirectoryLog, hub: Hub, *, most: int = 500) -> DirectoryLog:
-    while not log.complete or log.state.size < len(hub.events):
-        log = log.apply(hub.page(log.state.size, most=most)).log
-    return log
-
-
-def refused(log: DirectoryLog, page: Page, error: type[ExchangeError], rule: str | None = None) -> None:
-    with pytest.raises(error) as caught:
-        log.apply(page)
-    assert type(caught.value) is error
-    assert rule is None or caught.value.rule == rule
-
-
-def longer(*more: Callable[[Deployment], Event]) -> Hub:
-    """The hub after further events."""
-    later = world()
-    later.log = list(WORLD.log)
-    later.state, later.now = WORLD.state, WORLD.now
-    for make in more:
-        later.apply(*make(later))
-    return Hub(later.log)
-
+from tests.unit.directory.hub_log import (
+    HUB,
+    LOG_KEY,
+    LOG_NAME,
+    PIN,
+    SIZE,
+    VKEY,
+    WORLD,
+    Hub,
+    follow,
+    joined,
+    longer,
+    refused,
+    world,
+)
 
 # -- following -----------------------------------------------------------------------------------------
 
@@ -288,124 +225,3 @@ def test_a_copy_is_fresh_for_24_hours_after_its_newest_cosignature() -> None:
     check_fresh(None, START)
     with pytest.raises(LogStale):
         check_fresh(None, START, required=True)
-
-
-# -- bytes ---------------------------------------------------------------------------------------------
-
-
-def page_json(page: Page) -> dict[str, JsonValue]:
-    return {
-        "events": [
-            {
-                "index": item.index,
-                "event": item.signed.to_json(),
-                "keys": {kid: b64u(raw) for kid, raw in item.keys.items()},
-            }
-            for item in page.events
-        ],
-        "size": page.size,
-        "checkpoint": page.checkpoint,
-        "consistency": [b64u(item) for item in page.consistency],
-    }
-
-
-def test_a_page_is_read_as_the_hub_writes_it() -> None:
-    page = HUB.page(5)
-    data = encode(page_json(page))
-    assert Page.from_json(decode_value(data, limit=10**7)) == page
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"size": -1},
-        {"size": True},
-        {"size": "13"},
-        {"checkpoint": None},
-        {"events": {}},
-        {"events": [None]},
-        {"events": [{}] * 501},
-        {"consistency": [b64u(bytes(31))]},
-        {"consistency": [b64u(bytes(32))] * 65},
-        {"consistency": None},
-        {"more": 1},
-    ],
-)
-def test_a_page_of_another_form_is_refused(change: dict[str, JsonValue]) -> None:
-    with pytest.raises(Malformed):
-        Page.from_json(page_json(HUB.page(0)) | change)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"index": "0"},
-        {"index": True},
-        {"event": {}},
-        {"keys": []},
-        {"keys": {"kid": "AAAA"}},
-        {"keys": {public_key(ENC, "a").kid: "A"}},
-        {"keys": {public_key(ENC, str(number)).kid: "AAAA" for number in range(3)}},
-        {"more": 1},
-    ],
-)
-def test_an_event_of_a_page_of_another_form_is_refused(change: dict[str, JsonValue]) -> None:
-    page = page_json(HUB.page(0, most=1))
-    listed = page["events"]
-    assert isinstance(listed, list)
-    assert isinstance(listed[0], dict)
-    with pytest.raises(Malformed):
-        Page.from_json(page | {"events": [listed[0] | change]})
-
-
-def test_a_page_that_is_no_object_is_refused() -> None:
-    with pytest.raises(Malformed):
-        Page.from_json([])
-
-
-@given(st.integers(0, SIZE))
-def test_a_copy_survives_its_bytes(most: int) -> None:
-    log = joined().apply(HUB.page(0, most=most)).log if most else joined()
-    read = DirectoryLog.from_bytes(log.to_bytes())
-    assert read == log
-    assert follow(read, HUB) == follow(log, HUB)
-
-
-def test_a_copy_in_every_standing_survives_its_bytes() -> None:
-    hub = longer(
-        lambda at: (at.drain(ALPHA), {}),
-        lambda at: (at.revoke(BETA), {}),
-        lambda at: (at.suspend(BETA), {}),
-        lambda at: (at.expel(ALPHA), {}),
-    )
-    log = follow(joined(), hub)
-    assert DirectoryLog.from_bytes(log.to_bytes()) == log
-
-
-def test_a_damaged_copy_is_refused() -> None:
-    data = follow(joined(), HUB).to_bytes()
-    members = json.loads(data)
-    state = members["state"]
-    agency = state["agencies"][0]
-    damaged = [
-        b"",
-        data[:-1],
-        data + b" x",
-        encode(members | {"v": 2}),
-        encode(members | {"typ": "hx-event"}),
-        encode(members | {"head": "AAAA"}),
-        encode(members | {"head": b64u(b"\xff\xff")}),
-        encode(members | {"heads": ["AAAA"]}),
-        encode(members | {"more": 1}),
-        encode(members | {"state": state | {"size": SIZE + 1}}),
-        encode(members | {"state": state | {"agencies": [agency, agency]}}),
-        encode(members | {"state": state | {"agencies": [agency, agency | {"agency": "gamma"}]}}),
-        encode(members | {"state": state | {"agencies": [agency | {"status": "gone"}]}}),
-        encode(
-            members
-            | {"state": state | {"agencies": [agency | {"keys": [agency["keys"][0] | {"alg": "ES256"}]}]}}
-        ),
-    ]
-    for copy in damaged:
-        with pytest.raises(StoreCorrupt):
-            DirectoryLog.from_bytes(copy)
