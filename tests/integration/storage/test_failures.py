@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.integration.storage import only
 from tests.integration.storage.logs import check_log, put
 
 NewCaller = Callable[..., Caller]
+WithPragma = Callable[[Hub, str], Hub]
 TRACE = Trace(Act.INBOX_LIST)
 
 
@@ -42,15 +43,24 @@ def as_owner(hub: Hub, *statements: str) -> None:
             conn.execute(text(statement))
 
 
-def with_pragma(hub: Hub, pragma: str) -> Hub:
+@pytest.fixture
+def with_pragma() -> Iterator[Callable[[Hub, str], Hub]]:
     """The same hub, with a pragma on every connection."""
-    engine = open_engine(hub.settings.database_url)
+    engines: list[Engine] = []
 
-    @event.listens_for(engine, "connect")
-    def _set(connection: Any, _record: object) -> None:
-        connection.execute(f"PRAGMA {pragma}")
+    def make(hub: Hub, pragma: str) -> Hub:
+        engine = open_engine(hub.settings.database_url)
+        engines.append(engine)
 
-    return replace(hub, engine=engine)
+        @event.listens_for(engine, "connect")
+        def _set(connection: Any, _record: object) -> None:
+            connection.execute(f"PRAGMA {pragma}")
+
+        return replace(hub, engine=engine)
+
+    yield make
+    for engine in engines:
+        engine.dispose()
 
 
 def refused(hub: Hub, caller: Caller) -> None:
@@ -63,7 +73,7 @@ def refused(hub: Hub, caller: Caller) -> None:
 
 
 @only.SQLITE
-def test_a_read_only_file_gives_no_answer(hub: Hub, new_caller: NewCaller) -> None:
+def test_a_read_only_file_gives_no_answer(hub: Hub, new_caller: NewCaller, with_pragma: WithPragma) -> None:
     release(hub, new_caller(), TRACE, allow)
     refused(with_pragma(hub, "query_only=ON"), new_caller())
 
@@ -85,7 +95,9 @@ def test_a_missing_file_gives_no_answer_and_no_empty_log(hub: Hub, new_caller: N
 
 
 @only.SQLITE
-def test_a_full_disk_gives_no_answer_and_every_answer_given_stays(hub: Hub, new_caller: NewCaller) -> None:
+def test_a_full_disk_gives_no_answer_and_every_answer_given_stays(
+    hub: Hub, new_caller: NewCaller, with_pragma: WithPragma
+) -> None:
     with sqlite3.connect(path_of(hub)) as probe:
         pages = probe.execute("PRAGMA page_count").fetchone()[0]
     probe.close()
@@ -104,11 +116,12 @@ def test_a_full_disk_gives_no_answer_and_every_answer_given_stays(hub: Hub, new_
     assert check_log(hub).ids == answered
     # With room again it goes on.
     release(hub, new_caller(), TRACE, allow)
-    full.engine.dispose()
 
 
 @only.SQLITE
-def test_another_writer_for_too_long_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
+def test_another_writer_for_too_long_means_try_again(
+    hub: Hub, new_caller: NewCaller, with_pragma: WithPragma
+) -> None:
     hub = with_pragma(hub, "busy_timeout=50")
     caller = new_caller()
     with writing(hub.engine), pytest.raises(Unavailable) as caught:
@@ -116,7 +129,6 @@ def test_another_writer_for_too_long_means_try_again(hub: Hub, new_caller: NewCa
     assert caught.value.detail == {"retry_after_s": RETRY_AFTER_S}
     # The proof was not spent: the same request may come again.
     assert release(hub, caller, TRACE, allow).receipt is not None
-    hub.engine.dispose()
 
 
 @only.SQLITE
