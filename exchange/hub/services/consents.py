@@ -59,7 +59,7 @@ _LOCK: Final = (
     .with_for_update()
 )
 _OPEN_FAMILY: Final = insert(consent_family).on_conflict_do_nothing()
-_KEEP: Final = insert(consent).on_conflict_do_nothing()
+_KEEP: Final = insert(consent).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _ADVANCE: Final = (
     update(consent_family)
     .where(consent_family.c.family == bindparam("fam"), consent_family.c.iss == _ME)

@@ -27,7 +27,7 @@ _ME: Final[BindParameter[Any]] = bindparam("me")
 _FIND: Final = select(part.c.sha256, part.c.bytes, part.c.eid, part.c.p, part.c.f, part.c.expires).where(
     part.c.agency == _ME, part.c.sha256.in_(bindparam("digests", expanding=True))
 )
-_KEEP: Final = insert(part).on_conflict_do_nothing()
+_KEEP: Final = insert(part).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _USE: Final = (
     update(part)
     .where(part.c.agency == _ME, part.c.sha256 == bindparam("digest"), part.c.eid.is_(None))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from exchange.hub.services.unit import Unit
 
 _ME: Final[BindParameter[Any]] = bindparam("me")
-_KEEP_MANIFEST: Final = insert(manifest).on_conflict_do_nothing()
-_KEEP_GRANT: Final = insert(grant).on_conflict_do_nothing()
+_KEEP_MANIFEST: Final = insert(manifest).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+_KEEP_GRANT: Final = insert(grant).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _HEADS: Final = (
     select(chain_head.c.rcp, chain_head.c.seq, chain_head.c.digest, chain_head.c.gid, grant.c.state)
     .join_from(chain_head, grant, chain_head.c.gid == grant.c.gid)

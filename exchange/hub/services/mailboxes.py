@@ -8,22 +8,26 @@ cannot wait for one another.
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert
-
-from exchange.hub.models.envelopes import mailbox
+from sqlalchemy import Connection, text
 
 
 def take_positions(conn: Connection, counts: Mapping[str, int]) -> dict[str, int]:
     """Take `counts[agency]` (at least 1) positions for each agency; returns the first one of each.
 
-    One statement, the same text on both databases (SQLite has PostgreSQL's upsert).
+    One statement, the same on both databases.
     """
-    rows = [{"agency": agency, "position": counts[agency]} for agency in sorted(counts)]
-    taken = insert(mailbox).values(rows)
-    taken = taken.on_conflict_do_update(
-        index_elements=[mailbox.c.agency],
-        set_={"position": mailbox.c.position + taken.excluded.position},
-    )
-    last = conn.execute(taken.returning(mailbox.c.agency, mailbox.c.position))
+    agencies = sorted(counts)
+    values = {f"a{at}": agency for at, agency in enumerate(agencies)}
+    amounts = {f"n{at}": counts[agency] for at, agency in enumerate(agencies)}
+    last = conn.execute(text(_statement(len(agencies))), values | amounts)
     return {agency: position - counts[agency] + 1 for agency, position in last}
+
+
+def _statement(count: int) -> str:
+    # As text: SQLAlchemy compiles an INSERT of several rows anew each time, longer than it takes to run it.
+    rows = ", ".join(f"(:a{at}, :n{at})" for at in range(count))
+    return (
+        f"INSERT INTO mailbox (agency, position) VALUES {rows}"  # noqa: S608 - names of parameters only
+        " ON CONFLICT (agency) DO UPDATE SET position = mailbox.position + excluded.position"
+        " RETURNING agency, position"
+    )

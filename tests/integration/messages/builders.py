@@ -1,0 +1,438 @@
+"""A small world for the tests of messages: agencies with real keys, signed consents, sealed envelopes.
+
+The directory's tables are filled directly: its events have tests of their own.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from exchange.hub.db import reading, writing
+from exchange.hub.models.directory import (
+    directory_agency,
+    directory_event,
+    directory_head,
+    directory_key,
+)
+from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.services import consents, deposit, grants, recipient_receipts, withdrawals
+from exchange.hub.services.directory_read import position
+from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.release import Caller, Proof, Released
+from exchange_keys.envelope import (
+    EnvelopeDraft,
+    Recipient,
+    SealedEnvelope,
+    grant_digest,
+    seal_envelope,
+)
+from exchange_keys.jws import Signed, sign
+from exchange_keys.public import PublicKey
+from exchange_keys.sealing import EncKey
+from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import b64u, decode, encode, sha256
+from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening, Withdrawal
+from exchange_schemas.entry import Entry
+from exchange_schemas.envelope import NO_PREVIOUS, GrantCore, Manifest, TreeHead
+from exchange_schemas.ids import (
+    AgencyId,
+    ConsentId,
+    Digest,
+    EnvelopeId,
+    FamilyId,
+    GrantId,
+    PartId,
+    ThreadId,
+    new_id,
+)
+from exchange_schemas.receipt import RecipientReceipt
+
+ORIGIN = "exchange.example"
+FOUND = ("child_ref", "name_given", "sex", "age_range", "current_area")
+"""The fields of a found_notice; child_ref is sealed for each recipient."""
+TWELVE = (*FOUND, "name_family", "languages", "marks", "build", "found_with", "last_seen", "urgent_flags")
+REFERRAL = ("sex", "age_range", "service_code", "urgency", "contact_point", "current_facility")
+"""The fields of a service_referral with the facility, which only one recipient may learn."""
+REFERRED = ("age_range", "current_facility", "sex")
+EVIDENCE = Digest(b64u(sha256(b"evidence")))
+
+
+@dataclass(eq=False)
+class Agency:
+    """One agency with its keys, and the heads of its chains as it knows them."""
+
+    id: AgencyId
+    envelope: SigningKey = field(default_factory=SigningKey.generate)
+    approver: SigningKey = field(default_factory=SigningKey.generate)
+    second: SigningKey = field(default_factory=SigningKey.generate)
+    enc: EncKey = field(default_factory=EncKey.generate)
+    heads: dict[str, tuple[int, Digest]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GivenConsent:
+    """A consent as the issuer has it."""
+
+    consent: Consent
+    signed: Signed
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(b64u(sha256(self.signed.payload)))
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return dict(self.signed.to_json())
+
+
+@dataclass
+class World:
+    """A hub with agencies in its directory."""
+
+    hub: Hub
+    agencies: dict[str, Agency] = field(default_factory=dict)
+    position: TreeHead = field(default_factory=lambda: TreeHead(size=0, root=NO_PREVIOUS))
+
+    # -- the directory ---------------------------------------------------------------------------------
+
+    def start_directory(self) -> None:
+        """One event, so that there is a position to name."""
+        root = os.urandom(32)
+        self.position = TreeHead(size=1, root=Digest(b64u(root)))
+        event = {"idx": 0, "event": b"{}", "agency": None, "leaf": root, "root": root, "recorded": 0}
+        with writing(self.hub.engine) as conn:
+            conn.execute(insert(directory_event).values(event))
+            conn.execute(update(directory_head).values(size=1, frontier=root))
+
+    def find_directory(self) -> None:
+        """The directory as it is; started when there is none yet."""
+        with reading(self.hub.engine) as conn:
+            size, root = position(conn)
+        if size == 0:
+            self.start_directory()
+        else:
+            self.position = TreeHead(size=size, root=Digest(b64u(root)))
+
+    def admit(self, name: str, *, kind: str = "ngo", country: str = "JO", public: bool = False) -> Agency:
+        agency = self.agencies[name] = Agency(AgencyId(name))
+        row = {
+            "agency": name,
+            "name": name,
+            "kind": kind,
+            "country": country,
+            "public_authority": public,
+            "contact": "role@example.org",
+            "status": "active",
+            "root": EVIDENCE,
+        }
+        extra = {"standing_since": 0} if "standing_since" in directory_agency.c else {}
+        with writing(self.hub.engine) as conn:
+            conn.execute(insert(directory_agency).values({**row, **extra}))
+        self.add_key(agency, "envelope", agency.envelope.public)
+        self.add_key(agency, "approver", agency.approver.public, holder="first")
+        self.add_key(agency, "approver", agency.second.public, holder="second")
+        self.add_key(agency, "enc", agency.enc.public)
+        return agency
+
+    def add_key(self, agency: Agency, use: str, public: PublicKey, holder: str | None = None) -> None:
+        now = int(self.hub.clock().timestamp())
+        row = {
+            "kid": public.kid,
+            "agency": agency.id,
+            "use": use,
+            "alg": public.alg,
+            "raw": public.raw,
+            "status": "active",
+            "nbf": now - 3600,
+            "exp": now + 10 * 366 * 86400,
+            "holder": holder,
+            "event_idx": 0,
+        }
+        with writing(self.hub.engine) as conn:
+            conn.execute(insert(directory_key).values(row))
+
+    def set_key(self, public: PublicKey, status: str) -> None:
+        with writing(self.hub.engine) as conn:
+            conn.execute(update(directory_key).where(directory_key.c.kid == public.kid).values(status=status))
+
+    def set_agency(self, agency: Agency, status: str) -> None:
+        with writing(self.hub.engine) as conn:
+            conn.execute(
+                update(directory_agency).where(directory_agency.c.agency == agency.id).values(status=status)
+            )
+
+    def caller(self, agency: Agency | str, *, kind: str = "ngo") -> Caller:
+        """The agency with a proof that was not used yet."""
+        proof = Proof(os.urandom(32), utc_now() + timedelta(minutes=2), f"h.{os.urandom(60).hex()}.s")
+        name = agency if isinstance(agency, str) else agency.id
+        return Caller(AgencyId(name), kind, frozenset(), proof, None, os.urandom(16).hex())
+
+    @property
+    def now(self) -> datetime:
+        return self.hub.clock().replace(microsecond=0)
+
+    # -- consents --------------------------------------------------------------------------------------
+
+    def draft_consent(self, iss: Agency, rcp: Agency, **changes: Any) -> Consent:
+        values: dict[str, Any] = {
+            "origin": ORIGIN,
+            "cid": ConsentId(new_id(os.urandom)),
+            "family": FamilyId(new_id(os.urandom)),
+            "iss": iss.id,
+            "rcp": rcp.id,
+            "pur": ("trace",),
+            "fields": tuple(sorted(FOUND)),
+            "authorities": (
+                Authority(about="child", basis="best_interests_decision", evidence_digest=EVIDENCE),
+            ),
+            "screening": Screening(state="cleared", evidence_digest=EVIDENCE),
+            "nbf": self.now - timedelta(minutes=1),
+            "exp": self.now + timedelta(days=60),
+            "retention_days": 90,
+            "subj": Digest(b64u(os.urandom(32))),
+            "iat": self.now,
+            "record": ConsentRecord(schema_version="27560:2023"),
+        }
+        return Consent(**(values | changes))
+
+    def sign_consent(self, item: Consent, *signers: SigningKey) -> GivenConsent:
+        keys = signers or (self.agencies[item.iss].approver,)
+        return GivenConsent(item, sign(item.to_bytes(), "hx-consent", list(keys)))
+
+    def register(self, given: GivenConsent, caller: Agency | None = None) -> Released:
+        who = self.agencies[given.consent.iss] if caller is None else caller
+        return consents.register(self.hub, self.caller(who), given.body)
+
+    def consent(self, iss: Agency, rcp: Agency, **changes: Any) -> GivenConsent:
+        """A registered consent."""
+        given = self.sign_consent(self.draft_consent(iss, rcp, **changes))
+        self.register(given)
+        return given
+
+    def supersede(self, given: GivenConsent, **changes: Any) -> GivenConsent:
+        """A registered newer consent of the same family."""
+        newer = replace(
+            given.consent,
+            cid=ConsentId(new_id(os.urandom)),
+            supersedes=given.consent.cid,
+            **changes,
+        )
+        signed = self.sign_consent(newer)
+        self.register(signed)
+        return signed
+
+    def sign_withdrawal(self, given: GivenConsent, *signers: SigningKey, **changes: Any) -> Signed:
+        values: dict[str, Any] = {
+            "origin": ORIGIN,
+            "iss": given.consent.iss,
+            "family": given.consent.family,
+            "reason": "consent_withdrawn",
+            "iat": self.now,
+        }
+        item = Withdrawal(**(values | changes))
+        keys = signers or (self.agencies[given.consent.iss].approver,)
+        return sign(item.to_bytes(), "hx-withdrawal", list(keys))
+
+    def withdraw(self, given: GivenConsent, *signers: SigningKey) -> Released:
+        body = self.sign_withdrawal(given, *signers).to_json()
+        caller = self.caller(self.agencies[given.consent.iss])
+        return withdrawals.withdraw(self.hub, caller, given.consent.cid, body)
+
+    # -- envelopes -------------------------------------------------------------------------------------
+
+    def recipient(self, snd: Agency, rcp: Agency, given: GivenConsent | None, **changes: Any) -> Recipient:
+        seq, prev = snd.heads.get(rcp.id, (0, NO_PREVIOUS))
+        values: dict[str, Any] = {
+            "agency": rcp.id,
+            "kid": rcp.enc.public.kid,
+            "enc_public_raw": rcp.enc.public.raw,
+            "thread": ThreadId(new_id(os.urandom)),
+            "seq": seq + 1,
+            "prev": prev,
+            "fields": FOUND,
+            "values": {"child_ref": b'{"v":"ref"}'},
+        }
+        if given is not None:
+            values |= {"consent_digest": given.digest, "subj": given.consent.subj}
+        return Recipient(**(values | changes))
+
+    def draft(self, snd: Agency, fields: Sequence[str] = FOUND, **changes: Any) -> EnvelopeDraft:
+        values: dict[str, Any] = {
+            "origin": ORIGIN,
+            "eid": EnvelopeId(new_id(os.urandom)),
+            "kind": "found_notice",
+            "sender": snd.id,
+            "purpose": "trace",
+            "issued_at": self.now,
+            "expires_at": self.now + timedelta(days=30),
+            "directory": self.position,
+            "values": {name: b'{"v":"x"}' for name in fields if name != "child_ref"},
+        }
+        return EnvelopeDraft(**(values | changes))
+
+    def seal(
+        self,
+        snd: Agency,
+        recipients: Sequence[Recipient],
+        draft: EnvelopeDraft | None = None,
+        *,
+        signer: SigningKey | None = None,
+        own: Mapping[str, Any] | None = None,
+        spool: Path | None = None,
+    ) -> SealedEnvelope:
+        """A sealed envelope with the sender's grant for itself."""
+        drafted = self.draft(snd) if draft is None else draft
+        me = self.recipient(snd, snd, None, **({"fields": ()} | dict(own or {})))
+        if "child_ref" not in {name for item in recipients for name in item.fields}:
+            me = replace(me, values={})
+        key = snd.envelope if signer is None else signer
+        return seal_envelope(drafted, recipients, me, key, spool=spool)
+
+    def deposit(self, snd: Agency, sealed: SealedEnvelope, body: dict[str, Any] | None = None) -> Released:
+        """Deposit, and remember the new heads."""
+        sent = body_of(sealed) if body is None else body
+        released = deposit.deposit(self.hub, self.caller(snd), sent)
+        for item in sealed.grants:
+            snd.heads[item.rcp] = (item.seq, item.digest)
+        return released
+
+    def send(self, snd: Agency, *given: GivenConsent, **changes: Any) -> SealedEnvelope:
+        """A deposited found_notice, one grant for each consent."""
+        recipients = [self.recipient(snd, self.agencies[item.consent.rcp], item, **changes) for item in given]
+        sealed = self.seal(snd, recipients)
+        self.deposit(snd, sealed)
+        return sealed
+
+    def confirmations(
+        self, one: Agency, other: Agency, *, answered: bool = True
+    ) -> tuple[tuple[EnvelopeId, EnvelopeId], ThreadId]:
+        """Both sides' match_confirmation in one thread, the second in answer to the first."""
+        names = ("candidate_ref", "match_level", "match_decision", "statement_digest")
+        thread = ThreadId(new_id(os.urandom))
+        eids: list[EnvelopeId] = []
+        for snd, rcp in ((one, other), (other, one)):
+            given = self.consent(snd, rcp, pur=("verify",), fields=())
+            reply = eids[0] if eids and answered else None
+            draft = self.draft(snd, names, kind="match_confirmation", purpose="verify", in_reply_to=reply)
+            recipient = self.recipient(snd, rcp, given, fields=names, values={}, thread=thread)
+            self.deposit(snd, self.seal(snd, [recipient], draft))
+            eids.append(draft.eid)
+        return (eids[0], eids[1]), thread
+
+    # -- the recipient ---------------------------------------------------------------------------------
+
+    def fetch(self, rcp: Agency, gid: GrantId) -> Released:
+        return grants.fetch(self.hub, self.caller(rcp), gid)
+
+    def fetch_part(self, rcp: Agency, gid: GrantId, p: PartId) -> bytes:
+        _, length, pieces = grants.fetch_part(self.hub, self.caller(rcp), gid, p)
+        data = b"".join(pieces)
+        assert len(data) == length
+        return data
+
+    def sign_receipt(self, sealed: SealedEnvelope, rcp: Agency, /, **changes: Any) -> Signed:
+        item = grant_of(sealed, rcp)
+        values: dict[str, Any] = {
+            "origin": ORIGIN,
+            "gid": item.gid,
+            "grant": item.digest,
+            "snd": core_of(item.core).snd,
+            "rcp": rcp.id,
+            "outcome": "opened",
+            "iat": self.now,
+        }
+        receipt = RecipientReceipt(**(values | changes))
+        return sign(receipt.to_bytes(), "hx-receipt", [rcp.envelope])
+
+    def submit(self, rcp: Agency, gid: GrantId, signed: Signed) -> Released:
+        return recipient_receipts.submit(self.hub, self.caller(rcp), gid, signed.to_json())
+
+    # -- looking ---------------------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """The whole audit log."""
+        with reading(self.hub.engine) as conn:
+            rows = conn.execute(
+                select(log_entry.c.entry)
+                .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
+                .order_by(log_leaf.c.idx)
+            ).scalars()
+            return [Entry.from_bytes(row) for row in rows]
+
+    def count(self, table: Any) -> int:
+        with reading(self.hub.engine) as conn:
+            return int(conn.execute(select(func.count()).select_from(table)).scalar_one())
+
+    def rows(self, table: Any) -> list[Any]:
+        with reading(self.hub.engine) as conn:
+            return list(conn.execute(select(table)))
+
+
+def body_of(sealed: SealedEnvelope) -> dict[str, Any]:
+    """The request that deposits an envelope."""
+    return {
+        "manifest": sealed.manifest.to_json(),
+        "grants": [{"core": b64u(item.core), "sealed": b64u(item.sealed)} for item in sealed.grants],
+        "parts": [{"sha256": digest, "ct": b64u(ct)} for digest, ct in sealed.parts.items()],
+    }
+
+
+def grant_of(sealed: SealedEnvelope, rcp: Agency) -> Any:
+    return next(item for item in sealed.grants if item.rcp == rcp.id)
+
+
+def core_of(data: bytes) -> GrantCore:
+    return GrantCore.from_bytes(data)
+
+
+def edited(
+    sealed: SealedEnvelope,
+    snd: Agency,
+    edit: Callable[[dict[str, Any]], object],
+    *,
+    only: Agency | None = None,
+    signer: SigningKey | None = None,
+    **manifest: Any,
+) -> dict[str, Any]:
+    """The request of an envelope whose cores, or one recipient's only, were edited and signed again."""
+    grants = []
+    for item in sealed.grants:
+        members = decode(item.core, limit=16 * 1024)
+        if only is None or item.rcp == only.id:
+            edit(members)
+        grants.append((encode(members), item.sealed))
+    return signed_request(sealed, grants, snd, signer, **manifest)
+
+
+def signed_request(
+    sealed: SealedEnvelope,
+    grants: Sequence[tuple[bytes, bytes]],
+    snd: Agency,
+    signer: SigningKey | None = None,
+    **manifest: Any,
+) -> dict[str, Any]:
+    """A request with these grants (core, sealed keys) and the envelope's parts, under a new manifest."""
+    before = Manifest.from_bytes(sealed.manifest.payload)
+    digests = tuple(sorted(grant_digest(core, keys) for core, keys in grants))
+    after = replace(before, **({"grants": digests} | manifest))
+    signed = sign(after.to_bytes(), "hx-manifest", [snd.envelope if signer is None else signer])
+    return {
+        **body_of(sealed),
+        "manifest": signed.to_json(),
+        "grants": [{"core": b64u(core), "sealed": b64u(keys)} for core, keys in grants],
+    }
+
+
+@dataclass
+class MovingClock:
+    """The machine's clock and a shift that a test may change."""
+
+    shift: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.shift

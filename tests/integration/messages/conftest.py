@@ -1,0 +1,90 @@
+"""A world on each database in turn: an NGO that sends, an embassy and a commission that receive."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from exchange.hub.blobs import FolderBlobs
+from exchange.hub.db import open_engine
+from exchange.hub.services.hub import Hub, utc_now
+from tests.integration.conftest import POSTGRES, SQLITE
+from tests.integration.conftest import _postgres_urls as postgres_urls
+from tests.integration.conftest import _settings as new_hub_settings
+from tests.integration.messages.builders import Agency, World
+
+
+@pytest.fixture
+def make_world(make_hub: Callable[..., Hub]) -> Callable[..., World]:
+    """A new hub (keywords as `make_hub`) with `ngo`, `embassy` and `commission` in its directory."""
+
+    def make(**changes: object) -> World:
+        world = World(make_hub(**changes))
+        world.start_directory()
+        world.admit("ngo")
+        world.admit("embassy", kind="embassy", country="MA", public=True)
+        world.admit("commission", kind="commission")
+        return world
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    return make_world()
+
+
+@pytest.fixture
+def ngo(world: World) -> Agency:
+    return world.agencies["ngo"]
+
+
+@pytest.fixture
+def embassy(world: World) -> Agency:
+    return world.agencies["embassy"]
+
+
+@pytest.fixture
+def commission(world: World) -> Agency:
+    return world.agencies["commission"]
+
+
+@pytest.fixture(scope="module", params=[SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres)])
+def shared_hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """One hub for all tests of a file that leave nothing behind but agencies, on each database in turn."""
+    folder = tmp_path_factory.mktemp("shared")
+    if request.param == SQLITE:
+        settings = new_hub_settings(folder)
+        target = Path(f"{make_url(settings.database_url).database}")
+        target.parent.mkdir(parents=True)
+        shutil.copy(request.getfixturevalue("sqlite_template"), target)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        name = server.create(template=server.template)
+        settings = new_hub_settings(folder, **postgres_urls(server, name))
+    keys = request.getfixturevalue("hub_keys")
+    engine = open_engine(settings.database_url)
+    yield Hub(settings, engine, utc_now, os.urandom, keys, FolderBlobs(settings.blobs_dir))
+    engine.dispose()
+    if request.param == POSTGRES:
+        server.drop(name)
+
+
+@pytest.fixture
+def shared(shared_hub: Hub) -> World:
+    """New agencies on the shared hub: `ngo`, `embassy`, `commission`, under names of their own."""
+    world = World(shared_hub)
+    world.find_directory()
+    number = os.urandom(4).hex()
+    kinds: dict[str, dict[str, Any]] = {
+        "ngo": {},
+        "embassy": {"kind": "embassy", "country": "MA", "public": True},
+        "commission": {"kind": "commission"},
+    }
+    for name, changes in kinds.items():
+        world.agencies[name] = world.admit(f"{name}-{number}", **changes)
+    return world
