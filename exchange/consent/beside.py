@@ -17,16 +17,17 @@ def check_one_recipient(
 ) -> None:
     """C19 over all grants (recipient, names of the parts) of an envelope, earlier manifests included.
 
-    Raises: FieldDenied.
+    The sender's own grant does not count; a second one to the same recipient, after a rotation, is no
+    second recipient. Raises: FieldDenied.
     """
-    seen: set[str] = set()
+    given_to: dict[str, AgencyId] = {}
     for recipient, names in grants:
-        single = {name for name in names if name in catalogue.fields and catalogue.fields[name].one_recipient}
         if recipient == sender:
             continue
-        if not seen.isdisjoint(single):
-            enforce(deny("C19-one-recipient", min(seen & single)))
-        seen |= single
+        for name in sorted(names):
+            spec = catalogue.fields.get(name)
+            if spec is not None and spec.one_recipient and given_to.setdefault(name, recipient) != recipient:
+                enforce(deny("C19-one-recipient", name))
 
 
 def check_approvers(consent: Consent, holders: Collection[str]) -> None:

@@ -18,13 +18,14 @@ def test_the_catalogue_marks_what_goes_to_one_recipient_only() -> None:
 
 
 @pytest.mark.parametrize("name", SINGLE)
-def test_c19_a_field_for_one_recipient_is_in_one_grant_besides_the_senders_own(name: str) -> None:
+def test_c19_a_field_for_one_recipient_goes_to_one_besides_the_sender(name: str) -> None:
     grants = [(HOLDER, [name, "sex"]), (FIRST, [name, "sex", "refusals"]), (SECOND, ["sex"])]
     check_one_recipient(grants, sender=HOLDER, catalogue=load_catalogue())
-    for again in (SECOND, FIRST):
-        with pytest.raises(FieldDenied) as caught:
-            check_one_recipient([*grants, (again, [name])], sender=HOLDER, catalogue=load_catalogue())
-        assert (caught.value.rule, caught.value.field) == ("C19-one-recipient", name)
+    again = [*grants, (FIRST, [name])]
+    check_one_recipient(again, sender=HOLDER, catalogue=load_catalogue())
+    with pytest.raises(FieldDenied) as caught:
+        check_one_recipient([*grants, (SECOND, [name])], sender=HOLDER, catalogue=load_catalogue())
+    assert (caught.value.rule, caught.value.field) == ("C19-one-recipient", name)
 
 
 def test_c21_vital_interest_needs_two_persons_and_anything_else_one() -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from exchange.directory.replay import apply_event, apply_events
-from exchange.directory.rules import governance_pin
+from exchange.directory.rules import Scene, change_of, governance_pin, subject_of
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, AgencyStatus, DirectoryState, KeyStatus
 from exchange_keys.jws import Signed
 from exchange_schemas.errors import (
@@ -68,6 +68,23 @@ def test_a_deployment_begins_and_an_agency_joins(world: Deployment) -> None:
 
 def test_many_events_at_once_give_the_same_state(world: Deployment) -> None:
     assert apply_events(DirectoryState.empty(ORIGIN, pin=None), world.log) == world.state
+
+
+def test_a_few_rows_are_enough_to_decide(world: Deployment) -> None:
+    """The hub's way: governance, the one agency, and a look-up of kids; the same result as a replay."""
+    world.apply(world.suspend())
+    world.apply(world.revoke())
+    world.apply(world.governance(k=1))
+    state = DirectoryState.empty(ORIGIN, pin=None)
+    for signed, keys in world.log:
+        subject = subject_of(read_event(signed.payload))
+        agency = None if subject is None else state.agency(subject)
+        scene = Scene(ORIGIN, None, state.governance, agency, state.owners.__contains__)
+        change = change_of(signed, keys, scene)
+        state = apply_event(state, signed, keys)
+        assert change.agency == (None if subject is None else state.agency(subject))
+        assert change.governance == (state.governance if subject is None else None)
+        assert all(state.key(key.kid) == key for key in change.added)
 
 
 def test_governance_passes_to_new_operators_signed_by_the_old(world: Deployment) -> None:
