@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from exchange_schemas.record import validate_field, validate_record
-
 from exchange.agency import photo as photos
 from exchange.agency import record_rows as rows
 from exchange.agency.imported import Importer
+from exchange.agency.member.files import read_bounded
 from exchange.agency.member.session import Session
 from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, Change
@@ -25,10 +24,12 @@ from exchange.agency.search import matches
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, lp, sha256
 from exchange_schemas.errors import NotPermitted, RecordUnknown
+from exchange_schemas.record import validate_field, validate_record
 
 PHOTOS = "photo"
 ENTERED = "entered"
 DECISION_DAYS = 180
+DOCUMENT_BYTES = 64 * 1024 * 1024
 MIN_PREFIX = 4
 _NOT_LOCAL = "child_ref"
 
@@ -126,7 +127,11 @@ class Records:
         """
         day = self._session.now().date() if on is None else on
         until = day + timedelta(days=DECISION_DAYS) if valid_until is None else valid_until
-        minutes = body.encode() if document is None else document.read_bytes()
+        minutes = (
+            body.encode()
+            if document is None
+            else read_bounded(document, limit=DOCUMENT_BYTES, what="document")
+        )
         decision: dict[str, JsonValue] = {
             "procedure": procedure,
             "date": day.isoformat(),

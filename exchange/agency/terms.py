@@ -123,7 +123,7 @@ def check_basis(
         )
     if basis == DECISION and decided(record, today) in (None, "against", "deferred"):
         raise NotPermitted(
-            "no best-interests decision for it stands in the record",
+            "no best-interests decision for it that still holds stands in the record",
             rule="S08-decision",
             field=DECISION,
             hint="record it first: `exchange-agency record decision`",

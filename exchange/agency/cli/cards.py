@@ -11,41 +11,40 @@ from rich.text import Text
 from exchange.agency.cli.output import console, isolated, plain
 from exchange.agency.model import Message, Record
 from exchange.agency.records import RecordDetail
+from exchange.agency.release import Sendable
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.codec import JsonValue
 
 _STYLES = {1: "bold", 2: "", 3: "yellow"}
 
 
-def summary_row(record: Record) -> tuple[str, ...]:
-    """One line of a list: reference, name, sex, birth or age, purposes."""
+def summary_row(record: Record, found: Sendable) -> tuple[str, ...]:
+    """One line of a list: reference, name, sex, birth or age, what it may be sent for."""
     fields = record.fields
     name = " ".join(in_words(fields[part]) for part in ("name_given", "name_family") if part in fields)
     age = fields.get("birth_date", fields.get("age_range"))
-    withheld = record.release.withheld
-    purposes = ", ".join(record.release.purposes) or (
-        "a decision is needed" if record.release.needs_basis else "nothing"
-    )
     return (
         record.ref,
         name or "(no name)",
         in_words(fields.get("sex", "unknown")),
         "" if age is None else in_words(age),
-        purposes if withheld is None else f"nothing ({withheld})",
+        may_be_sent(found),
     )
+
+
+def may_be_sent(found: Sendable) -> str:
+    """What a record may be sent for, or the rule that keeps it."""
+    if found.rule is not None:
+        return f"nothing: {found.reason} [{found.rule}]"
+    everything = set(found.purposes) == set(load_catalogue().purposes)
+    may = "any purpose" if everything else ", ".join(found.purposes)
+    return f"{may} (18 or older: only on the person's own consent)" if found.own_consent_only else may
 
 
 def print_record(record: Record, detail: RecordDetail) -> None:
     """The card of a local record."""
     table = _fields_table(record.fields)
-    sendable = detail.sendable
-    may = (
-        ", ".join(sendable.purposes)
-        if sendable.rule is None
-        else f"nothing: {sendable.reason} [{sendable.rule}]"
-    )
-    if sendable.own_consent_only:
-        may += " (18 or older: only on the person's own consent)"
+    may = may_be_sent(detail.sendable)
     table.add_section()
     table.add_row("may be sent for", may)
     table.add_row("source", isolated(record.source))

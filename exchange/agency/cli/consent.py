@@ -9,7 +9,7 @@ import click
 from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.output import print_json, print_table, say
 from exchange.agency.cli.session import open_client
-from exchange.agency.cli.values import day
+from exchange.agency.cli.values import end_of
 from exchange.agency.model import ConsentInfo
 from exchange.agency.terms import Terms
 from exchange_schemas.catalogue import load_catalogue
@@ -98,7 +98,7 @@ def grant(
         screening=screening,
         screening_evidence=screening_evidence,
         lasts=timedelta(days=lasts),
-        until=day(until, "--until"),
+        until=end_of(until, "--until"),
         retention_days=retention_days,
         thread=thread,
         after=after or None,

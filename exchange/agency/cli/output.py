@@ -23,6 +23,7 @@ from exchange_schemas.codec import JsonValue, format_time
 FIRST_STRONG_ISOLATE = "\u2068"
 POP_ISOLATE = "\u2069"
 # Cc control, Cf format (direction overrides, joiners aside), Cs surrogates, Zl and Zp line separators.
+_UNFOLDED = 1000
 _JOINERS = "\u200c\u200d"
 _DROPPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
@@ -41,15 +42,17 @@ def isolated(text: str) -> str:
 
 
 def console() -> Console:
-    """Standard output; colours on a terminal only."""
-    return Console(highlight=False, soft_wrap=False)
+    """Standard output; colours on a terminal only, and lines are not folded for a program that reads them."""
+    shown = Console(highlight=False)
+    return shown if shown.is_terminal else Console(highlight=False, width=_UNFOLDED)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on standard output; says so when it is empty."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        # The first column is what a person copies: a reference is never folded.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     count = 0
     for row in rows:
         table.add_row(*(Text(isolated(cell)) for cell in row))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import click
 
 from exchange.agency.cli import exits
-from exchange.agency.cli.cards import print_record
+from exchange.agency.cli.cards import print_record, summary_row
 from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.output import print_json, print_json_line, print_table, say
 from exchange.agency.cli.progress import counted
 from exchange.agency.cli.session import open_client
-from exchange.agency.cli.values import pairs, record_file
+from exchange.agency.cli.values import day, pairs, record_file
+from exchange.agency.client import Client
 from exchange.agency.model import ImportLine, Record
 from exchange_schemas.catalogue import load_catalogue
 
@@ -78,7 +78,7 @@ def find(options: Options, words: tuple[str, ...]) -> None:
     """
     with open_client(options) as client:
         searched = counted(client.records.each(), "searching", total=client.records.count(), unit="records")
-        _list(options, [one for one in searched if client.records.matches(one, " ".join(words))])
+        _list(options, client, [one for one in searched if client.records.matches(one, " ".join(words))])
 
 
 @record.command("list")
@@ -90,7 +90,7 @@ def list_(options: Options) -> None:
             for one in client.records.each():
                 print_json_line(one)
             return
-        _list(options, list(client.records.each()))
+        _list(options, client, list(client.records.each()))
 
 
 @record.command("show")
@@ -187,8 +187,8 @@ def decision(
             procedure=procedure,
             outcome=outcome,
             body=body,
-            on=None if on is None else date.fromisoformat(on),
-            valid_until=None if valid_until is None else date.fromisoformat(valid_until),
+            on=day(on, "--date"),
+            valid_until=day(valid_until, "--valid-until"),
             document=document,
         )
     _say_record(options, changed, "has a best-interests decision now")
@@ -201,15 +201,12 @@ def _say_record(options: Options, one: Record, what: str) -> None:
         say(f"record {one.ref} {what} ({len(one.fields)} fields)")
 
 
-def _list(options: Options, records: list[Record]) -> None:
+def _list(options: Options, client: Client, records: list[Record]) -> None:
     if options.json:
         print_json(records)
         return
-    from exchange.agency.cli.cards import summary_row
-
-    print_table(
-        "records", ("ref", "name", "sex", "born or age", "may be sent for"), map(summary_row, records)
-    )
+    rows = (summary_row(one, client.records.sendable(one)) for one in records)
+    print_table("records", ("ref", "name", "sex", "born or age", "may be sent for"), rows)
 
 
 def _say_import(options: Options, line: ImportLine) -> None:

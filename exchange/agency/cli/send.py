@@ -8,7 +8,7 @@ from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.output import print_json, print_table, say
 from exchange.agency.cli.progress import transfer_bar
 from exchange.agency.cli.session import open_client
-from exchange.agency.cli.values import day, days, pairs
+from exchange.agency.cli.values import days, end_of, pairs
 from exchange.agency.model import Sent
 from exchange_schemas.catalogue import load_catalogue
 
@@ -79,7 +79,7 @@ def send(
                 content=pairs(content, "--message"),
                 in_reply_to=reply_to,
                 thread=thread,
-                reply_by=day(reply_by, "--reply-by"),
+                reply_by=end_of(reply_by, "--reply-by"),
                 lasts=days(lasts),
             )
             sent = [one]

@@ -6,7 +6,7 @@ An error here never repeats the value: it may be a child's name.
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import click
@@ -49,15 +49,20 @@ def record_file(path: Path) -> dict[str, JsonValue]:
     return decode(data, limit=RECORD_FILE_BYTES)
 
 
-def day(text: str | None, option: str) -> datetime | None:
-    """`YYYY-MM-DD` as the end of that day in UTC, None for None."""
+def day(text: str | None, option: str) -> date | None:
+    """`YYYY-MM-DD` as a date, None for None."""
     if text is None:
         return None
     try:
-        found = date.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         raise click.BadParameter("a date YYYY-MM-DD is needed", param_hint=option) from None
-    return datetime(found.year, found.month, found.day, 23, 59, 59, tzinfo=UTC)
+
+
+def end_of(text: str | None, option: str) -> datetime | None:
+    """`YYYY-MM-DD` as the last second of that day in UTC, None for None."""
+    found = day(text, option)
+    return None if found is None else datetime.combine(found, time(23, 59, 59), tzinfo=UTC)
 
 
 def days(number: int | None) -> timedelta | None:

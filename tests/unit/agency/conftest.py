@@ -16,7 +16,7 @@ from exchange.agency.member.users import NewUser
 from exchange.log.checkpoint import vkey
 from exchange_keys.box import StoreKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.ids import AgencyId
+from exchange_schemas.ids import AgencyId, Digest
 from tests.unit.agency.agency_samples import ORIGIN, PASSPHRASE, ROOT_PASSPHRASE
 
 
@@ -42,7 +42,7 @@ def deployment() -> Deployment:
         base_url="http://127.0.0.1:9",
         k=1,
         operators=(Operator("op", key.public.kid, key.public.raw),),
-        pin=None,
+        pin=Digest("A" * 43),
         directory_vkey=vkey(f"{ORIGIN}/directory", SigningKey.generate().public.raw),
         audit_vkey=vkey(f"{ORIGIN}/audit", SigningKey.generate().public.raw),
     )

@@ -1,0 +1,154 @@
+"""The command line over the real hub: a caseworker's day from init to withdrawal, in the terminal's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from exchange_keys.jws import Signed
+from exchange_schemas.limits import LIMITS
+from tests.integration.agency.exchange_world import PASSPHRASE, ROOT_PASSPHRASE, Exchange
+from tests.integration.agency.test_agency_sending import picture
+from tests.unit.agency.cli_runner import CommandLine, secret_file
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+Make = Callable[..., CommandLine]
+
+
+@pytest.fixture
+def make(
+    exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Make:
+    """Make an admitted, synchronised agency with nothing but commands."""
+    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
+    root = secret_file(tmp_path / "root.pass", ROOT_PASSPHRASE)
+    pins = tmp_path / "deployment.json"
+    pins.write_bytes(exchange.deployment().to_bytes())
+    bare = CommandLine(capsys, monkeypatch)
+
+    def agency(name: str, *more: str, kind: str = "ngo") -> CommandLine:
+        here = bare.of("--home", tmp_path / name, "--user", "amal", "--passphrase-file", secret)
+        here(
+            "init", "--deployment", pins, "--agency", name, "--name", name.title(), "--kind", kind,
+            "--country", "IQ", "--contact", f"desk@{name}.example", "--root-passphrase-file", root,
+            "--insecure-kdf", *more,
+        )  # fmt: skip
+        bundle = tmp_path / f"{name}.enrol"
+        said = here("enrol", "--out", bundle, "--root-passphrase-file", root)
+        assert "fingerprint: " in said.out
+        exchange.admit(Signed.from_bytes(bundle.read_bytes(), LIMITS.enrolment_bytes))
+        here("directory", "sync")
+        return here
+
+    return agency
+
+
+RECORD = (
+    "record", "add",
+    "--set", 'name_given={"text": "أمينة", "script": "Arab", "language": "ar"}',
+    "--set", "sex=female",
+    "--set", 'age_range={"min": 5, "max": 7, "as_of": "2026-05-01"}',
+    "--set", 'current_area={"country": "IQ", "area": "IQ-NI"}',
+)  # fmt: skip
+
+
+def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
+    ngo, embassy = make("ngo"), make("embassy", "--public-authority", kind="embassy")
+    ngo("directory", "sync")
+    assert "embassy" in ngo("directory", "show").out
+    assert len(ngo("directory", "show", "embassy", "--json").json["keys"]) == 6
+    ref = ngo(*RECORD, "--json").json["ref"]
+    ngo("record", "photo", ref, picture(tmp_path / "p.jpg", 80), "--taken-on", "2026-05")
+    ngo(
+        "record", "decision", ref, "--procedure", "bia", "--outcome", "for_sharing", "--body", "BIA panel",
+        "--date", datetime.now(UTC).date().isoformat(),
+    )  # fmt: skip
+    assert "أمينة" in ngo("record", "show", ref[:6]).out
+    assert ref in ngo("record", "find", "أمينة", "female").out
+    granted = ngo(
+        "consent", "grant", ref, "--to", "embassy", "--purpose", "trace", "--kind", "found_notice",
+        "--basis", "best_interests_decision", "--evidence", "file 12", "--screening", "cleared",
+        "--screening-evidence", "form 3", "--days", "30", "--json",
+    ).json  # fmt: skip
+    cid = granted[0]["cid"]
+    assert cid in ngo("consent", "list").out
+    assert "name_given" in ngo("consent", "show", cid[:6]).out
+    refused = ngo(
+        "send", ref, "--kind", "found_notice", "--to", "embassy", "--field", "guardian_status", ok=False
+    )
+    assert refused.code == 2
+    assert refused.err.splitlines()[0].startswith("error: guardian_status: not in the consent")
+    assert refused.err.splitlines()[1].startswith("hint: ")
+    sent = ngo("send", ref, "--kind", "found_notice", "--to", "embassy", "--json").json
+    gid = sent["grants"][0]["gid"]
+    assert gid in embassy("inbox").out
+    card = embassy("open", gid, "--save-photo", tmp_path / "out.jpg").out
+    assert "أمينة" in card
+    assert "Given name" in card
+    assert (tmp_path / "out.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
+    machine = embassy("open", gid, "--json").json
+    assert machine["fields"]["name_given"]["text"] == "أمينة"
+    assert "opened" in ngo("outbox").out
+    assert "envelope:deposit" in ngo("receipts").out
+    assert ngo("consent", "withdraw", cid).out.startswith("withdrawn: 0 not fetched yet")
+    gone = embassy("open", gid, ok=False)
+    assert gone.code == 2
+    assert "CONSENT_WITHDRAWN" in gone.err
+
+
+def test_a_hub_that_is_down_is_exit_3_and_the_spool_is_sent_later(make: Make, exchange: Exchange) -> None:
+    ngo, _ = make("ngo"), make("harbour")
+    ngo("directory", "sync")
+    ref = ngo(*RECORD, "--json").json["ref"]
+    ngo("record", "decision", ref, "--procedure", "bia", "--outcome", "for_sharing", "--body", "panel")
+    ngo(
+        "consent", "grant", ref, "--to", "harbour", "--purpose", "trace", "--kind", "found_notice",
+        "--basis", "best_interests_decision", "--evidence", "file 12",
+    )  # fmt: skip
+    exchange.stop()
+    failed = ngo("send", ref, "--kind", "found_notice", "--to", "harbour", ok=False)
+    assert failed.code == 3
+    assert "--resume" in failed.err
+    assert "HUB_UNREACHABLE" in ngo("spool").out
+    exchange.start()
+    assert "sent found_notice to harbour" in ngo("send", "--resume").out
+    assert ngo("send", "--resume").out == "the spool is empty\n"
+
+
+def test_several_users_work_and_only_approvers_decide(make: Make, tmp_path: Path) -> None:
+    ngo, _ = make("ngo"), make("harbour")
+    noor = secret_file(tmp_path / "noor.pass", b"noor's own long passphrase")
+    sara = secret_file(tmp_path / "sara.pass", b"sara's own long passphrase")
+    root = tmp_path / "root.pass"
+    ngo("user", "add", "noor", "--new-passphrase-file", noor, "--insecure-kdf")
+    ngo(
+        "user", "add", "sara", "--role", "approver", "--new-passphrase-file", sara,
+        "--root-passphrase-file", root, "--insecure-kdf",
+    )  # fmt: skip
+    assert ngo("user", "list", "--json").json == [
+        {"user": "amal", "role": "approver"},
+        {"user": "noor", "role": "caseworker"},
+        {"user": "sara", "role": "approver"},
+    ]
+    twice = ngo("user", "add", "noor", "--new-passphrase-file", noor, "--insecure-kdf", ok=False)
+    assert twice.code == 2
+    assert ngo("directory", "sync").err == ""
+    home = tmp_path / "ngo"
+    as_noor = ngo.of("--home", home, "--user", "noor", "--passphrase-file", noor)
+    as_sara = ngo.of("--home", home, "--user", "sara", "--passphrase-file", sara)
+    ref = as_noor(*RECORD, "--json").json["ref"]
+    as_noor("record", "decision", ref, "--procedure", "bia", "--outcome", "for_sharing", "--body", "panel")
+    grant = (
+        "consent", "grant", ref, "--to", "harbour", "--purpose", "trace", "--kind", "found_notice",
+        "--basis", "best_interests_decision", "--evidence", "file 12",
+    )  # fmt: skip
+    denied = as_noor(*grant, ok=False)
+    assert denied.code == 2
+    assert "only an approver" in denied.err
+    as_sara("directory", "sync")
+    as_sara(*grant)
+    as_noor("send", ref, "--kind", "found_notice", "--to", "harbour")

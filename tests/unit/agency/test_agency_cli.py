@@ -1,0 +1,192 @@
+"""The command line without a hub: records, imports, errors, exit codes, help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from exchange.agency.cli.main import cli
+from exchange.agency.member.home import Home
+from tests.unit.agency.agency_samples import PASSPHRASE
+from tests.unit.agency.cli_runner import CommandLine, secret_file
+
+
+@pytest.fixture
+def agency(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    """The command line of a founded agency."""
+    secret = secret_file(tmp_path / "pass", PASSPHRASE)
+    return CommandLine(capsys, monkeypatch, ("--home", str(home.path), "--passphrase-file", str(secret)))
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command's path."""
+    found: list[tuple[str, ...]] = [path]
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, (*path, name))
+        else:
+            found.append((*path, name))
+    return found
+
+
+@pytest.mark.parametrize("path", commands(cli), ids=" ".join)
+def test_every_command_explains_itself(agency: CommandLine, path: tuple[str, ...]) -> None:
+    said = agency.of()(*path, "--help").out
+    assert "--home" in said
+    assert "--json" in said
+
+
+def test_records_are_added_edited_found_and_shown(agency: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    file.write_text(json.dumps({"name_given": {"text": "Amína"}, "sex": "female"}))
+    ref = agency("record", "add", "--file", file, "--set", "birth_date=2019", "--json").json["ref"]
+    agency("record", "edit", ref, "--set", "birth_date=2019-05", "--unset", "sex")
+    shown = agency("record", "show", ref, "--json").json
+    assert shown["record"]["fields"] == {"name_given": {"text": "Amína"}, "birth_date": "2019-05"}
+    assert [step["what"] for step in shown["history"]] == ["added", "edited"]
+    assert agency("record", "find", "amina", "--json").json[0]["ref"] == ref
+    assert agency("record", "find", "nobody", "--json").json == []
+    assert len(agency("record", "list", "--json").lines) == 1
+    assert "Given name" in agency("record", "show", ref).out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("record", "show", "zzzz"), 1, "there is no such record"),
+        (("record", "add", "--set", "colour=red"), 1, "no such record field"),
+        (("record", "add", "--set", "sex=purple"), 1, "sex: not a code of its list"),
+        (("record", "add", "--set", "sex"), 64, "NAME=VALUE"),
+        (("record", "add", "--set", "child_ref=AAAAAAAAAAAAAAAAAAAAAA"), 2, "made for every recipient"),
+        (("record", "add", "--file", "/nonexistent.json"), 1, "record file"),
+        (("record", "import", "/nonexistent.xml"), 1, "cannot be read"),
+        (("send", "--to", "x"), 64, "--kind"),
+        (("send", "abcd", "--kind", "found_notice", "--to", "NO"), 1, "agency id"),
+        (("consent", "show", "zzzz"), 2, "no such consent"),
+        (
+            (
+                "record",
+                "decision",
+                "abcd",
+                "--procedure",
+                "bia",
+                "--outcome",
+                "against",
+                "--body",
+                "b",
+                "--date",
+                "soon",
+            ),
+            64,
+            "YYYY-MM-DD",
+        ),
+        (("consent", "withdraw"), 64, "name consents"),
+        (("spool", "--bad"), 64, "--bad"),
+        (("nonsense",), 64, "nonsense"),
+        (("directory", "show"), 1, "no copy of the key directory"),
+        (("inbox",), 3, "cannot be reached"),
+    ],
+)
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_bad_input_is_two_plain_lines_and_a_documented_exit_code(
+    agency: CommandLine, args: tuple[str, ...], code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.agency.member.wire.PAUSES_SECONDS", ())
+    ran = agency(*args, ok=False)
+    assert ran.code == code, ran.err
+    first, *rest = ran.err.splitlines()
+    assert first.startswith("error: ")
+    assert words in first
+    assert all(line.startswith("hint: ") for line in rest)
+
+
+def test_a_wrong_passphrase_and_a_corrupt_key_file_are_told_apart(
+    agency: CommandLine, home: Home, tmp_path: Path
+) -> None:
+    wrong = secret_file(tmp_path / "wrong", b"not the right words")
+    ran = agency("record", "list", "--passphrase-file", wrong, ok=False)
+    assert (ran.code, "WRONG_PASSPHRASE" in ran.err) == (1, True)
+    file = home.user_file("amal")
+    file.write_bytes(file.read_bytes()[:-40])
+    ran = agency("record", "list", ok=False)
+    assert (ran.code, "KEYFILE_CORRUPT" in ran.err) == (1, True)
+
+
+def test_a_passphrase_file_that_others_can_read_is_refused(agency: CommandLine, tmp_path: Path) -> None:
+    loose = secret_file(tmp_path / "loose", PASSPHRASE)
+    loose.chmod(0o644)
+    assert "others can read" in agency("record", "list", "--passphrase-file", loose, ok=False).err
+
+
+def test_no_folder_and_no_agency_are_said_plainly(agency: CommandLine, tmp_path: Path) -> None:
+    assert "--home" in agency.of()("record", "list", ok=False).err
+    assert "no agency lives" in agency.of("--home", tmp_path)("record", "list", ok=False).err
+
+
+def test_an_import_tells_each_record_and_never_a_value(agency: CommandLine, shared_data: Path) -> None:
+    ran = agency("record", "import", shared_data / "pfif" / "children.pfif-1.4.xml", ok=False)
+    assert ran.code == 2
+    assert "imported as" in ran.out
+    assert "refused" in ran.out
+    assert "left out" in ran.out
+    names = [
+        record["fields"]["name_given"]["text"]
+        for record in agency("record", "list", "--json").lines
+        if "name_given" in record["fields"]
+    ]
+    assert names
+    assert not any(name in ran.out for name in names)
+    again = agency("record", "import", shared_data / "pfif" / "children.pfif-1.4.xml", "--json", ok=False)
+    assert {line["outcome"] for line in again.lines} == {"unchanged", "refused"}
+
+
+def test_an_import_of_adults_refuses_each_with_its_rule(agency: CommandLine, shared_data: Path) -> None:
+    ran = agency("record", "import", shared_data / "pfif" / "test.pfif-1.4.xml", "--json", ok=False)
+    assert ran.code == 2
+    assert {line["outcome"] for line in ran.lines} == {"refused"}
+    assert all(line["rule"] and line["reason"] for line in ran.lines)
+
+
+def test_a_file_of_another_kind_is_unreadable(agency: CommandLine, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("just some notes")
+    ran = agency("record", "import", other, ok=False)
+    assert ran.code == 1
+    assert "neither PFIF XML nor a Primero case list" in ran.err
+
+
+def test_a_primero_list_is_imported_with_its_flags(agency: CommandLine, shared_data: Path) -> None:
+    ran = agency("record", "import", shared_data / "primero" / "cases.json", "--json", ok=False)
+    kept = [line for line in ran.lines if line["outcome"] == "imported"]
+    assert kept
+    assert any(line["release"]["withheld"] for line in kept)
+    assert any(line["release"]["purposes"] for line in kept)
+
+
+def test_a_full_disk_is_said_plainly(agency: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("exchange.agency.records.Records.add", full)
+    ran = agency("record", "add", "--set", "sex=female", ok=False)
+    assert ran.code == 1
+    assert "disk" in ran.err
+    assert "full" in ran.err
+
+
+def test_foreign_text_cannot_steer_the_terminal(agency: CommandLine) -> None:
+    from exchange.agency.cli.output import harmless, isolated
+
+    assert harmless("a\x1b[31mb\u202ec") == "a [31mb c"
+    assert isolated("أمينة") == "\u2068أمينة\u2069"
+    assert isolated("plain") == "plain"
+
+
+def test_the_passphrase_is_taken_from_a_file_descriptor(agency: CommandLine, tmp_path: Path) -> None:
+    with (tmp_path / "pass").open("rb") as file:
+        agency.of(*agency.common[:2], "--passphrase-fd", str(file.fileno()))("record", "list")
