@@ -90,7 +90,8 @@ def _explain(error: Exception) -> tuple[str | None, str | None, int]:
         return "stopped; nothing was changed", None, REFUSED
     if isinstance(error, ExchangeError):
         code = MISUSED if isinstance(error, ConfigInvalid | MissingExtra) else REFUSED
-        return error.message, error.hint, code
+        rule = "" if error.rule is None else f" [{error.rule}]"
+        return f"{error.message}{rule} ({error.code})", error.hint, code
     if isinstance(error, SQLAlchemyError):
         # Its own text may quote a statement's values.
         kind = type(error).__name__
@@ -100,13 +101,6 @@ def _explain(error: Exception) -> tuple[str | None, str | None, int]:
     if isinstance(error, OSError):
         return f"{error.filename or 'the system'}: {error.strerror}", None, REFUSED
     raise error
-
-
-def refuse(message: str, *, hint: str | None = None) -> ExchangeError:
-    """An error for a command's own rules; raise it."""
-    from exchange_schemas.errors import NotPermitted
-
-    return NotPermitted(message, hint=hint)
 
 
 def examples(*lines: str) -> str:

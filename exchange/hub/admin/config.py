@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid
 
 FILE_NAME = "hub.env"
@@ -38,7 +39,7 @@ def environment(
         settings = read_file(folder / FILE_NAME)
     settings.update(ours)
     if data_dir is not None:
-        settings["HOMEWARD_DATA_DIR"] = str(data_dir.absolute())
+        settings["HOMEWARD_DATA_DIR"] = os.path.abspath(data_dir)
     return settings
 
 
@@ -74,21 +75,12 @@ def read_file(path: Path) -> dict[str, str]:
 def write_file(path: Path, settings: Mapping[str, str]) -> None:
     """Write `settings` for `read_file`, readable by its owner alone: a database URL may hold a password.
 
-    Raises: ConfigInvalid for a value that is not one trimmed line, or when the file cannot be written.
+    Raises: ConfigInvalid for a value that is not one trimmed line; Conflict when the file exists; OSError.
     """
     lines = ["# Settings of this hub. exchange-hub reads them with --data-dir or --config."]
     for name, value in sorted(settings.items()):
         if value != value.strip() or not value.isprintable():
             raise ConfigInvalid(f"{name}: its value must be one line without spaces around it", field=name)
         lines.append(f"{name}={value}")
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: cannot be written ({error.strerror})") from None
+    with durable_file(path, replace=False) as file:
+        file.write(("\n".join(lines) + "\n").encode())

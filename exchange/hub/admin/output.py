@@ -20,7 +20,10 @@ from exchange_schemas.codec import JsonValue
 
 
 def visible(value: JsonValue) -> str:
-    """One line for a terminal: control and direction characters as escapes, lists joined, absent as `-`."""
+    """One line for a terminal: control and direction characters as escapes, lists joined, absent as `-`.
+
+    Text that may run from right to left is isolated (Unicode FSI, PDI): it cannot rearrange its line.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -29,7 +32,8 @@ def visible(value: JsonValue) -> str:
         return ", ".join(visible(item) for item in value)
     if isinstance(value, dict):
         return ", ".join(f"{visible(name)} {visible(item)}" for name, item in value.items())
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in str(value))
+    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in str(value))
+    return text if text.isascii() else f"\u2068{text}\u2069"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,10 @@ class Output:
             _write_json(dict(facts))
         else:
             click.echo(visible(sentence))
+
+    def line(self, sentence: str, facts: Mapping[str, JsonValue]) -> None:
+        """One line at once, for whoever waits for it; in JSON on one line too."""
+        click.echo(json.dumps(dict(facts), sort_keys=True) if self.as_json else visible(sentence))
 
     def note(self, sentence: str) -> None:
         """Something to read on the way; on stderr, so that JSON stays clean."""

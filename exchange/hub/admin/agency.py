@@ -1,0 +1,236 @@
+"""`exchange-hub agency`: admit an agency with the bundle it made, show it, suspend it, end it.
+
+An agency makes its own keys; no command here can make, change or add one. An admission rests on a person who
+compared the fingerprint by voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from exchange.directory import enrolment
+from exchange.directory.enrolment import CheckedEnrolment, check_bundle
+from exchange.directory.state import KeyState
+from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.operator_key import KeySource, key_options
+from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator, open_running
+from exchange.hub.db import open_engine
+from exchange.hub.services.agencies import admission, listed, shown
+from exchange.hub.services.operators import require_governance
+from exchange_keys.jws import Signed
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue, format_time
+from exchange_schemas.errors import Conflict
+from exchange_schemas.event import Event, ExpelEvent, ResumeEvent, SuspendEvent
+from exchange_schemas.ids import check_agency
+from exchange_schemas.limits import LIMITS
+
+_REASONS = load_catalogue().codes["standing_reason"]
+_REASON = click.option("--reason", type=click.Choice(_REASONS), required=True, help="Why; everybody sees it.")
+_PROPOSAL = click.option(
+    "--proposal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the proposal when more than one operator must sign.",
+)
+
+
+@click.group(name="agency", short_help="Agencies: admit, list, show, suspend, resume, revoke.")
+def group() -> None:
+    """Admit agencies, list and show them, suspend, resume or revoke them."""
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub agency admit embassy-a.enrol --operator-key asha.key",
+        "exchange-hub agency admit embassy-a.enrol --operator-key asha.key --fingerprint ABCD-EFGH-…",
+    )
+)
+@hub_command
+@click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@key_options
+@click.option("--fingerprint", help="What the agency read out by voice; without it you are asked.")
+@_PROPOSAL
+def admit(
+    target: Target,
+    *,
+    bundle: Path,
+    source: KeySource,
+    fingerprint: str | None,
+    proposal: Path | None,
+) -> None:
+    """Admit the agency that made BUNDLE, with the keys in it.
+
+    The bundle is checked and shown. Compare the fingerprint with the agency by voice before you confirm: it
+    is the only proof that the keys are theirs.
+    """
+    hub = open_running(target)
+    governance = require_governance(hub.engine)
+    signed = _read_bundle(bundle)
+    checked = check_bundle(signed, origin=hub.settings.origin, now=hub.clock())
+    _show_bundle(target, checked)
+    confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
+    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
+    event = admission(checked, origin=hub.settings.origin, now=hub.clock())
+    carry_out(target, hub, event, key, proposal=proposal, bundle=signed)
+
+
+@group.command(name="list", epilog=examples("exchange-hub agency list", "exchange-hub agency list --json"))
+@hub_command
+def list_(target: Target) -> None:
+    """List every agency that was ever admitted."""
+    engine = open_engine(target.settings().database_url)
+    try:
+        rows: list[dict[str, JsonValue]] = [
+            {
+                "agency": one.agency,
+                "name": one.name,
+                "kind": one.kind,
+                "country": one.country,
+                "status": one.status,
+            }
+            for one in listed(engine)
+        ]
+    finally:
+        engine.dispose()
+    target.out.rows(f"{len(rows)} agencies", rows, columns=("agency", "name", "kind", "country", "status"))
+
+
+@group.command(epilog=examples("exchange-hub agency show embassy-a"))
+@hub_command
+@click.argument("agency")
+def show(target: Target, agency: str) -> None:
+    """Show AGENCY and every key that it ever had."""
+    engine = open_engine(target.settings().database_url)
+    try:
+        state = shown(engine, check_agency(agency, field="agency"))
+    finally:
+        engine.dispose()
+    keys = [_key_row(key) for key in state.keys.values()]
+    facts: dict[str, JsonValue] = {
+        "agency": state.agency,
+        "name": state.name,
+        "kind": state.kind,
+        "country": state.country,
+        "public_authority": state.public_authority,
+        "contact": state.contact,
+        "status": state.status.value,
+        "since": format_time(state.standing_since),
+        "fingerprint": enrolment.fingerprint(state.root),
+    }
+    if target.out.as_json:
+        target.out.facts({**facts, "keys": list(keys)})
+        return
+    target.out.facts(facts)
+    target.out.rows("keys", keys, columns=("use", "alg", "status", "from", "to", "holder", "kid"))
+
+
+@group.command(epilog=examples("exchange-hub agency suspend ngo-b --reason security --operator-key asha.key"))
+@hub_command
+@click.argument("agency")
+@_REASON
+@key_options
+@_PROPOSAL
+def suspend(
+    target: Target,
+    *,
+    agency: str,
+    reason: str,
+    source: KeySource,
+    proposal: Path | None,
+) -> None:
+    """Suspend AGENCY: at once it gets no token, and nothing is sent to it, until it is resumed."""
+    _change(target, agency, partial(SuspendEvent, reason=reason), source, proposal)
+
+
+@group.command(epilog=examples("exchange-hub agency resume ngo-b --operator-key asha.key"))
+@hub_command
+@click.argument("agency")
+@key_options
+@_PROPOSAL
+def resume(
+    target: Target,
+    *,
+    agency: str,
+    source: KeySource,
+    proposal: Path | None,
+) -> None:
+    """Let the suspended AGENCY take part again."""
+    _change(target, agency, ResumeEvent, source, proposal)
+
+
+@group.command(
+    epilog=examples("exchange-hub agency revoke ngo-b --reason agreement_ended --operator-key asha.key")
+)
+@hub_command
+@click.argument("agency")
+@_REASON
+@key_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_PROPOSAL
+def revoke(
+    target: Target,
+    *,
+    agency: str,
+    reason: str,
+    source: KeySource,
+    yes: bool,
+    proposal: Path | None,
+) -> None:
+    """Expel AGENCY, for good: its id and its keys can never be used again."""
+    if not yes:
+        click.confirm(f"Expel {agency} for good?", abort=True, err=True)
+    _change(target, agency, partial(ExpelEvent, reason=reason), source, proposal)
+
+
+def _change(
+    target: Target, agency: str, make: Callable[..., Event], source: KeySource, proposal: Path | None
+) -> None:
+    """`make` builds the event from origin, iat and agency."""
+    hub = open_running(target)
+    governance = require_governance(hub.engine)
+    state = shown(hub.engine, check_agency(agency, field="agency"))
+    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
+    now = hub.clock().replace(microsecond=0)
+    if now <= state.standing_since:
+        raise Conflict("the agency's standing changed this very second", hint="try again in a second")
+    event = make(origin=hub.settings.origin, iat=now, agency=state.agency)
+    carry_out(target, hub, event, key, proposal=proposal)
+
+
+def _read_bundle(path: Path) -> Signed:
+    with path.open("rb") as file:
+        data = file.read(LIMITS.signed_object_bytes + 2)
+    return Signed.from_bytes(data.removesuffix(b"\n"), LIMITS.enrolment_bytes)
+
+
+def _show_bundle(target: Target, checked: CheckedEnrolment) -> None:
+    told = checked.enrolment
+    uses = [key.use for key in checked.agency.keys.values()]
+    counted = ", ".join(f"{uses.count(use)} {use}" for use in sorted(set(uses)))
+    for line in (
+        f"agency: {told.agency}",
+        f"name: {told.name}",
+        f"kind: {told.kind}{', a public authority' if told.public_authority else ''}",
+        f"country: {told.country}",
+        f"contact: {told.contact}",
+        f"keys: {counted}",
+        f"fingerprint: {checked.fingerprint}",
+    ):
+        target.out.note(line)
+
+
+def _key_row(key: KeyState) -> dict[str, JsonValue]:
+    return {
+        "kid": key.kid,
+        "use": key.use,
+        "alg": key.public.alg,
+        "status": key.status.value,
+        "from": None if key.nbf is None else format_time(key.nbf),
+        "to": None if key.exp is None else format_time(key.exp),
+        "drained": None if key.until is None else format_time(key.until),
+        "holder": key.holder,
+    }

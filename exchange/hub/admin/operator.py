@@ -1,0 +1,255 @@
+"""`exchange-hub operator`: the people who govern, their keys, and the acts that several of them sign.
+
+A private key is only ever on its operator's machine; the hub gets the public file. Nothing here may add or
+remove an operator without the signatures of those who govern.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exchange.directory.state import Governance
+from exchange.hub.admin.commands import Target, examples, hub_command, json_option
+from exchange.hub.admin.operator_key import (
+    KeySource,
+    insecure_allowed,
+    key_options,
+    make_key,
+    passphrase_options,
+    read_public,
+)
+from exchange.hub.admin.output import Output
+from exchange.hub.admin.proposal import Proposal, facts_of
+from exchange.hub.admin.weighty import (
+    carry_out,
+    confirm_fingerprint,
+    kid_fingerprint,
+    open_operator,
+    open_running,
+    submit,
+)
+from exchange.hub.db import open_engine
+from exchange.hub.services.operators import require_governance
+from exchange_keys.keyfile import Cost
+from exchange_keys.passphrase import read_passphrase
+from exchange_schemas.codec import b64u
+from exchange_schemas.errors import Conflict, NotFound
+from exchange_schemas.event import GovernanceEvent, Operator
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_QUORUM = click.option("--quorum", type=click.IntRange(min=1), help="How many must sign from now on.")
+_PROPOSAL = click.option(
+    "--proposal", type=_NEW_FILE, help="Where to write the proposal when more than one operator must sign."
+)
+
+
+@click.group(name="operator", short_help="Operators: their keys, who governs, what several sign.")
+def group() -> None:
+    """Operators' keys, who governs this hub, and the acts that several operators sign."""
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub operator keygen asha --out asha.key",
+        "exchange-hub operator keygen asha --out asha.key --passphrase-file secret.txt",
+    )
+)
+@json_option
+@click.argument("name")
+@click.option("--out", "path", required=True, type=_NEW_FILE, help="The key file to write; keep it safe.")
+@click.option(
+    "--public", type=_NEW_FILE, help="The public file to write. Default: the key file's name + .pub."
+)
+@click.option(
+    "--cost",
+    type=click.Choice([Cost.MODERATE.label, Cost.SENSITIVE.label]),
+    default=Cost.MODERATE.label,
+    show_default=True,
+    help="What each try of a passphrase costs (Argon2id): 256 MiB or 1 GiB of memory.",
+)
+@passphrase_options
+def keygen(
+    out: Output,
+    *,
+    name: str,
+    path: Path,
+    public: Path | None,
+    cost: str,
+    passphrase_file: Path | None,
+    passphrase_fd: int | None,
+) -> None:
+    """Make the key of operator NAME, on NAME's own machine.
+
+    The passphrase has at least 12 characters. Give the public file to whoever runs `operator add`, and read
+    them the fingerprint by voice.
+    """
+    beside = path.with_name(path.name + ".pub") if public is None else public
+    passphrase = read_passphrase("New passphrase: ", file=passphrase_file, fd=passphrase_fd, confirm=True)
+    chosen = Cost.INSECURE if insecure_allowed() else Cost.named(cost)
+    made = make_key(name, path, beside, passphrase=passphrase, cost=chosen)
+    out.facts(
+        {
+            "name": name,
+            "kid": made.kid,
+            "fingerprint": kid_fingerprint(made.kid),
+            "key_file": str(path),
+            "public_file": str(beside),
+        },
+        title="made an operator's key",
+    )
+
+
+@group.command(
+    name="list", epilog=examples("exchange-hub operator list", "exchange-hub operator list --json")
+)
+@hub_command
+def list_(target: Target) -> None:
+    """List who governs and how many must sign."""
+    governance = _governance(target)
+    rows = [
+        {"name": one.name, "kid": one.kid, "fingerprint": kid_fingerprint(one.kid), "key": b64u(one.key)}
+        for one in governance.operators
+    ]
+    target.out.rows(f"{governance.k} of {len(rows)} must sign", rows, columns=("name", "fingerprint", "kid"))
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub operator add ben ben.key.pub --operator-key asha.key",
+        "exchange-hub operator add ben ben.key.pub --operator-key asha.key --quorum 2",
+    )
+)
+@hub_command
+@click.argument("name")
+@click.argument("public_file", type=_FILE)
+@key_options
+@_QUORUM
+@click.option("--fingerprint", help="What NAME read out by voice; without it you are asked.")
+@_PROPOSAL
+def add(
+    target: Target,
+    *,
+    name: str,
+    public_file: Path,
+    source: KeySource,
+    quorum: int | None,
+    fingerprint: str | None,
+    proposal: Path | None,
+) -> None:
+    """Let NAME govern too, with the key in PUBLIC_FILE."""
+    added = read_public(public_file)
+    if added.name != name:
+        raise Conflict(f"{public_file.name} is the key of another name than {name}", field="name")
+    target.out.note(f"fingerprint of {name}: {kid_fingerprint(added.kid)}")
+    confirm_fingerprint(kid_fingerprint(added.kid), fingerprint, whose=name)
+    _change(target, source, proposal, quorum=quorum, added=added)
+
+
+@group.command(epilog=examples("exchange-hub operator remove ben --operator-key asha.key"))
+@hub_command
+@click.argument("name")
+@key_options
+@_QUORUM
+@_PROPOSAL
+def remove(
+    target: Target,
+    *,
+    name: str,
+    source: KeySource,
+    quorum: int | None,
+    proposal: Path | None,
+) -> None:
+    """Let NAME govern no longer."""
+    _change(target, source, proposal, quorum=quorum, removed=name)
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub operator sign admit-embassy-a.proposal.json --operator-key ben.key",
+        "exchange-hub operator sign p.json --operator-key ben.key --fingerprint ABCD-EFGH-…",
+    )
+)
+@json_option
+@click.argument("proposal", type=_FILE)
+@key_options
+@click.option("--fingerprint", help="For an admission: what the agency read out by voice.")
+@click.option("--yes", is_flag=True, help="Sign without asking (not for an admission).")
+def sign(
+    out: Output,
+    *,
+    proposal: Path,
+    source: KeySource,
+    fingerprint: str | None,
+    yes: bool,
+) -> None:
+    """Show what PROPOSAL does and add a signature to it. Needs no hub: sign on your own machine."""
+    found = Proposal.read(proposal)
+    event = found.content
+    checked = found.checked_bundle()
+    facts = facts_of(event)
+    for name, value in facts.items():
+        out.note(f"{name.replace('_', ' ')}: {value}")
+    if checked is not None:
+        confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
+    elif not yes:
+        click.confirm("Sign this?", abort=True, err=True)
+    key = source.open(allow_insecure=insecure_allowed())
+    signed = found.signed_by(key.key)
+    signed.write(proposal, replace_file=True)
+    count = len(signed.event.signatures)
+    out.done(
+        f"{key.name} has signed {proposal}: {count} signatures now",
+        {**facts, "proposal": str(proposal), "signatures": count},
+    )
+
+
+@group.command(name="submit", epilog=examples("exchange-hub operator submit admit-embassy-a.proposal.json"))
+@hub_command
+@click.argument("proposal", type=_FILE)
+def submit_(target: Target, proposal: Path) -> None:
+    """Do what PROPOSAL says, when enough operators have signed it."""
+    submit(target, open_running(target), Proposal.read(proposal))
+
+
+def _governance(target: Target) -> Governance:
+    engine = open_engine(target.settings().database_url)
+    try:
+        return require_governance(engine)
+    finally:
+        engine.dispose()
+
+
+def _change(
+    target: Target,
+    source: KeySource,
+    proposal: Path | None,
+    *,
+    quorum: int | None,
+    added: Operator | None = None,
+    removed: str | None = None,
+) -> None:
+    hub = open_running(target)
+    governance = require_governance(hub.engine)
+    operators = [one for one in governance.operators if one.name != removed]
+    if removed is not None and len(operators) == len(governance.operators):
+        raise NotFound("there is no operator of that name", hint="exchange-hub operator list")
+    if added is not None:
+        if any(one.name == added.name or one.kid == added.kid for one in operators):
+            raise Conflict("an operator has this name or this key already", hint="exchange-hub operator list")
+        operators.append(added)
+    k = governance.k if quorum is None else quorum
+    if k > len(operators):
+        raise Conflict(
+            f"{k} signatures can never be had from {len(operators)} operators", hint="give --quorum"
+        )
+    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
+    event = GovernanceEvent(
+        origin=hub.settings.origin,
+        iat=hub.clock().replace(microsecond=0),
+        k=k,
+        operators=tuple(operators),
+    )
+    carry_out(target, hub, event, key, proposal=proposal)

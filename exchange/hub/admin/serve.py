@@ -1,0 +1,142 @@
+"""`exchange-hub serve`: the hub as a server, several workers on one address, behind a TLS proxy.
+
+The keys are unlocked once, in the parent, before any worker is forked: a passphrase given by a descriptor is
+needed once, and a worker that dies is replaced without it. Nothing is served before every start-up check has
+held and the journal of withdrawals has been replayed.
+"""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import click
+
+from exchange.hub.admin.check import ready_facts
+from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.weighty import open_running
+from exchange.hub.db import open_engine
+from exchange.hub.services.hub import Hub
+from exchange.hub.services.operators import HUB
+from exchange.hub.services.release import Answer, Trace, release_admin
+from exchange.hub.services.withdrawals import replay_journal
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.entry import Act
+from exchange_schemas.errors import ConfigInvalid, Conflict
+
+_STOP_S: Final = 15
+_BACKLOG: Final = 1024
+_TO_STDERR: Final = {
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
+        "access": {"class": "logging.StreamHandler", "formatter": "access", "stream": "ext://sys.stderr"},
+    }
+}
+
+
+@click.command(
+    epilog=examples(
+        "exchange-hub serve --data-dir /srv/hub",
+        "exchange-hub serve --data-dir /srv/hub --host 10.0.0.5 --port 8443 --workers 4",
+    ),
+    short_help="Serve the hub.",
+)
+@hub_command
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="The port to listen on."
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes. Default: HOMEWARD_WORKERS, else 2.")
+@click.option(
+    "--threads", type=click.IntRange(1, 64), default=4, show_default=True, help="Threads of each process."
+)
+def serve(target: Target, *, host: str, port: int, workers: int | None, threads: int) -> None:
+    """Check this hub and serve it until SIGTERM or SIGINT; requests under way are finished first.
+
+    One line with the address is printed when it listens; GET /readyz says when a worker answers. Put a proxy
+    that ends TLS in front: the base URL is https, this server speaks plain HTTP.
+    """
+    _refuse_taken(host, port)
+    hub = open_running(target)
+    ready_facts(hub)
+    revived = replay_journal(hub)
+    if revived:
+        target.out.note(
+            f"warning: {revived} withdrawals were in the guard journal and not in the database; they hold "
+            "again. Was it restored from a backup?"
+        )
+    _log_start(hub)
+    hub.engine.dispose()
+    server = _server(host, port, hub.settings.workers if workers is None else workers, threads)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    server.on_startup(_announcer(target, hub, url))
+    # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
+    multiprocessing.set_start_method("fork", force=True)
+    server.serve(target_loader=_loader(hub), wrap_loader=False)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """The workers share their port, so without this a second server would quietly share it too.
+
+    Raises: Conflict when somebody listens there; ConfigInvalid when it is no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(f"port {port} is in use", hint="give another --port") from None
+            raise ConfigInvalid(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def _server(host: str, port: int, workers: int, threads: int) -> Any:
+    # Only this command needs the web server and Flask; the others start in half the time without.
+    from granian import Granian
+    from granian.constants import HTTPModes, Interfaces
+    from granian.log import LogLevels
+
+    return Granian(
+        "exchange.hub",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
+        workers=workers,
+        blocking_threads=threads,
+        backlog=_BACKLOG,
+        log_level=LogLevels.warning,
+        log_dictconfig=_TO_STDERR,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_STOP_S,
+    )
+
+
+def _loader(hub: Hub) -> Callable[[], Any]:
+    """What each worker runs first: the application, over a connection pool of its own."""
+    from exchange.hub.app import create_app_from
+
+    def load() -> Any:
+        return create_app_from(replace(hub, engine=open_engine(hub.settings.database_url)))
+
+    return load
+
+
+def _announcer(target: Target, hub: Hub, url: str) -> Callable[[], None]:
+    def announce() -> None:
+        base_url = hub.settings.base_url
+        facts: dict[str, JsonValue] = {"url": url, "base_url": base_url}
+        target.out.line(f"serving {hub.settings.origin} on {url} for {base_url}", facts)
+
+    return announce
+
+
+def _log_start(hub: Hub) -> None:
+    """One entry in the audit log: from here on the hub answers, or it does not start."""
+    trace = Trace(act=Act.HUB_START)
+    release_admin(hub, HUB, trace, lambda _unit: Answer({}, trace))
