@@ -21,6 +21,7 @@ from exchange.agency.parties import party_of
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.terms import Terms, check_basis, fields_of
+from exchange.consent import check_approvers
 from exchange_keys.jws import sign
 from exchange_keys.signing import SigningKey
 from exchange_schemas.catalogue import load_catalogue
@@ -74,6 +75,7 @@ class Consents:
         probe(drafted.consent, me, party_of(state, recipient), now=now, catalogue=catalogue)
         # (4) It is ours before it is the hub's, and (5) the hub's.
         keys = [approver] if second is None else [approver, second]
+        check_approvers(drafted.consent, [key.public.kid for key in keys])
         signed = sign(drafted.consent.to_bytes(), Consent.typ, keys)
         row = Granted(signed, record=child.ref, salt=drafted.salt, evidence=drafted.evidence)
         rows.put(self._store, OWN, row)

@@ -25,7 +25,8 @@ CHILD = "child"
 CHILD_REF = "child_ref"
 BEFORE_MATCH = ("found_notice", "sighting")
 BEFORE_MATCH_MOST = timedelta(days=90)
-VITAL_MOST = timedelta(hours=72)
+# 72 hours from nbf, which lies two minutes back (consent_draft.CLOCK_LEEWAY).
+VITAL_MOST = timedelta(hours=72) - timedelta(seconds=120)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,13 @@ def test_a_file_that_is_no_database_is_store_corrupt(tmp_path: Path) -> None:
 
 
 def test_a_failed_block_changes_nothing(store: Store) -> None:
-    with pytest.raises(ZeroDivisionError), store.writing():
-        store.put("record", "a", {"n": 1})
-        _ = 1 // 0
+    def fail() -> None:
+        with store.writing():
+            store.put("record", "a", {"n": 1})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert store.get("record", "a") is None
 
 

@@ -1,0 +1,287 @@
+"""What a sync finds: foreign events, hidden withdrawals, lost registrations, forked directories."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from exchange.agency import Client
+from exchange.agency.member.enrolment import open_root, pseudonym
+from exchange.agency.member.new_users import add_approver
+from exchange.agency.member.users import NewUser, open_user
+from exchange.directory.events import key_event, suspend_event
+from exchange.hub.db import writing
+from exchange.hub.models.consents import consent_family
+from exchange.hub.services import operators
+from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import b64u
+from exchange_schemas.errors import (
+    AuthorityMissing,
+    ConfigInvalid,
+    ConsentUnknown,
+    ConsentWithdrawn,
+    ExchangeError,
+    HubUnreachable,
+    LogFork,
+    LogIncomplete,
+    LogStale,
+    NotPermitted,
+    ProofInvalid,
+    RecipientDenied,
+)
+from tests.integration.agency.exchange_world import (
+    ROOT_PASSPHRASE,
+    Exchange,
+    child_with_decision,
+    found_terms,
+)
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+
+def test_an_event_of_this_agency_that_was_not_made_here_is_an_alarm(exchange: Exchange, ngo: Client) -> None:
+    thief = SigningKey.generate()
+    now = ngo.session.now().replace(microsecond=0)
+    root = open_root(ngo.session.home, None, ROOT_PASSPHRASE)
+    event = key_event(
+        origin=ngo.session.profile.deployment.origin,
+        iat=now,
+        agency=ngo.session.profile.agency,
+        use="envelope",
+        key=thief.public,
+        nbf=now,
+        exp=now + timedelta(days=9),
+        signers=root.signers,
+    )
+    keys = {str(thief.public.kid): b64u(thief.public.raw)}
+    ngo.session.hub.post("/v1/directory/events", {"event": event.to_json(), "keys": keys})
+    (alarm,) = ngo.sync().alarms
+    assert "not made here" in alarm
+    assert ngo.sync().alarms == ()
+
+
+def test_an_approver_added_here_is_no_alarm_and_may_decide(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    secret = b"sara's own long passphrase"
+    add_approver(
+        ngo.session, NewUser("sara", secret, insecure=True), root_file=None, root_passphrase=ROOT_PASSPHRASE
+    )
+    assert ngo.sync().alarms == ()
+    with exchange.client(exchange.folder / "ngo", "sara", secret) as sara:
+        ref = child_with_decision(sara)
+        sara.consents.grant(ref, to="embassy", terms=found_terms())
+    assert pseudonym(ngo.session, "sara") != pseudonym(ngo.session, "amal")
+
+
+def test_vital_interest_needs_two_approvers_and_lasts_72_hours(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    secret = b"sara's own long passphrase"
+    add_approver(
+        ngo.session, NewUser("sara", secret, insecure=True), root_file=None, root_passphrase=ROOT_PASSPHRASE
+    )
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    terms = found_terms(basis="vital_interest", lasts=timedelta(days=30))
+    with pytest.raises(AuthorityMissing):
+        ngo.consents.grant(ref, to="embassy", terms=terms)
+    assert list(ngo.consents.each()) == []
+    second = open_user(ngo.session.home, "sara", secret, allow_insecure=True).approver
+    granted = ngo.consents.grant(ref, to="embassy", terms=terms, second=second)
+    assert granted.expires - ngo.session.now() <= timedelta(hours=72)
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    (item,) = embassy.inbox()
+    assert embassy.open_grant(item.gid).fields["sex"] == "female"
+
+
+def test_a_suspension_is_told_and_stops_what_others_send(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    event = suspend_event(
+        origin=exchange.hub.settings.origin,
+        iat=exchange.hub.clock().replace(microsecond=0) + timedelta(seconds=1),
+        agency=embassy.session.profile.agency,
+        reason="security",
+        signers=[exchange.operator],
+    )
+    operators.decide(exchange.hub, event)
+    ngo.sync()
+    with pytest.raises(RecipientDenied):
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    with pytest.raises(ExchangeError) as caught:
+        embassy.sync()
+    assert caught.value.hint is not None
+
+
+def test_a_withdrawal_that_the_hub_lost_is_asserted_again(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    ngo.consents.withdraw(consent.cid)
+    with writing(exchange.hub.engine) as conn:
+        conn.execute(update(consent_family).values(status="active", withdrawal=None))
+    (alarm,) = ngo.sync().alarms
+    assert "asserted again" in alarm
+    assert ngo.sync().alarms == ()
+    (item,) = embassy.inbox()
+    with pytest.raises(ConsentWithdrawn):
+        embassy.open_grant(item.gid)
+
+
+def test_a_withdrawal_without_a_hub_counts_here_at_once_and_is_told_later(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    exchange.stop()
+    with pytest.raises(HubUnreachable):
+        ngo.consents.withdraw(consent.cid)
+    assert ngo.consents.get(consent.cid).status == "withdrawn"
+    with pytest.raises(ConsentWithdrawn):
+        ngo.send("found_notice", to=["embassy"], record=ref)
+    exchange.start()
+    ngo.sync()
+    embassy.sync()
+    (received,) = embassy.consents.received()
+    assert received.status == "withdrawn"
+
+
+def test_a_consent_that_could_not_be_registered_is_registered_by_the_next_sync(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    exchange.stop()
+    with pytest.raises(HubUnreachable):
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    exchange.start()
+    ngo.sync()
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    assert len(list(embassy.inbox())) == 1
+
+
+def test_a_newer_consent_supersedes_the_older_one_of_its_family(ngo: Client, embassy: Client) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    first = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    few = ("name_given", "sex", "age_range", "current_area")
+    second = ngo.consents.grant(ref, to="embassy", terms=found_terms(fields=few, supersedes=first.cid))
+    assert second.family == first.family
+    assert ngo.consents.get(first.cid).status == "superseded"
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    (item,) = embassy.inbox()
+    assert set(embassy.open_grant(item.gid).fields) == {*few, "child_ref"}
+    other = child_with_decision(ngo)
+    with pytest.raises(NotPermitted):
+        ngo.consents.grant(other, to="embassy", terms=found_terms(supersedes=second.cid))
+    ngo.consents.withdraw(second.cid)
+    assert {one.status for one in ngo.consents.each()} == {"withdrawn"}
+    with pytest.raises(ConsentWithdrawn):
+        ngo.consents.grant(ref, to="embassy", terms=found_terms(supersedes=second.cid))
+
+
+def test_only_the_issuer_withdraws(ngo: Client, embassy: Client) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    embassy.sync()
+    with pytest.raises(NotPermitted):
+        embassy.consents.withdraw(consent.cid)
+    with pytest.raises(ConsentUnknown):
+        embassy.consents.withdraw("unknown-consent")
+
+
+def test_a_receipt_that_could_not_be_sent_is_sent_by_the_next_sync(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    exchange.lose[f"/v1/grants/{sent.grants[0].gid}/receipt"] = 99
+    message = embassy.open_grant(sent.grants[0].gid)
+    assert "receipt could not be sent" in message.alarms[0]
+    exchange.lose.clear()
+    embassy.sync()
+    (row,) = ngo.outbox()
+    assert row.outcome == "opened"
+
+
+def test_a_directory_that_goes_back_or_forks_is_refused(exchange: Exchange, ngo: Client) -> None:
+    def older(path: str, body: bytes) -> bytes:
+        if path != "/v1/directory/events":
+            return body
+        answer = json.loads(body)
+        return json.dumps({**answer, "events": [], "size": answer["size"] - 1}).encode()
+
+    exchange.change = older
+    with pytest.raises((LogFork, LogIncomplete)):
+        ngo.sync()
+    exchange.change = None
+    assert ngo.sync().new_events == 0
+
+
+def test_a_copy_of_the_directory_that_was_changed_on_disk_is_found(exchange: Exchange, ngo: Client) -> None:
+    ngo.close()
+    (page,) = (exchange.folder / "ngo" / "directory").glob("*.json")
+    kept = page.read_bytes()
+    changed = json.loads(kept)
+    changed["events"][0]["event"]["payload"] = changed["events"][1]["event"]["payload"]
+    page.write_bytes(json.dumps(changed).encode())
+    with exchange.client(exchange.folder / "ngo") as client, pytest.raises(LogFork):
+        client.agencies()
+    page.write_bytes(b"{}")
+    with exchange.client(exchange.folder / "ngo") as client, pytest.raises(LogIncomplete):
+        client.agencies()
+    page.write_bytes(kept)
+    with exchange.client(exchange.folder / "ngo") as client:
+        assert [one.agency for one in client.agencies()] == ["ngo"]
+        assert {key.use for key in client.keys_of("ngo")} == {"root", "approver", "envelope", "enc", "auth"}
+        with pytest.raises(RecipientDenied):
+            client.keys_of("nobody")
+
+
+def test_without_a_copy_of_the_directory_nothing_is_decided(exchange: Exchange, ngo: Client) -> None:
+    ngo.close()
+    shutil.rmtree(exchange.folder / "ngo" / "directory")
+    (exchange.folder / "ngo" / "directory").mkdir()
+    with exchange.client(exchange.folder / "ngo") as client:
+        with pytest.raises(ConfigInvalid):
+            client.agencies()
+        assert client.sync().new_events > 0
+
+
+def test_a_day_old_copy_is_not_enough_without_a_hub(exchange: Exchange, ngo: Client) -> None:
+    exchange.stop()
+    start = ngo.session.now()
+    ngo.session.hub.tokens.now = lambda: start + timedelta(hours=23)
+    ngo.session.directory.ensure_fresh()
+    ngo.session.hub.tokens.now = lambda: start + timedelta(hours=25)
+    with pytest.raises(LogStale):
+        ngo.session.directory.ensure_fresh()
+
+
+def test_a_receipt_that_proves_nothing_is_refused(exchange: Exchange, ngo: Client) -> None:
+    def forged(path: str, body: bytes) -> bytes:
+        if path != "/v1/consents":
+            return body
+        answer = json.loads(body)
+        lines = answer["receipt"]["proof"].split("\n")
+        lines[2] = ("A" if lines[2][0] != "A" else "B") + lines[2][1:]
+        answer["receipt"]["proof"] = "\n".join(lines)
+        return json.dumps(answer).encode()
+
+    exchange.change = forged
+    with pytest.raises(ProofInvalid):
+        ngo.sync()
