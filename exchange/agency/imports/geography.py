@@ -19,7 +19,7 @@ def _plain(text: str) -> str:
 
 @cache
 def _countries() -> dict[str, str]:
-    table = {}
+    table: dict[str, str] = {}
     for country in pycountry.countries:
         for attribute in ("alpha_2", "alpha_3", "name", "official_name", "common_name"):
             value = getattr(country, attribute, None)
@@ -30,7 +30,7 @@ def _countries() -> dict[str, str]:
 
 @cache
 def _languages() -> dict[str, str]:
-    table = {}
+    table: dict[str, str] = {}
     for language in pycountry.languages:
         code = getattr(language, "alpha_2", None) or language.alpha_3
         for value in (language.alpha_3, language.name, getattr(language, "alpha_2", None)):

@@ -24,6 +24,7 @@ from exchange.agency.imports.geography import country_code
 from exchange.agency.imports.mapping import Collector, clean, name_value, other_names
 from exchange.agency.imports.model import Imported, Refused, ReleaseFlags
 from exchange.agency.imports.pfif_xml import RawPerson, read_persons
+from exchange_schemas.codec import JsonValue
 
 _ROUTING = frozenset({"person_record_id", "entry_date", "source_date", "expiry_date"})
 _FINER = "finer than the first level of a country"
@@ -132,8 +133,8 @@ def _map_age(
         collector.leave_out("date_of_birth", "not a date of the form YYYY, YYYY-MM or YYYY-MM-DD")
     if age is not None:
         oldest = min(age.oldest, MAX_AGE_YEARS)
-        value = {"min": age.youngest, "max": oldest, "as_of": stated_on.isoformat()}
-        collector.take("age_range", dict(value), source="age")
+        value: JsonValue = {"min": age.youngest, "max": oldest, "as_of": stated_on.isoformat()}
+        collector.take("age_range", value, source="age")
     elif "age" in texts:
         collector.leave_out("age", "neither a number of years nor a range")
 
