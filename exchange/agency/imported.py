@@ -12,9 +12,8 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from exchange_schemas.record import validate_record
-
 from exchange.agency import record_rows as rows
+from exchange.agency.entering import checked, normal
 from exchange.agency.imports import Imported, Refused, read_source
 from exchange.agency.member.store import Store
 from exchange.agency.model import ImportLine, Record, Release
@@ -54,7 +53,7 @@ class Importer:
         if isinstance(one, Refused):
             return ImportLine(one.position, "refused", rule=one.rule, field=one.field, reason=one.reason)
         try:
-            fields = validate_record(one.fields)
+            fields = checked({name: normal(value) for name, value in one.fields.items()})
         except Malformed as error:
             return ImportLine(
                 one.position, "refused", rule=error.rule or "schema", field=error.field, reason=error.message
@@ -63,7 +62,7 @@ class Importer:
         known = self.store.found(COLLECTION, SOURCE, key)
         if known:
             return self._update(rows.from_json(*known[0]), one, fields)
-        now = self.now()
+        now = self._second()
         record = Record(rows.new_ref(), fields, _release(one), one.source, now, now)
         row = Row(
             record, (self._change("imported", fields),), key, tuple(sorted(fields)), (), one.to_transcribe
@@ -84,7 +83,7 @@ class Importer:
         differing = [
             name for name in {*merged, *row.record.fields} if merged.get(name) != row.record.fields.get(name)
         ]
-        record = replace(row.record, fields=merged, release=release, changed=self.now())
+        record = replace(row.record, fields=merged, release=release, changed=self._second())
         rows.write(
             self.store,
             replace(
@@ -97,8 +96,11 @@ class Importer:
         )
         return _line(one, "updated", record)
 
+    def _second(self) -> datetime:
+        return self.now().replace(microsecond=0)
+
     def _change(self, what: str, names: dict[str, JsonValue] | list[str]) -> Change:
-        return Change(self.now(), self.user, what, tuple(sorted(names)))
+        return Change(self._second(), self.user, what, tuple(sorted(names)))
 
 
 def _next_batch(

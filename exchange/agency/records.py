@@ -9,11 +9,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from exchange.agency import photo as photos
 from exchange.agency import record_rows as rows
+from exchange.agency.entering import checked, entered, normal
 from exchange.agency.imported import Importer
 from exchange.agency.member.files import read_bounded
 from exchange.agency.member.session import Session
@@ -23,15 +24,13 @@ from exchange.agency.release import DECISION, Sendable, sendable
 from exchange.agency.search import matches
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, lp, sha256
-from exchange_schemas.errors import NotPermitted, RecordUnknown
-from exchange_schemas.record import validate_field, validate_record
+from exchange_schemas.errors import RecordUnknown
 
 PHOTOS = "photo"
 ENTERED = "entered"
 DECISION_DAYS = 180
 DOCUMENT_BYTES = 64 * 1024 * 1024
 MIN_PREFIX = 4
-_NOT_LOCAL = "child_ref"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,8 @@ class Records:
         """Set `fields`, take `unset` out. Raises: RecordUnknown, Malformed, NotPermitted."""
         with self._store.writing():
             row = self._row(ref)
-            _only_local(fields)
             kept = {name: value for name, value in row.record.fields.items() if name not in unset}
-            changed = validate_record({**kept, **fields})
+            changed = {**kept, **entered(fields)}
             names = sorted({*fields, *(name for name in unset if name in row.record.fields)})
             if "photo" in unset:
                 self._store.delete(PHOTOS, row.record.ref)
@@ -73,7 +71,7 @@ class Records:
                 changed,
                 self._change("edited", names),
                 edited=names,
-                now=self._session.now(),
+                now=self._now(),
             )
 
     def get(self, ref: str) -> Record:
@@ -176,17 +174,19 @@ class Records:
         return Importer(self._store, self._session.user, self._session.now).run(path, locations)
 
     def _new(self, fields: Mapping[str, JsonValue], release: Release, source: str) -> Record:
-        _only_local(fields)
-        now = self._session.now()
-        return Record(rows.new_ref(), validate_record(fields), release, source, now, now)
+        now = self._now()
+        return Record(rows.new_ref(), entered(fields), release, source, now, now)
 
     def _set(self, row: rows.Row, name: str, value: JsonValue, what: str) -> Record:
-        checked = {**row.record.fields, name: validate_field(name, value)}
+        fields = {**row.record.fields, **checked({name: normal(value)})}
         change = self._change(what, [name])
-        return rows.change(self._store, row, checked, change, edited=[name], now=self._session.now())
+        return rows.change(self._store, row, fields, change, edited=[name], now=self._now())
+
+    def _now(self) -> datetime:
+        return self._session.now().replace(microsecond=0)
 
     def _change(self, what: str, names: Sequence[str] | Mapping[str, object]) -> Change:
-        return Change(self._session.now(), self._session.user, what, tuple(sorted(names)))
+        return Change(self._now(), self._session.user, what, tuple(sorted(names)))
 
     def _row(self, ref: str) -> rows.Row:
         value = self._store.get(COLLECTION, ref)
@@ -199,18 +199,3 @@ class Records:
             if found:
                 raise RecordUnknown("several records begin like this", hint="give more of the reference")
         raise RecordUnknown("there is no such record", hint="see `exchange-agency record list`")
-
-
-def _only_local(fields: Mapping[str, JsonValue]) -> None:
-    if _NOT_LOCAL in fields:
-        raise NotPermitted(
-            "child_ref: it is made for every recipient and never stored",
-            field=_NOT_LOCAL,
-            rule="per-recipient",
-        )
-    if "photo" in fields:
-        raise NotPermitted(
-            "photo: a picture is attached, not entered",
-            field="photo",
-            hint="use attach_photo or `exchange-agency record photo`, which make the picture safe",
-        )

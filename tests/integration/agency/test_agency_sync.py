@@ -24,7 +24,6 @@ from exchange_schemas.errors import (
     ConfigInvalid,
     ConsentUnknown,
     ConsentWithdrawn,
-    ExchangeError,
     HubUnreachable,
     LogFork,
     LogIncomplete,
@@ -32,6 +31,7 @@ from exchange_schemas.errors import (
     NotPermitted,
     ProofInvalid,
     RecipientDenied,
+    Unauthorized,
 )
 from tests.integration.agency.exchange_world import (
     ROOT_PASSPHRASE,
@@ -115,9 +115,9 @@ def test_a_suspension_is_told_and_stops_what_others_send(
     ngo.sync()
     with pytest.raises(RecipientDenied):
         ngo.consents.grant(ref, to="embassy", terms=found_terms())
-    with pytest.raises(ExchangeError) as caught:
-        embassy.sync()
-    assert caught.value.hint is not None
+    with pytest.raises(Unauthorized) as caught:
+        exchange.client(exchange.folder / "embassy").sync()
+    assert "operator" in str(caught.value.hint)
 
 
 def test_a_withdrawal_that_the_hub_lost_is_asserted_again(
