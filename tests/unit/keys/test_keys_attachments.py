@@ -107,7 +107,7 @@ def test_no_bit_of_a_stream_can_be_turned_and_none_cut(data: st.DataObject) -> N
             open_stream(KEY, io.BytesIO(bad), io.BytesIO(), CTX)
 
 
-# -- files ---------------------------------------------------------------------------------------------------
+# -- files ----------------------------------------
 
 
 class Sealed:
@@ -184,7 +184,7 @@ def test_a_sealed_file_never_replaces_another(sealed: Sealed) -> None:
         seal_file(KEY, sealed.folder / "photo.jpg", sealed.folder, CTX)
 
 
-# -- durable files -------------------------------------------------------------------------------------------
+# -- durable files ----------------------------------------
 
 
 def test_a_full_disk_has_its_own_error_and_leaves_nothing(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ def test_a_file_that_cannot_be_read_is_a_setting(tmp_path: Path) -> None:
             read(path)
 
 
-# -- under a store key --------------------------------------------------------------------------------
+# -- under a store key ----------------------------------------
 
 
 STORE = StoreKey(seed("store"))

@@ -159,3 +159,12 @@ def test_bytes_that_are_no_rsa_key_are_no_auth_key() -> None:
     for raw in (bytes(300), good[:-1], good + b"\0", not_rsa + bytes(300 - len(not_rsa))):
         with pytest.raises(Malformed):
             check_key_for_use("auth", PublicKey(PS256, raw))
+
+
+def test_the_same_rsa_key_under_another_algorithm_identifier_is_no_auth_key() -> None:
+    good = AuthKey.generate(PS256).public.raw
+    # id-RSASSA-PSS loads as the same key; a second spelling would be a second kid.
+    identifier, bits = bytes.fromhex("300b06092a864886f70d01010a"), good[19:]
+    body = identifier + bits
+    with pytest.raises(Malformed):
+        check_key_for_use("auth", PublicKey(PS256, b"\x30\x82" + len(body).to_bytes(2) + body))
