@@ -48,6 +48,7 @@ from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import RecordUnknown
 from exchange_schemas.ids import check_agency
 
 
@@ -166,6 +167,13 @@ class Client:
     def message(self, gid: str) -> Message | None:
         """One opened message from the local store, or None."""
         return message_rows.get(self.session.store, gid)
+
+    def kept(self, gid: str) -> Message:
+        """As `message`. Raises: RecordUnknown when it was not opened here."""
+        found = self.message(gid)
+        if found is None:
+            raise RecordUnknown("this message was not opened here", hint="open it without --kept")
+        return found
 
     def outbox(self) -> Iterator[OutboxItem]:
         """What this agency sent, with the recipients' signed outcomes."""

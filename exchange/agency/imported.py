@@ -58,7 +58,7 @@ class Importer:
             return ImportLine(
                 one.position, "refused", rule=error.rule or "schema", field=error.field, reason=error.message
             )
-        key = f"{one.source}\n{one.source_id}"
+        key = _key(one.source, one.source_id)
         known = self.store.found(COLLECTION, SOURCE, key)
         if known:
             return self._update(rows.from_json(*known[0]), one, fields)
@@ -67,7 +67,7 @@ class Importer:
         row = Row(
             record, (self._change("imported", fields),), key, tuple(sorted(fields)), (), one.to_transcribe
         )
-        rows.write(self.store, row)
+        rows.write(self.store, replace(row, same_person=_same(one)))
         return _line(one, "imported", record)
 
     def _update(self, row: Row, one: Imported, fields: dict[str, JsonValue]) -> ImportLine:
@@ -92,6 +92,7 @@ class Importer:
                 history=(*row.history, self._change("imported again", differing))[-rows.HISTORY_LENGTH :],
                 imported=tuple(sorted(fields)),
                 to_transcribe=one.to_transcribe,
+                same_person=_same(one),
             ),
         )
         return _line(one, "updated", record)
@@ -118,6 +119,14 @@ def _next_batch(
 
 def _release(one: Imported) -> Release:
     return Release(one.flags.purposes, one.flags.needs_basis, one.flags.withheld)
+
+
+def _same(one: Imported) -> tuple[str, ...]:
+    return tuple(_key(one.source, ident) for ident in one.same_person_hints)
+
+
+def _key(source: str, ident: str) -> str:
+    return f"{source}\n{ident}"
 
 
 def _line(one: Imported, outcome: str, record: Record) -> ImportLine:

@@ -33,7 +33,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record and what is kept beside it. `edited` fields are left alone by imports."""
+    """A record and what is kept beside it. `edited` fields are left alone by imports.
+
+    `same_person`: source keys of records that the source says are about the same person; a hint, no more.
+    """
 
     record: Record
     history: tuple[Change, ...]
@@ -41,6 +44,7 @@ class Row:
     imported: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     to_transcribe: tuple[tuple[str, str], ...] = ()
+    same_person: tuple[str, ...] = ()
 
 
 def new_ref() -> str:
@@ -99,6 +103,7 @@ def write(store: Store, row: Row) -> None:
             "changed": format_time(record.changed),
             "imported": list(row.imported),
             "edited": list(row.edited),
+            "same_person": list(row.same_person),
             "transcribe": [list(pair) for pair in row.to_transcribe],
             "history": [
                 {
@@ -145,6 +150,7 @@ def _row(ref: str, value: Mapping[str, JsonValue]) -> Row:
         source_key=None if key is None else str(key),
         imported=_texts(value["imported"]),
         edited=_texts(value["edited"]),
+        same_person=_texts(value["same_person"]),
         to_transcribe=tuple(_pair(_texts(pair)) for pair in _items(value["transcribe"])),
     )
 

@@ -40,6 +40,8 @@ class RecordDetail:
     sendable: Sendable
     history: tuple[Change, ...]
     to_transcribe: tuple[tuple[str, str], ...]
+    same_person: tuple[str, ...]
+    """References of records that their source says are about the same person: a hint for a caseworker."""
 
 
 class Records:
@@ -84,7 +86,10 @@ class Records:
     def detail(self, ref: str) -> RecordDetail:
         """What `record show` tells besides the fields. Raises: RecordUnknown."""
         row = self._row(ref)
-        return RecordDetail(self.sendable(row.record), row.history, row.to_transcribe)
+        same = tuple(
+            other for key in row.same_person for other, _ in self._store.found(COLLECTION, rows.SOURCE, key)
+        )
+        return RecordDetail(self.sendable(row.record), row.history, row.to_transcribe, same)
 
     def sendable(self, record: Record) -> Sendable:
         """What the record may be sent for today, before any consent."""

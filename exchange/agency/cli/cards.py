@@ -48,6 +48,8 @@ def print_record(record: Record, detail: RecordDetail) -> None:
     table.add_section()
     table.add_row("may be sent for", may)
     table.add_row("source", isolated(record.source))
+    if detail.same_person:
+        table.add_row("perhaps the same person", ", ".join(detail.same_person))
     for name, text in detail.to_transcribe:
         table.add_row(f"to transcribe: {isolated(name)}", Text(isolated(text)))
     for change in detail.history[-5:]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import click
 
 from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.output import print_json, print_table, say
-from exchange.agency.cli.session import open_client
+from exchange.agency.cli.session import open_client, open_second
 from exchange.agency.cli.values import end_of
 from exchange.agency.model import ConsentInfo
 from exchange.agency.terms import Terms
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()
+_PATH = click.Path(path_type=Path)
 
 
 @click.group()
@@ -58,6 +60,11 @@ def consent(options: Options) -> None:
 @click.option("--retention-days", type=click.IntRange(1, 6570), default=365, show_default=True)
 @click.option("--thread", help="Only in this thread.")
 @click.option("--after", nargs=2, metavar="EID EID", help="Both sides' match confirmations.")
+@click.option("--second-user", help="The second approver, whom vital interest needs.")
+@click.option(
+    "--second-passphrase-file", type=_PATH, help="Read the second approver's passphrase from this file."
+)
+@click.option("--second-passphrase-fd", type=int, help="Read it from this file descriptor.")
 @click.option("--supersedes", metavar="CID", help="Replaces this consent in its family.")
 def grant(
     options: Options,
@@ -77,6 +84,9 @@ def grant(
     thread: str | None,
     after: tuple[str, str] | None,
     supersedes: str | None,
+    second_user: str | None,
+    second_passphrase_file: Path | None,
+    second_passphrase_fd: int | None,
 ) -> None:
     """Grant a consent for the record REF to every agency named with --to, and register it at the hub.
 
@@ -105,7 +115,10 @@ def grant(
         supersedes=supersedes,
     )
     with open_client(options) as client:
-        granted = [client.consents.grant(ref, to=one, terms=terms) for one in to]
+        second = None
+        if second_user is not None:
+            second = open_second(client, second_user, second_passphrase_file, second_passphrase_fd)
+        granted = [client.consents.grant(ref, to=one, terms=terms, second=second) for one in to]
     if options.json:
         print_json(granted)
         return

@@ -43,8 +43,9 @@ def inbox(options: Options, everything: bool) -> None:
 @click.command("open", context_settings={"ignore_unknown_options": True})
 @common_options
 @click.argument("gid")
+@click.option("--kept", is_flag=True, help="Show the copy that was opened before; asks nobody.")
 @click.option("--save-photo", type=_PATH, help="Write the photo to this file.")
-def open_(options: Options, gid: str, save_photo: Path | None) -> None:
+def open_(options: Options, *, gid: str, kept: bool, save_photo: Path | None) -> None:
     """Fetch, verify and open the message GID, and show it as a card.
 
     Everything is checked first: the sender's keys, its signature, the consent, every digest, every field.
@@ -55,7 +56,7 @@ def open_(options: Options, gid: str, save_photo: Path | None) -> None:
       exchange-agency open 9sJx... --save-photo child.jpg
     """
     with open_client(options) as client:
-        message = client.open_grant(gid)
+        message = client.kept(gid) if kept else client.open_grant(gid)
     for text in message.alarms:
         alarm(text)
     if save_photo is not None and message.photo is not None:

@@ -9,8 +9,11 @@ import click
 from exchange.agency.cli.options import Options
 from exchange.agency.client import Client
 from exchange.agency.member.home import Home
+from exchange.agency.member.session import insecure_allowed
+from exchange.agency.member.users import open_user
 from exchange_keys.passphrase import read_passphrase
-from exchange_schemas.errors import ConfigInvalid
+from exchange_keys.signing import SigningKey
+from exchange_schemas.errors import ConfigInvalid, NotPermitted
 
 INSECURE_WARNING = (
     "INSECURE: the key files use a test cost for the passphrase; never use them for real children"
@@ -25,6 +28,15 @@ def open_client(options: Options) -> Client:
         f"Passphrase of {user}: ", file=options.passphrase_file, fd=options.passphrase_fd
     )
     return Client.open(home, user, passphrase)
+
+
+def open_second(client: Client, user: str, file: Path | None, fd: int | None) -> SigningKey:
+    """The key of a second approver at the same machine. Raises: NotPermitted for a caseworker."""
+    passphrase = read_passphrase(f"Passphrase of {user}: ", file=file, fd=fd)
+    opened = open_user(client.session.home, user, passphrase, allow_insecure=insecure_allowed())
+    if opened.approver is None:
+        raise NotPermitted(f"{user} is a caseworker: two approvers are needed", rule="approver-needed")
+    return opened.approver
 
 
 def chosen_user(home: Home, named: str | None) -> str:
