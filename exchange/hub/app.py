@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from exchange.hub.api import (
     audit,
     consents,
+    deployment,
     directory,
     envelopes,
     grants,
@@ -29,9 +30,10 @@ from exchange.hub.oauth.resource import ResourceGate
 from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
 from exchange.hub.settings import Settings
-from exchange_schemas.errors import ExchangeError, LocalError, LogError, ServiceError
+from exchange_schemas.errors import ExchangeError, LocalError, LogError, NotFound, ServiceError
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
+    deployment.blp,
     directory.blp,
     consents.blp,
     parts.blp,
@@ -68,6 +70,7 @@ def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) ->
     gate = ResourceGate(hub)
     server = TokenServer(hub)
     app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke)
+    app.before_request(_refuse_second_spelling)
     _answer_errors(app, hub.settings.base_url)
     _add_headers(app, hub, gate)
     return app
@@ -88,6 +91,12 @@ def bare_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> t
         if rule.methods is not None:
             rule.methods.discard("HEAD")
     return app, api
+
+
+def _refuse_second_spelling() -> None:
+    """`//v1/inbox` is not `/v1/inbox`, as a filter in front of the hub may see it. Raises: NotFound."""
+    if request.environ.get("PATH_INFO", "").startswith("//"):
+        raise NotFound("there is no such address")
 
 
 def _answer_errors(app: Flask, base_url: str) -> None:

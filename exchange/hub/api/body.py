@@ -25,12 +25,17 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 def refuse_unreadable(max_bytes: int) -> None:
-    """Refuse by its headers what will not be read: compressed, too long. Before anything is believed.
+    """Refuse by its headers what will not be read: compressed, too long, of unknown length.
+
+    Before anything is believed.
 
     Raises: UnsupportedMedia, TooLarge, Malformed.
     """
     if request.headers.get("Content-Encoding") is not None:
         raise UnsupportedMedia("the body is compressed; send it as it is")
+    if request.headers.get("Transfer-Encoding") is not None:
+        # Servers differ in what they make of it; some give an empty body to the application.
+        raise Malformed("body: its length must be declared in Content-Length", field="body")
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         if max_bytes == 0:
