@@ -36,7 +36,7 @@ from exchange.consent import (
     decide,
     enforce,
 )
-from exchange_schemas.catalogue import Catalogue, KindSpec, load_catalogue
+from exchange_schemas.catalogue import Catalogue, KindSpec, check_kind, load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import FieldDenied, Malformed, PurposeDenied, RecordUnknown
 from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id, new_id
@@ -161,6 +161,8 @@ class Planner:
     def _decide(
         self, kind: KindSpec, planned: PlannedGrant, row: Granted | None, catalogue: Catalogue
     ) -> None:
+        # Its words say what is missing; the decision would only say that the kind does not fit.
+        check_kind(catalogue, kind.name, planned.fields)
         session = self.session
         me, state = session.profile.agency, session.directory.state()
         consent = None if row is None else row.consent

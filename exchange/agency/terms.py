@@ -71,13 +71,21 @@ def fields_of(terms: Terms, record: Mapping[str, JsonValue], catalogue: Catalogu
         terms.kind is None or terms.fields or _takes_ref(terms, catalogue)
     ):
         names.add(CHILD_REF)
-    if not names:
+    if not names and not _needs_no_field(terms, catalogue):
         raise Malformed("fields: the record has none that this kind takes for this purpose", field="fields")
     return tuple(sorted(names))
 
 
 def _takes_ref(terms: Terms, catalogue: Catalogue) -> bool:
     return terms.kind is not None and CHILD_REF in catalogue.kind(terms.kind).allowed
+
+
+def _needs_no_field(terms: Terms, catalogue: Catalogue) -> bool:
+    """Whether the kind speaks about a child without carrying a field of the record (a match answer)."""
+    if terms.kind is None:
+        return False
+    needed = {name for need in catalogue.kind(terms.kind).needs for group in need for name in group}
+    return needed.isdisjoint(catalogue.fields)
 
 
 def _fits(terms: Terms, name: str, catalogue: Catalogue) -> bool:
