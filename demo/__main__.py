@@ -1,6 +1,7 @@
 """`python -m demo [--input FILE]`: tell the whole story and end with `demo: ok`."""
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -18,19 +19,17 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def tell(path: Path, folder: Path) -> None:
+def tell(path: Path, folder: Path, *, insecure: bool) -> None:
     """Every chapter in order. Raises when one does not go as it must."""
     hub = DemoHub(folder)
     try:
         say("1. An operator makes a hub on an embedded database and starts it.")
         hub.create()
         hub.start()
-        say(
-            "2. Four agencies and an auditor make their own keys; the operator admits each by its fingerprint."
-        )
+        say("2. Four agencies and an auditor make their keys; the operator admits each by fingerprint.")
         enrolled = {}
         for member in agencies.ALL:
-            enrolled[member.id] = agencies.enrol(member, folder, hub)
+            enrolled[member.id] = agencies.enrol(member, folder, hub, insecure=insecure)
             say(f"   {member.id:<13} {enrolled[member.id].fingerprint}")
         _share(path, folder, enrolled)
         say("9. The auditor pulls the log and verifies it without trusting the hub.")
@@ -73,11 +72,15 @@ def main() -> int:
     """Parse, run, and say how it ended."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--input", type=Path, default=SAMPLE, help="PFIF XML or a Primero case list")
-    path = parser.parse_args().input
+    parser.add_argument("--insecure-kdf", action="store_true", help="INSECURE: test cost for passphrases")
+    said = parser.parse_args()
+    path, insecure = said.input, said.insecure_kdf
+    if insecure:
+        os.environ["HOMEWARD_INSECURE_KDF"] = "1"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="homeward-demo-") as folder:
         try:
-            tell(path, Path(folder))
+            tell(path, Path(folder), insecure=insecure)
         except chapters.EveryRecordRefused:
             say("demo: failed: every record of this file was refused by a rule, so there is nothing to share")
             return 2

@@ -48,7 +48,7 @@ class Enrolled:
         return Client.open(self.home, self.member.user, self.passphrase_file.read_bytes().strip())
 
 
-def enrol(member: Member, folder: Path, hub: DemoHub) -> Enrolled:
+def enrol(member: Member, folder: Path, hub: DemoHub, *, insecure: bool) -> Enrolled:
     """Make the member's keys on its own machine, sign its bundle, and let the operator admit it."""
     home = folder / member.id
     secret = folder / f"{member.id}.passphrase"
@@ -66,7 +66,7 @@ def enrol(member: Member, folder: Path, hub: DemoHub) -> Enrolled:
     )
     passphrase = secret.read_bytes().strip()
     found_agency(
-        home, profile, NewUser(member.user, passphrase, insecure=False), root_passphrase=root_passphrase
+        home, profile, NewUser(member.user, passphrase, insecure=insecure), root_passphrase=root_passphrase
     )
     bundle = folder / f"{member.id}.enrol"
     with Client.open(home, member.user, passphrase) as client:

@@ -1,4 +1,4 @@
-"""The chapters of the demo after everybody is enrolled: import, decide, consent, send, open, refuse, audit."""
+"""The chapters of the demo once everybody is enrolled: import, consent, send, open, refuse, audit."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from exchange_schemas.errors import ConsentWithdrawn, ExchangeError, FieldDenied
 Say = Callable[[str], None]
 
 FOR_COMMISSION = (
-    "child_ref", "name_given", "name_family", "names_other", "sex", "age_range", "current_area", "languages", "photo",
+    "child_ref", "name_given", "name_family", "names_other", "sex", "age_range", "current_area", "languages",
+    "photo",
 )  # fmt: skip
 FOR_EMBASSY = ("child_ref", "name_given", "sex", "age_range", "current_area")
 
@@ -63,9 +64,7 @@ def prepare(client: Client, record: Record, folder: Path, say: Say) -> Record:
     record = client.records.attach_photo(record.ref, photo)
     jpeg = client.records.photo(record.ref)
     planted = jpeg is not None and picture.PLANTED.encode() in jpeg
-    say(
-        f"   a (drawn) photo is attached; the place planted in its metadata survives: {'YES' if planted else 'no'}"
-    )
+    say(f"   a (drawn) photo is attached; the place planted in it survives: {'YES' if planted else 'no'}")
     if planted:
         raise CommandFailed("the photo kept its metadata")
     if client.records.sendable(record).rule is not None:
@@ -128,9 +127,7 @@ def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: st
     """Send once more, withdraw before the embassy looks, and let it try."""
     holder.send("found_notice", to=(EMBASSY.id,), record=record.ref, purpose="trace")
     result = holder.consents.withdraw(cid)
-    say(
-        f"   withdrawn: {result.undelivered} undelivered stopped, {result.delivered} had been delivered before"
-    )
+    say(f"   withdrawn: {result.undelivered} undelivered stopped, {result.delivered} delivered before")
     refused = 0
     for item in embassy.inbox():
         if item.state not in ("waiting", "dead"):
@@ -139,9 +136,7 @@ def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: st
             embassy.open_grant(item.gid)
         except ConsentWithdrawn as error:
             refused += 1
-            say(
-                f"   the embassy's next fetch: refused ({error.code}), with the signed withdrawal as the reason"
-            )
+            say(f"   the embassy's next fetch: refused ({error.code}), with the signed withdrawal")
         except ExchangeError as error:
             raise CommandFailed(f"another refusal than expected: {error.code}") from error
         else:
@@ -156,9 +151,7 @@ def audit(auditor: Enrolled, folder: Path, say: Say) -> None:
     common = ("--home", str(auditor.home), "--passphrase-file", str(auditor.passphrase_file))
     run("exchange-audit", "pull", str(pulled), *common)
     verdict = json.loads(run("exchange-audit", "verify", str(pulled), "--json"))
-    say(
-        f"   pulled {verdict['size']} entries; integrity: {verdict['integrity']}, complete: {verdict['complete']}"
-    )
+    say(f"   {verdict['size']} entries; integrity: {verdict['integrity']}, complete: {verdict['complete']}")
     bundle = next(path for path in sorted((pulled / "tile" / "entries").rglob("*")) if path.is_file())
     content = bytearray(bundle.read_bytes())
     at = content.index(b'"out":"deny"') + len(b'"out":"')

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.agency.member.store import Store
 from exchange.agency.signatures import sole_signer
 from exchange.directory.state import ENVELOPE, DirectoryState
+from exchange.member.store import Store
 from exchange_keys.grants import grant_digest
 from exchange_keys.jws import Signed
 from exchange_keys.manifest import check_grant

@@ -37,8 +37,6 @@ from typing import Self
 from exchange.agency import directory_view, message_rows
 from exchange.agency.consents import Consents
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
-from exchange.agency.member.receipts import StoredReceipt
-from exchange.agency.member.session import Session, open_session
 from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport
 from exchange.agency.outbox import outbox
 from exchange.agency.planning import Planner, Wish
@@ -47,6 +45,8 @@ from exchange.agency.records import Records
 from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
+from exchange.member.receipts import StoredReceipt
+from exchange.member.session import Session, open_session
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import RecordUnknown
 from exchange_schemas.ids import check_agency

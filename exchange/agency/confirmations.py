@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exchange.agency import message_rows, sent_rows
-from exchange.agency.member.store import Store
 from exchange.consent import Confirmation
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId
 

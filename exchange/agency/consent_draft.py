@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from exchange.agency.member.profile import Profile
 from exchange.agency.model import Record
 from exchange.agency.terms import Terms, basis_for, expiry, fields_of, subjects_of
+from exchange.member.profile import Profile
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, lp, sha256
 from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening

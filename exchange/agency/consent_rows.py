@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exchange.agency.member.store import Store
 from exchange.agency.model import ConsentInfo
+from exchange.member.store import Store
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import Encodable, JsonValue, b64u, sha256, unb64u
 from exchange_schemas.consent import Consent, Withdrawal

@@ -15,13 +15,13 @@ from exchange.agency.consent_draft import Family, draft, new_family
 from exchange.agency.consent_probe import probe
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.finality import may_pass
-from exchange.agency.member.session import Session
 from exchange.agency.model import ConsentInfo, Record, Withdrawn
 from exchange.agency.parties import party_of
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.terms import Terms, check_basis, fields_of
 from exchange.consent import check_approvers
+from exchange.member.session import Session
 from exchange_keys.jws import sign
 from exchange_keys.signing import SigningKey
 from exchange_schemas.catalogue import load_catalogue

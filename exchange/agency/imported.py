@@ -15,9 +15,9 @@ from pathlib import Path
 from exchange.agency import record_rows as rows
 from exchange.agency.entering import checked, normal
 from exchange.agency.imports import Imported, Refused, read_source
-from exchange.agency.member.store import Store
 from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, SOURCE, Change, Row
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ImportUnreadable, Malformed
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from exchange.agency.member.store import Store
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.ids import AgencyId, ThreadId, new_id
 

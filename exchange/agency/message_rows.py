@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exchange.agency.member.store import Store
 from exchange.agency.model import Message
+from exchange.member.store import Store
 from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import AgencyId, ConsentId, EnvelopeId, GrantId, ThreadId

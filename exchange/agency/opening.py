@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from exchange.agency.fetched import Fetched
-from exchange.agency.member.files import disk_errors
-from exchange.agency.member.session import Session
+from exchange.member.files import disk_errors
+from exchange.member.session import Session
 from exchange_keys.attachments import open_stream
 from exchange_keys.envelope import UnlockedGrant, unlock_grant
 from exchange_keys.grants import part_context

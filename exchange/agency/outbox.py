@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exchange.agency.member.session import Session
 from exchange.agency.model import OutboxItem
 from exchange.agency.signatures import sole_signer
 from exchange.directory.state import ENVELOPE
+from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import HubRefused, Malformed, ManifestMismatch

@@ -19,7 +19,6 @@ from exchange.agency.confirmations import confirmations, relation_verified
 from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
 from exchange.agency.links import Links
-from exchange.agency.member.session import Session
 from exchange.agency.message_rows import get as opened_message
 from exchange.agency.model import Message, Record
 from exchange.agency.parties import party_of
@@ -36,6 +35,7 @@ from exchange.consent import (
     decide,
     enforce,
 )
+from exchange.member.session import Session
 from exchange_schemas.catalogue import Catalogue, KindSpec, check_kind, load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import FieldDenied, Malformed, PurposeDenied, RecordUnknown

@@ -16,13 +16,13 @@ from exchange.agency.chains import gap_before, note_seen
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted
 from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
-from exchange.agency.member.session import Session
 from exchange.agency.message_rows import Evidence
 from exchange.agency.model import InboxItem, Message
 from exchange.agency.opening import OnBytes, Opened, open_parts
 from exchange.agency.verification import Verified, verify
 from exchange.agency.withdrawals import bury
 from exchange.consent import check_detention
+from exchange.member.session import Session
 from exchange_keys.grants import grant_digest
 from exchange_keys.jws import sign
 from exchange_schemas.codec import JsonValue, b64u, parse_time

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from exchange.agency.member.store import Store
 from exchange.agency.model import Record, Release
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import new_id

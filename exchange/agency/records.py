@@ -16,12 +16,12 @@ from exchange.agency import photo as photos
 from exchange.agency import record_rows as rows
 from exchange.agency.entering import checked, entered, normal
 from exchange.agency.imported import Importer
-from exchange.agency.member.files import read_bounded
-from exchange.agency.member.session import Session
 from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, Change
 from exchange.agency.release import DECISION, Sendable, sendable
 from exchange.agency.search import matches
+from exchange.member.files import read_bounded
+from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, lp, sha256
 from exchange_schemas.errors import RecordUnknown

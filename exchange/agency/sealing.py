@@ -15,12 +15,12 @@ from pathlib import Path
 
 from exchange.agency.chains import head_out
 from exchange.agency.links import Links
-from exchange.agency.member.session import Session
 from exchange.agency.parties import active_agency
 from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import PHOTOS
 from exchange.agency.spool import Job, SpooledGrant
 from exchange.directory.state import ENC
+from exchange.member.session import Session
 from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, seal_envelope
 from exchange_schemas import message, record
 from exchange_schemas.catalogue import load_catalogue

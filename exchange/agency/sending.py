@@ -14,12 +14,12 @@ from pathlib import Path
 from exchange.agency import sent_rows
 from exchange.agency.chains import Head, adopt_head, move_head, verified_head
 from exchange.agency.finality import may_pass
-from exchange.agency.member.session import Session
 from exchange.agency.model import Sent, SentGrant
 from exchange.agency.plan import Plan
 from exchange.agency.sealing import seal
 from exchange.agency.sent_rows import SentRow
 from exchange.agency.spool import Job, Spool
+from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.agency.member.store import Store
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId, ThreadId

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from exchange.agency.member.store import Store
 from exchange.agency.model import Spooled
 from exchange.agency.plan import Plan
+from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import PartMissing, RecordUnknown, StoreCorrupt
 from exchange_schemas.ids import Digest, EnvelopeId

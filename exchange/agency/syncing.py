@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from exchange.agency import consent_rows as rows
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
-from exchange.agency.member.session import Session
 from exchange.agency.model import SyncReport
 from exchange.agency.receiving import Receiver
 from exchange.agency.signatures import signers_of
 from exchange.agency.withdrawals import accept_withdrawal
 from exchange.directory.state import APPROVER
+from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Consent, Withdrawal

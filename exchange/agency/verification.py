@@ -22,7 +22,6 @@ from datetime import timedelta
 
 from exchange.agency.confirmations import confirmations
 from exchange.agency.fetched import Fetched
-from exchange.agency.member.session import Session
 from exchange.agency.signatures import signers_of, sole_signer
 from exchange.consent import (
     ConsentStanding,
@@ -36,6 +35,7 @@ from exchange.consent import (
     enforce,
 )
 from exchange.directory.state import APPROVER, ENVELOPE, AgencyStatus, DirectoryState
+from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_keys.manifest import check_grant
 from exchange_schemas.catalogue import load_catalogue

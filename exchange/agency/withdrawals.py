@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from exchange.agency import consent_rows, message_rows
 from exchange.agency.consent_rows import RECEIVED
-from exchange.agency.member.session import Session
 from exchange.agency.signatures import sole_signer
 from exchange.directory.state import APPROVER
+from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.consent import Withdrawal
 from exchange_schemas.tombstone import Tombstone

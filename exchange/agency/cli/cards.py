@@ -8,10 +8,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from exchange.agency.cli.output import console, isolated, plain
 from exchange.agency.model import Message, Record
 from exchange.agency.records import RecordDetail
 from exchange.agency.release import Sendable
+from exchange.member.cli.output import console, isolated, plain
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.codec import JsonValue
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from exchange.agency.cli.options import Options, common_options
-from exchange.agency.cli.output import print_json, print_table, say
 from exchange.agency.cli.session import open_client, open_second
 from exchange.agency.cli.values import end_of
 from exchange.agency.model import ConsentInfo
 from exchange.agency.terms import Terms
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import print_json, print_table, say
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from exchange.agency.cli.cards import message_json, print_message
-from exchange.agency.cli.options import Options, common_options
-from exchange.agency.cli.output import alarm, print_json, print_table, say
 from exchange.agency.cli.session import open_client
-from exchange.agency.member.files import write_private
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import alarm, print_json, print_table, say
+from exchange.member.files import write_private
 
 _PATH = click.Path(path_type=Path)
 

@@ -8,14 +8,14 @@ import click
 
 from exchange.agency.cli.consent import consent
 from exchange.agency.cli.directory import directory
-from exchange.agency.cli.enrol import enrol, init
-from exchange.agency.cli.exits import HELP, report
 from exchange.agency.cli.inbox import inbox, open_
-from exchange.agency.cli.options import Options, common_options
 from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.record import record
 from exchange.agency.cli.send import send, spool
 from exchange.agency.cli.user import user
+from exchange.member.cli.enrol import enrol, init
+from exchange.member.cli.exits import HELP, report
+from exchange.member.cli.options import Options, common_options
 from exchange_schemas.errors import ExchangeError
 
 COMMANDS: tuple[click.Command, ...] = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from exchange.agency.cli.options import Options, common_options
-from exchange.agency.cli.output import print_json, print_json_line, print_table
 from exchange.agency.cli.session import open_client
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import print_json, print_json_line, print_table
 
 
 @click.command()

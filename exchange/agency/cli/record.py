@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from exchange.agency.cli import exits
 from exchange.agency.cli.cards import print_record, summary_row
-from exchange.agency.cli.options import Options, common_options
-from exchange.agency.cli.output import print_json, print_json_line, print_table, say
-from exchange.agency.cli.progress import counted
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import day, pairs, record_file
 from exchange.agency.client import Client
 from exchange.agency.model import ImportLine, Record
+from exchange.member.cli import exits
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import print_json, print_json_line, print_table, say
+from exchange.member.cli.progress import counted
 from exchange_schemas.catalogue import load_catalogue
 
 _PATH = click.Path(path_type=Path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from exchange.agency.cli.options import Options, common_options
-from exchange.agency.cli.output import print_json, print_table, say
-from exchange.agency.cli.progress import transfer_bar
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import days, end_of, pairs
 from exchange.agency.model import Sent
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.cli.progress import transfer_bar
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()

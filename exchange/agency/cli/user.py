@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from exchange.agency.cli.options import Options, common_options, root_options
-from exchange.agency.cli.output import print_json, print_table, say
-from exchange.agency.cli.session import new_passphrase, open_client, warn_insecure
-from exchange.agency.member.home import Home
-from exchange.agency.member.new_users import add_approver, add_caseworker
-from exchange.agency.member.users import NewUser, list_users
+from exchange.agency.cli.session import open_client
+from exchange.member.cli.options import Options, common_options, root_options
+from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.cli.session import new_passphrase, warn_insecure
+from exchange.member.home import Home
+from exchange.member.new_users import add_approver, add_caseworker
+from exchange.member.users import NewUser, list_users
 from exchange_keys.passphrase import read_passphrase
 
 _PATH = click.Path(path_type=Path)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from exchange.agency.member.files import read_bounded
+from exchange.member.files import read_bounded
 from exchange_schemas.codec import JsonValue, decode, decode_value
 from exchange_schemas.errors import Malformed
 

@@ -6,11 +6,10 @@ Shared by both formats. It must never put a value into a reason.
 import unicodedata
 from collections.abc import Sequence
 
-from exchange_schemas.record import validate_field
-
 from exchange.agency.imports.model import LeftOut
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ProtocolError
+from exchange_schemas.record import validate_field
 
 # ISO 15924 codes by the word that a letter's Unicode name begins with.
 _SCRIPTS = {

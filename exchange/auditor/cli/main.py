@@ -1,0 +1,44 @@
+"""`exchange-audit`: puts the commands together and turns errors into `error:`, `hint:` and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from exchange.auditor.cli.pull import pull
+from exchange.auditor.cli.verify import verify
+from exchange.member.cli.enrol import enrol, init
+from exchange.member.cli.exits import HELP, report
+from exchange.member.cli.options import Options, common_options
+from exchange_schemas.errors import ExchangeError
+
+
+@click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@common_options
+@click.version_option(package_name="homeward-exchange", prog_name="exchange-audit")
+def cli(options: Options) -> None:
+    """Pull a hub's audit log and verify it without trusting the hub.
+
+    \b
+    A first day:
+      export HOMEWARD_HOME=audit
+      exchange-audit init --deployment homeward.json --agency open-audit --name "Open Audit" \\
+          --kind auditor --country XX --contact desk@open-audit.example --user jonas
+      exchange-audit enrol --out open-audit.enrol   (give it to the operator, read out the fingerprint)
+      exchange-audit pull log/
+      exchange-audit verify log/
+    """
+
+
+for _command in (init, enrol, pull, verify):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run, and end with a documented exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except (ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
+        sys.exit(report(error))
+    sys.exit(code if isinstance(code, int) else 0)

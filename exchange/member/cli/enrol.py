@@ -1,0 +1,115 @@
+"""`init` makes an agency's folder and keys; `enrol` writes the signed bundle that the operator admits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exchange.member.cli.options import Options, common_options, root_options
+from exchange.member.cli.output import print_json, say
+from exchange.member.cli.session import new_passphrase, open_unlocked, warn_insecure
+from exchange.member.deployment import MAX_BYTES, Deployment
+from exchange.member.enrolment import write_enrolment
+from exchange.member.files import read_bounded
+from exchange.member.founding import found_agency
+from exchange.member.profile import Profile
+from exchange.member.users import NewUser
+from exchange_keys.passphrase import read_passphrase
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.ids import check_agency
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@common_options
+@root_options
+@click.option(
+    "--deployment", type=_PATH, required=True, help="The file from `exchange-hub deployment export`."
+)
+@click.option("--agency", required=True, help="This agency's id: a-z, 0-9, '-'.")
+@click.option("--name", required=True, help="Legal name.")
+@click.option("--kind", required=True, type=click.Choice(load_catalogue().agency_kinds), help="What it is.")
+@click.option("--country", required=True, help="ISO 3166, two capital letters.")
+@click.option("--contact", required=True, help="A role address, never a person's.")
+@click.option("--public-authority", is_flag=True, help="It is a public authority.")
+@click.option(
+    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
+)
+def init(
+    options: Options,
+    *,
+    root_passphrase_file: Path | None,
+    root_passphrase_fd: int | None,
+    deployment: Path,
+    agency: str,
+    name: str,
+    kind: str,
+    country: str,
+    contact: str,
+    public_authority: bool,
+    insecure_kdf: bool,
+) -> None:
+    """Make an agency's folder, its keys and its first user (an approver).
+
+    Two passphrases: the user's, and the root's, which is needed for enrolment and new approvers only.
+
+    \b
+    Example:
+      exchange-agency --home ngo init --deployment deployment.json --agency ngo-a --name "NGO A" \\
+          --kind ngo --country XX --contact desk@ngo.example --user amal
+    """
+    warn_insecure(insecure_kdf)
+    pins = Deployment.from_bytes(read_bounded(deployment, limit=MAX_BYTES, what="deployment file"))
+    profile = Profile(
+        agency=check_agency(agency, field="agency"),
+        name=name,
+        kind=kind,
+        country=country,
+        contact=contact,
+        public_authority=public_authority,
+        deployment=pins,
+    )
+    user = options.user if options.user is not None else "approver"
+    passphrase = new_passphrase(f"New passphrase of {user}: ", options.passphrase_file, options.passphrase_fd)
+    root = new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
+    found_agency(options.folder(), profile, NewUser(user, passphrase, insecure_kdf), root_passphrase=root)
+    if options.json:
+        print_json({"agency": profile.agency, "user": user})
+        return
+    say(f"{profile.agency} lives in {options.folder()}; its first user is {user} (approver).")
+    say("Next: `exchange-agency enrol --out FILE`. Afterwards keep root.key offline.")
+
+
+@click.command()
+@common_options
+@root_options
+@click.option("--out", type=_PATH, required=True, help="Where to write the bundle.")
+@click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
+def enrol(
+    options: Options,
+    *,
+    root_passphrase_file: Path | None,
+    root_passphrase_fd: int | None,
+    out: Path,
+    root_key: Path | None,
+) -> None:
+    """Write the signed enrolment bundle and print the root's fingerprint.
+
+    Give the file to the operator and read the fingerprint to them over another channel.
+
+    \b
+    Example:
+      exchange-agency --home ngo enrol --out ngo-a.enrol
+    """
+    with open_unlocked(options) as session:
+        passphrase = read_passphrase(
+            "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+        )
+        fingerprint = write_enrolment(session, out, root_file=root_key, root_passphrase=passphrase)
+    if options.json:
+        print_json({"file": str(out), "fingerprint": fingerprint})
+        return
+    say(f"wrote {out}")
+    say(f"fingerprint: {fingerprint}")

@@ -1,0 +1,101 @@
+"""Exit codes and the two lines of an error: `error: …` and `hint: …`. The only place that decides both.
+
+It must never print a record's value: it prints the errors' own sentences, which hold none.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Final
+
+import click
+
+from exchange_schemas import errors
+
+DONE: Final = 0
+FAILED: Final = 1
+REFUSED: Final = 2
+UNREACHABLE: Final = 3
+ALARM: Final = 4
+USAGE: Final = 64
+
+HELP: Final = """\b
+Exit codes:
+   0  done
+   1  failed: a file, passphrase, setting or local store is wrong
+   2  refused by a rule (consent, purpose, field, age, source flags)
+   3  the hub cannot be reached or cannot serve now; the same command may be repeated
+   4  alarm: a signature, proof or digest does not verify; nothing was accepted, tell the operator
+  64  the command line is wrong
+"""
+
+_ALARMS: Final = (
+    errors.SigInvalid,
+    errors.LogFork,
+    errors.ManifestMismatch,
+    errors.ConsentMismatch,
+    errors.SubjectMismatch,
+    errors.SenderMismatch,
+    errors.PartMissing,
+    errors.PartDigest,
+    errors.DecryptFailed,
+    errors.Replay,
+    errors.LogError,
+)
+_UNREACHABLE: Final = (
+    errors.HubUnreachable,
+    errors.Unavailable,
+    errors.AuditUnavailable,
+    errors.RateLimited,
+    errors.LogStale,
+)
+_FAILED: Final = (errors.Malformed, errors.VersionUnsupported, errors.OriginMismatch, errors.StorageFull)
+_REFUSED: Final = (
+    errors.ProtocolError,
+    errors.AccessError,
+    errors.RequestError,
+    errors.HubRefused,
+    errors.ImportRefused,
+    errors.PhotoRefused,
+    errors.NotPermitted,
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """The documented exit code of an error."""
+    if isinstance(error, click.UsageError):
+        return USAGE
+    for classes, code in (
+        (_ALARMS, ALARM),
+        (_UNREACHABLE, UNREACHABLE),
+        (_FAILED, FAILED),
+        (_REFUSED, REFUSED),
+    ):
+        if isinstance(error, classes):
+            return code
+    return FAILED
+
+
+def report(error: BaseException) -> int:
+    """Print the error and its hint on standard error; give the exit code."""
+    message, hint = _words(error)
+    click.echo(f"error: {message}", err=True)
+    if hint is not None:
+        click.echo(f"hint: {hint}", err=True)
+    return exit_code(error)
+
+
+def _words(error: BaseException) -> tuple[str, str | None]:
+    if isinstance(error, errors.ExchangeError):
+        rule = "" if error.rule is None or error.rule in error.message else f" [{error.rule}]"
+        return f"{error.message}{rule} ({error.code})", error.hint
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx is not None else "exchange-agency"
+        return error.format_message(), f"see `{command} --help`"
+    if isinstance(error, click.ClickException):
+        return error.format_message(), None
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "the disk of this machine is full", "free some space, then run the same command again"
+        return f"the system refused: {error.strerror or 'unknown reason'}", None
+    return "stopped", "nothing half-done was kept; run the command again"

@@ -1,0 +1,100 @@
+"""What a person or a machine reads: tables, cards and JSON, with foreign text made harmless.
+
+Text of records comes from elsewhere: control and direction-override characters are taken out and every
+value is isolated, so that a right-to-left name cannot rearrange the line it stands on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exchange_schemas.codec import JsonValue, format_time
+
+FIRST_STRONG_ISOLATE = "\u2068"
+POP_ISOLATE = "\u2069"
+# Cc control, Cf format (direction overrides, joiners aside), Cs surrogates, Zl and Zp line separators.
+_UNFOLDED = 1000
+_JOINERS = "\u200c\u200d"
+_DROPPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def harmless(text: str) -> str:
+    """The text without characters that steer a terminal or the direction of other text; joiners stay."""
+    return "".join(
+        char if char in _JOINERS or unicodedata.category(char) not in _DROPPED else " " for char in text
+    )
+
+
+def isolated(text: str) -> str:
+    """Harmless text that keeps its own direction to itself (Unicode FSI and PDI)."""
+    clean = harmless(text)
+    return clean if clean.isascii() else f"{FIRST_STRONG_ISOLATE}{clean}{POP_ISOLATE}"
+
+
+def console() -> Console:
+    """Standard output; colours on a terminal only, and lines are not folded for a program that reads them."""
+    shown = Console(highlight=False)
+    return shown if shown.is_terminal else Console(highlight=False, width=_UNFOLDED)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on standard output; says so when it is empty."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        # The first column is what a person copies: a reference is never folded.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    count = 0
+    for row in rows:
+        table.add_row(*(Text(isolated(cell)) for cell in row))
+        count += 1
+    if count == 0:
+        click.echo(f"{title}: nothing")
+        return
+    console().print(table)
+
+
+def say(text: str) -> None:
+    """One sentence for a person."""
+    click.echo(harmless(text))
+
+
+def alarm(text: str) -> None:
+    """A sentence that a person must read, on standard error."""
+    click.secho(f"ALARM: {harmless(text)}", err=True, fg="red", bold=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, UTF-8."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: object) -> None:
+    """One JSON document on one line, for streams."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False))
+
+
+def plain(value: object) -> JsonValue:
+    """Dataclasses, times and mappings as JSON; bytes appear as their length only."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, bytes):
+        return {"bytes": len(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)

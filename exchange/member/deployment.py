@@ -1,0 +1,142 @@
+"""What a member pins of its deployment, out of band and once: name, address, operators, log keys.
+
+It comes from the file that `exchange-hub deployment export` writes and is never replaced by anything the
+hub says later. Nothing here talks to a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from exchange_schemas.codec import JsonValue, b64u, decode, encode, unb64u
+from exchange_schemas.errors import ConfigInvalid, Malformed
+from exchange_schemas.ids import DIGEST_BYTES, Digest, Kid, check_digest, check_kid, check_origin
+from exchange_schemas.limits import LIMITS
+
+MAX_BYTES = 64 * 1024
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_MEMBERS = {"origin", "base_url", "governance", "directory_vkey", "audit_vkey"}
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A named operator's governance key; `key` is the raw Ed25519 public key, 32 bytes."""
+
+    name: str
+    kid: Kid
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The pins of one deployment. `pin` is the digest of the directory's first event, when it was given."""
+
+    origin: str
+    base_url: str
+    k: int
+    operators: tuple[Operator, ...]
+    pin: Digest | None
+    directory_vkey: str
+    audit_vkey: str
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Deployment:
+        """Read the exported file. Raises: ConfigInvalid naming the member at fault."""
+        try:
+            return cls.from_json(decode(data, limit=MAX_BYTES))
+        except Malformed as error:
+            raise ConfigInvalid(
+                f"deployment file: {error.message}",
+                field=error.field,
+                hint="ask the operator for the file that `exchange-hub deployment export` writes",
+            ) from error
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, JsonValue]) -> Deployment:
+        """The same from decoded JSON. Raises: Malformed, ConfigInvalid."""
+        if set(value) != _MEMBERS:
+            raise Malformed("deployment: needs exactly origin, base_url, governance and the two log keys")
+        k, operators, pin = _governance(value["governance"])
+        return cls(
+            origin=check_origin(value["origin"]),
+            base_url=_base_url(value["base_url"]),
+            k=k,
+            operators=operators,
+            pin=pin,
+            directory_vkey=_text(value["directory_vkey"], "directory_vkey"),
+            audit_vkey=_text(value["audit_vkey"], "audit_vkey"),
+        )
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The same members as in the exported file."""
+        governance = self.governance_json()
+        if self.pin is not None:
+            governance["pin"] = self.pin
+        return {
+            "origin": self.origin,
+            "base_url": self.base_url,
+            "governance": governance,
+            "directory_vkey": self.directory_vkey,
+            "audit_vkey": self.audit_vkey,
+        }
+
+    def governance_json(self) -> dict[str, JsonValue]:
+        """k and the operators, without the pin."""
+        operators: list[JsonValue] = [
+            {"name": one.name, "kid": one.kid, "key": b64u(one.key)} for one in self.operators
+        ]
+        return {"k": self.k, "operators": operators}
+
+    def to_bytes(self) -> bytes:
+        """The exported file again."""
+        return encode(self.to_json())
+
+
+def _governance(value: JsonValue) -> tuple[int, tuple[Operator, ...], Digest | None]:
+    if not isinstance(value, dict) or not {"k", "operators"} <= set(value) <= {"k", "operators", "pin"}:
+        raise Malformed("governance: needs k, operators and pin", field="governance")
+    k, operators, pin = value["k"], value["operators"], value.get("pin")
+    if not isinstance(operators, list) or not 1 <= len(operators) <= LIMITS.operators_per_deployment:
+        raise Malformed("governance: at least one operator is needed", field="governance.operators")
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(operators):
+        raise Malformed("governance: k must lie between 1 and the number of operators", field="governance.k")
+    named = tuple(_operator(one) for one in operators)
+    return k, named, None if pin is None else check_digest(pin, field="governance.pin")
+
+
+def _operator(value: JsonValue) -> Operator:
+    if not isinstance(value, dict) or set(value) != {"name", "kid", "key"}:
+        raise Malformed("governance: an operator needs name, kid and key", field="governance.operators")
+    key = _text(value["key"], "governance.operators")
+    return Operator(
+        name=_text(value["name"], "governance.operators"),
+        kid=check_kid(value["kid"], field="governance.operators"),
+        key=unb64u(key, field="governance.operators", length=DIGEST_BYTES),
+    )
+
+
+def _base_url(value: JsonValue) -> str:
+    text = _text(value, "base_url")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise Malformed("base_url: an address is needed", field="base_url") from None
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.hostname and not (parts.query or parts.fragment or parts.username or text.endswith("/")):
+            return text
+        raise Malformed(
+            "base_url: an address without user, query and closing slash is needed", field="base_url"
+        )
+    raise ConfigInvalid(
+        "base_url: https is needed (http only for a hub on this machine)",
+        field="base_url",
+        hint="ask the operator for the address that begins with https://",
+    )
+
+
+def _text(value: JsonValue, field: str) -> str:
+    if isinstance(value, str) and 1 <= len(value) <= 1000 and value.isprintable():
+        return value
+    raise Malformed(f"{field}: a text is needed", field=field)

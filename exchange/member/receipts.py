@@ -1,0 +1,141 @@
+"""Receipts of the hub's audit log: each is verified against the pinned log key, then kept.
+
+A receipt is an entry and its proof of inclusion in a signed tree. It must never be kept unverified, and
+two trees of one size with different roots are an alarm (the hub shows different logs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from exchange.log.checkpoint import Checkpoint
+from exchange.log.proof import parse_proof, verify_entry
+from exchange.member.store import Store
+from exchange.member.transport import RawReceipt
+from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
+from exchange_schemas.errors import EntryInvalid, LogFork, ProofInvalid
+from exchange_schemas.limits import LIMITS
+
+_RECEIPTS = "receipt"
+_ROOTS = "log_root"
+_PENDING = "receipt_pending"
+_PROOF_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReceipt:
+    """One verified entry about this agency. `act` is noun:verb, `outcome` allow, deny or error."""
+
+    id: str
+    act: str
+    outcome: str
+    reason: str | None
+    at: datetime
+    index: int
+    entry: bytes
+    proof: str
+
+
+class Receipts:
+    """The kept receipts of one agency, and those that are still to be fetched."""
+
+    def __init__(self, store: Store, audit_vkey: str, agency: str) -> None:
+        """`audit_vkey` is the pinned key of the audit log, `agency` must be among an entry's parties."""
+        self._store = store
+        self._vkey = audit_vkey
+        self._agency = agency
+
+    def keep(self, raw: RawReceipt) -> None:
+        """Verify and store one receipt of an answer.
+
+        Raises: ProofInvalid, CheckpointInvalid, EntryInvalid, LogFork.
+        """
+        if not isinstance(raw.value, Mapping):
+            raise ProofInvalid("receipt: entry and proof are needed", field="receipt")
+        receipt = self.verify(raw.value.get("entry"), raw.value.get("proof"))
+        if raw.first and decode(receipt.entry, limit=LIMITS.entry_bytes).get("req") != raw.request:
+            raise ProofInvalid("receipt: it is for another request than this one", field="req")
+
+    def id_of(self, value: JsonValue) -> str | None:
+        """The entry id of a receipt in an answer that was kept already; None when there is none."""
+        if not isinstance(value, Mapping):
+            return None
+        entry = decode(unb64u(value.get("entry"), field="entry"), limit=LIMITS.entry_bytes)
+        return str(entry.get("id"))
+
+    def note(self, entry_id: str) -> None:
+        """Remember that the entry `entry_id` is to be fetched and verified."""
+        if self._store.get(_RECEIPTS, entry_id) is None:
+            self._store.put(_PENDING, entry_id, {})
+
+    def collect(self, fetch: Callable[[str], Mapping[str, JsonValue]]) -> int:
+        """Fetch and verify what was noted; gives how many. `fetch(id)` asks the hub for {entry, proof}."""
+        waiting = [ident for ident, _ in self._store.each(_PENDING)]
+        for ident in waiting:
+            answer = fetch(ident)
+            stored = self.verify(answer.get("entry"), answer.get("proof"))
+            if stored.id != ident:
+                raise ProofInvalid(
+                    "receipt: the hub gave another entry than the one asked for", field="entry"
+                )
+            self._store.delete(_PENDING, ident)
+        return len(waiting)
+
+    def verify(self, entry_text: JsonValue, proof: JsonValue) -> StoredReceipt:
+        """Verify an entry and its proof, check its tree against all seen before, and store it."""
+        if not isinstance(entry_text, str) or not isinstance(proof, str):
+            raise ProofInvalid("receipt: entry and proof must be texts", field="receipt")
+        entry = unb64u(entry_text, field="entry", limit=LIMITS.entry_bytes)
+        checkpoint = verify_entry(entry, proof, [self._vkey])
+        receipt = _read(entry, parse_proof(proof).index, proof)
+        self._must_concern_us(entry)
+        with self._store.writing():
+            self._same_tree(checkpoint)
+            self._store.put(
+                _RECEIPTS, receipt.id, {"entry": entry_text, "proof": proof, "index": receipt.index}
+            )
+        return receipt
+
+    def each(self) -> Iterator[StoredReceipt]:
+        """All kept receipts, oldest first."""
+        for _, value in self._store.each(_RECEIPTS):
+            proof, index = value["proof"], value["index"]
+            if isinstance(proof, str) and isinstance(index, int):
+                yield _read(unb64u(str(value["entry"]), field="entry"), index, proof)
+
+    def _must_concern_us(self, entry: bytes) -> None:
+        value = decode(entry, limit=LIMITS.entry_bytes)
+        parties = value.get("own")
+        if value.get("org") != self._agency and not (isinstance(parties, list) and self._agency in parties):
+            raise EntryInvalid("receipt: its entry is about other agencies", field="own")
+
+    def _same_tree(self, checkpoint: Checkpoint) -> None:
+        size, root = str(checkpoint.size), b64u(checkpoint.root)
+        seen = self._store.get(_ROOTS, size)
+        if seen is not None and seen["root"] != root:
+            raise LogFork(
+                "the audit log shows two different trees of the same size",
+                hint="stop using this hub and tell the commission: it shows different logs",
+            )
+        self._store.put(_ROOTS, size, {"root": root})
+
+
+def _read(entry: bytes, index: int, proof: str) -> StoredReceipt:
+    value = decode(entry, limit=LIMITS.entry_bytes)
+    ident, act, outcome, reason, stamp = (value.get(name) for name in ("id", "act", "out", "rsn", "ts"))
+    if not isinstance(ident, str) or not isinstance(act, str) or not isinstance(outcome, str):
+        raise EntryInvalid("receipt: the entry lacks id, act or outcome")
+    if isinstance(stamp, bool) or not isinstance(stamp, int):
+        raise EntryInvalid("receipt: the entry has no time", field="ts")
+    return StoredReceipt(
+        id=ident,
+        act=act,
+        outcome=outcome,
+        reason=reason if isinstance(reason, str) else None,
+        at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=stamp),
+        index=index,
+        entry=entry,
+        proof=proof,
+    )

@@ -1,0 +1,131 @@
+"""An unlocked agency: its folder, keys, store, hub and copy of the key directory, for one person at work.
+
+Opening talks to nobody. Everything that needs the time or randomness takes it from here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exchange.member.directory import DirectoryCopy
+from exchange.member.home import Home
+from exchange.member.keyring import AgencyKeys, load_keys
+from exchange.member.profile import Profile
+from exchange.member.receipts import Receipts
+from exchange.member.store import Store
+from exchange.member.tokens import Caller, Tokens, scopes_of
+from exchange.member.transport import Transport
+from exchange.member.users import open_user
+from exchange.member.wire import Wire
+from exchange_keys.box import StoreKey
+from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import b64u
+from exchange_schemas.errors import NotPermitted
+
+INSECURE_VARIABLE = "HOMEWARD_INSECURE_KDF"
+
+
+@dataclass(slots=True)
+class Session:
+    """What every part of the program needs. `approver` is None for a caseworker."""
+
+    home: Home
+    profile: Profile
+    user: str
+    store_key: StoreKey
+    approver: SigningKey | None
+    keys: AgencyKeys
+    store: Store
+    receipts: Receipts
+    hub: Transport
+    directory: DirectoryCopy
+    now: Callable[[], datetime]
+    random: Callable[[int], bytes]
+
+    def close(self) -> None:
+        """Close the store and the connections."""
+        self.store.close()
+        self.hub.wire.close()
+
+    def require_approver(self) -> SigningKey:
+        """The approver's key. Raises: NotPermitted for a caseworker."""
+        if self.approver is None:
+            raise NotPermitted(
+                f"{self.user} is a caseworker: only an approver may decide this",
+                rule="approver-needed",
+                hint="run the command with --user and an approver's name",
+            )
+        return self.approver
+
+
+def system_clock() -> datetime:
+    """Now, aware UTC."""
+    return datetime.now(UTC)
+
+
+def insecure_allowed() -> bool:
+    """Whether key files with a test cost may be used: HOMEWARD_INSECURE_KDF=1."""
+    return os.environ.get(INSECURE_VARIABLE, "") == "1"
+
+
+def open_session(
+    path: Path,
+    user: str,
+    passphrase: bytes,
+    *,
+    now: Callable[[], datetime] = system_clock,
+    wire: Wire | None = None,
+) -> Session:
+    """Unlock the folder `path` as `user`.
+
+    Raises: ConfigInvalid, WrongPassphrase, KeyFileCorrupt, StoreLocked, StoreCorrupt, StorageFull.
+    """
+    home = Home(path)
+    profile = home.profile()
+    opened = open_user(home, user, passphrase, allow_insecure=insecure_allowed())
+    keys = load_keys(home.keys_file, opened.store_key, profile)
+    store = Store(home.store_file, opened.store_key)
+    receipts = Receipts(store, profile.deployment.audit_vkey, profile.agency)
+    hub = _transport(
+        profile, keys, store, receipts, user=user, now=now, wire=Wire() if wire is None else wire
+    )
+    return Session(
+        home=home,
+        profile=profile,
+        user=user,
+        store_key=opened.store_key,
+        approver=opened.approver,
+        keys=keys,
+        store=store,
+        receipts=receipts,
+        hub=hub,
+        directory=DirectoryCopy(home, profile, hub, store),
+        now=now,
+        random=os.urandom,
+    )
+
+
+def _transport(
+    profile: Profile,
+    keys: AgencyKeys,
+    store: Store,
+    receipts: Receipts,
+    *,
+    user: str,
+    now: Callable[[], datetime],
+    wire: Wire,
+) -> Transport:
+    caller = Caller(
+        agency=profile.agency,
+        scopes=scopes_of(profile.kind),
+        auth=keys.auth[-1],
+        # The hub's log can tell that two acts were one person's, not whose: the salt stays in the store.
+        pseudonym=b64u(store.pseudonym("user", user)[:16]),
+    )
+    base_url = profile.deployment.base_url
+    tokens = Tokens(base_url, caller, wire, now, os.urandom, receipts.note)
+    return Transport(base_url, wire, tokens, receipts.keep, receipts.note)

@@ -1,0 +1,177 @@
+"""Authenticated calls to the hub's /v1: tokens, proofs, problems as our errors, receipts kept.
+
+Every answer passes the same four steps: the hub's clock, a nonce, the refusal if it is one, the receipt.
+It must never hand out an answer whose receipt does not verify.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from exchange.member.problems import problem_error
+from exchange.member.skew import SUSPECT_SECONDS, check_skew
+from exchange.member.tokens import Tokens
+from exchange.member.wire import ANSWER_BYTES, Answer, Body, Call, Wire
+from exchange_schemas.codec import Encodable, JsonValue, b64u, decode, encode, sha256
+from exchange_schemas.errors import HubRefused, Malformed
+from exchange_schemas.limits import LIMITS
+
+RECEIPT_HEADER = "Homeward-Receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class RawReceipt:
+    """A receipt as an answer carries it, not verified yet.
+
+    `request` is H of the DPoP proof that asked; the entry must name it unless the answer may repeat an
+    earlier one (`first` False).
+    """
+
+    value: JsonValue
+    request: str
+    first: bool = True
+
+
+@dataclass(slots=True)
+class Transport:
+    """`keep` verifies and stores a receipt; `noted` stores the id of one that must be fetched."""
+
+    base_url: str
+    wire: Wire
+    tokens: Tokens
+    keep: Callable[[RawReceipt], None]
+    noted: Callable[[str], None]
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, JsonValue]:
+        """The JSON object at `path`. Raises: the problem's error, HubUnreachable, ClockSkew."""
+        return self._json(self._call("GET", path, params=params))
+
+    def get_fresh(
+        self, path: str, params: Mapping[str, str | int], etag: str | None
+    ) -> tuple[dict[str, JsonValue] | None, str | None]:
+        """As `get` with an ETag: (None, etag) when nothing is new."""
+        extra = {} if etag is None else {"If-None-Match": etag}
+        answer = self._call("GET", path, params=params, extra=extra)
+        if answer.status == 304:
+            return None, etag
+        return self._json(answer), answer.headers.get("ETag")
+
+    def get_bytes(self, path: str, *, limit: int) -> bytes:
+        """A binary answer of at most `limit` bytes, read whole. Raises: HubRefused when it is longer."""
+        answer = self._call("GET", path, extra={"Accept": "application/octet-stream"})
+        if len(answer.body) > limit:
+            raise HubRefused(f"the hub's answer is longer than {limit} bytes")
+        return answer.body
+
+    def get_text(self, path: str, *, limit: int) -> str:
+        """A public text (a checkpoint); no token. Raises: HubRefused when it is not text."""
+        answer = self._finish(self.wire.send(Call("GET", self.base_url + path, headers=dict)))
+        if len(answer.body) > limit:
+            raise HubRefused(f"the hub's answer is longer than {limit} bytes")
+        try:
+            return answer.body.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise HubRefused("the hub's answer is not text") from error
+
+    def post(
+        self, path: str, body: Mapping[str, Encodable], *, repeatable: bool = True
+    ) -> tuple[int, dict[str, JsonValue]]:
+        """(status, JSON answer). `repeatable`: the same bytes again change nothing at the hub."""
+        return self.post_bytes(
+            path, encode(body, limit=LIMITS.request_body_bytes, depth=16), repeatable=repeatable
+        )
+
+    def post_bytes(
+        self, path: str, data: bytes, *, repeatable: bool = True
+    ) -> tuple[int, dict[str, JsonValue]]:
+        """As `post` for JSON bytes that were kept."""
+        answer = self._call(
+            "POST", path, body=lambda: data, extra={"Content-Type": "application/json"}, repeatable=repeatable
+        )
+        return answer.status, self._json(answer)
+
+    def put(self, path: str, body: Body, size: int) -> dict[str, JsonValue]:
+        """Upload `size` bytes; `body()` opens them from the start for every attempt."""
+        extra = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        return self._json(self._call("PUT", path, body=body, extra=extra))
+
+    @contextmanager
+    def download(self, path: str) -> Iterator[Iterator[bytes]]:
+        """The pieces of a binary answer, in constant memory; its receipt is fetched at the next sync."""
+        call = self._prepare("GET", path)
+        with self.wire.stream(call) as (answer, pieces):
+            self._finish(answer)
+            yield pieces
+
+    def _prepare(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+        extra: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> Call:
+        more = {"Accept": "application/json", **({} if extra is None else extra)}
+        return Call(
+            method,
+            self.base_url + path,
+            headers=lambda: {**more, **self.tokens.headers(method, path)},
+            params={} if params is None else params,
+            body=body,
+            repeatable=repeatable,
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Body | None = None,
+        extra: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> Answer:
+        call = self._prepare(method, path, params=params, body=body, extra=extra, repeatable=repeatable)
+        answer = self.wire.send(call)
+        if self.tokens.take_nonce(answer.headers) and answer.status == 401:
+            answer = self.wire.send(call)
+        elif answer.status == 401:
+            # The token may have been revoked or have expired on its way: one new one.
+            check_skew(answer.headers, self.tokens.now(), limit=SUSPECT_SECONDS)
+            self.tokens.drop()
+            answer = self.wire.send(call)
+        return self._finish(answer)
+
+    def _finish(self, answer: Answer) -> Answer:
+        """The same four steps for every answer."""
+        limit = SUSPECT_SECONDS if answer.status == 401 else None
+        check_skew(answer.headers, self.tokens.now(), **({} if limit is None else {"limit": limit}))
+        self.tokens.take_nonce(answer.headers)
+        if answer.status >= 400:
+            error = problem_error(answer.status, answer.body)
+            self._keep(error.detail, answer)
+            raise error
+        entry = answer.headers.get(RECEIPT_HEADER)
+        if entry is not None:
+            self.noted(entry)
+        return answer
+
+    def _json(self, answer: Answer) -> dict[str, JsonValue]:
+        try:
+            value = decode(answer.body, limit=ANSWER_BYTES, depth=12)
+        except Malformed as error:
+            raise HubRefused("the hub's answer cannot be read", field=error.field) from error
+        self._keep(value, answer)
+        return value
+
+    def _keep(self, value: Mapping[str, JsonValue], answer: Answer) -> None:
+        receipt = value.get("receipt")
+        proof = answer.sent.get("DPoP")
+        if receipt is not None and proof is not None:
+            # What was deposited twice gets the first receipt again, with status 200.
+            first = answer.method == "GET" or answer.status != 200
+            self.keep(RawReceipt(receipt, b64u(sha256(proof.encode())), first))
