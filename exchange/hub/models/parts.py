@@ -4,14 +4,14 @@ A part is uploaded or comes inline, and belongs to one envelope once a grant use
 `ct`; for the others the blob store has the bytes. Nothing here can be opened by the hub.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Column, Index, Table, TextClause, text
+from sqlalchemy import Column, Index, Table, text
 
 from exchange.hub.models.base import Bytes, Int64, Words, metadata
 
 
-def _only(rows: str) -> dict[str, TextClause]:
+def _only(rows: str) -> dict[str, Any]:
     """An index over some rows only, on both databases."""
     return {"sqlite_where": text(rows), "postgresql_where": text(rows)}
 
