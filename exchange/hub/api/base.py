@@ -22,7 +22,7 @@ from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act
-from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, ServiceError
+from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, Unavailable
 from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -222,8 +222,9 @@ def _serve_member(
             raise Forbidden("the access token lacks the scope of this operation", hint=hint)
         response = view(*read(path), **path)
     except ExchangeError as error:
-        # `release` marks what it raised; everything else was refused before the service was reached.
-        if "receipt" in vars(error) or isinstance(error, ServiceError):
+        # `release` marks what it raised; everything else was refused before it was reached. A database that
+        # was too busy, or could not be written, is not asked a second time.
+        if "receipt" in vars(error) or isinstance(error, Unavailable | AuditUnavailable):
             raise
         deny(wiring.hub, caller, Trace(act=declared.act), error)
     if not g.released:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import flask_smorest
+from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields
 
 from exchange.hub.api.schemas import (
@@ -26,6 +27,7 @@ from exchange.hub.api.schemas import (
     Whole,
 )
 from exchange.hub.services.tokens import SCOPES
+from exchange_schemas.ids import DIGEST_PATTERN, ID_PATTERN
 
 OPENAPI_VERSION: Final = "3.1.0"
 API_VERSION: Final = "1.0.0"
@@ -43,6 +45,16 @@ _RETRY: Final = {
     "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait"}
 }
 _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+_PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
+    "cid": ("A consent's id", ID_PATTERN),
+    "code": ("An error code in lower case", "[a-z][a-z_]{2,39}"),
+    "entry": ("An audit entry's id", ID_PATTERN),
+    "gid": ("A grant's id", ID_PATTERN),
+    "kid": ("A key's id", DIGEST_PATTERN),
+    "p": ("A part's id", ID_PATTERN),
+    "rest": ("The rest of a C2SP tlog-tiles path", "[0-9x][0-9/.px]{0,79}"),
+    "sha256": ("The digest of the body", DIGEST_PATTERN),
+}
 _RECEIPT_HEADER: Final = {
     "Homeward-Receipt": {
         "description": "Id of the audit entry that records this answer",
@@ -83,6 +95,19 @@ class ProblemSchema(JsonSchema):
         unknown = "include"
 
 
+class _Paths(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
+    """Describes path parameters by what their name stands for everywhere."""
+
+    def rule_to_params(self, rule: Any) -> list[dict[str, Any]]:
+        parameters: list[dict[str, Any]] = super().rule_to_params(rule)
+        for parameter in parameters:
+            known = _PATH_PARAMETERS.get(parameter["name"])
+            if known is not None:
+                parameter["description"], pattern = known
+                parameter["schema"] = {"type": "string", "pattern": f"^(?:{pattern})$"}
+        return parameters
+
+
 class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest's Api with our problem documents, security schemes and fields; it serves no pages."""
 
@@ -92,7 +117,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         app.config.update(
             API_TITLE="Homeward exchange hub", API_VERSION=API_VERSION, OPENAPI_VERSION=OPENAPI_VERSION
         )
-        super().__init__(app, spec_kwargs=_spec_options(base_url))
+        super().__init__(app, spec_kwargs={"flask_plugin": _Paths(), **_spec_options(base_url)})
 
     def _register_error_handlers(self) -> None:
         """None: `app` sends every error through `problem`."""

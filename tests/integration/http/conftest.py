@@ -36,7 +36,7 @@ from exchange.hub.services.unit import Unit
 from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry
-from exchange_schemas.errors import NotFound
+from exchange_schemas.errors import NotFound, StorageFull, Unavailable
 
 BASE_URL = "https://exchange.example"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -126,6 +126,11 @@ def probe_blueprint() -> Blueprint:
 
         return respond(release(current_hub(), current_caller(), Trace(act=Act.GRANT_FETCH), work))
 
+    _declare_failures(blp)
+    return blp
+
+
+def _declare_failures(blp: Blueprint) -> None:
     @blp.route("/careless", methods=["GET"])
     @blp.operation(scope="directory:read", summary="Answer without release", responses={200: ProbeAnswer})
     def careless() -> Response:
@@ -143,12 +148,20 @@ def probe_blueprint() -> Blueprint:
     def nothing() -> Response:
         return respond(_release("", logged=False, status=304, headers={"ETag": '"1"'}))
 
+    @blp.route("/full", methods=["GET"])
+    @blp.operation(scope="directory:read", act=Act.PART_UPLOAD, summary="Full", responses={200: ProbeAnswer})
+    def full() -> Response:
+        raise StorageFull("the agency's share is used up")
+
+    @blp.route("/busy", methods=["GET"])
+    @blp.operation(scope="directory:read", summary="Busy", responses={200: ProbeAnswer})
+    def busy() -> Response:
+        raise Unavailable("the database is busy, try again")
+
     @blp.route("/broken", methods=["GET"])
     @blp.operation(auth=False, summary="Fail", responses={200: ProbeAnswer})
     def broken() -> Response:
         raise KeyError("name of a child")
-
-    return blp
 
 
 # -- agencies --------------------------------------------------------------------------------------

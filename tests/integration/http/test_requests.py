@@ -181,6 +181,17 @@ def test_no_address_is_tidied_up_by_a_redirect(exchange: Exchange, path: str) ->
     assert (answer.status_code, answer.json["code"]) == (404, "NOT_FOUND")
 
 
+def test_a_refusal_before_the_service_is_logged_and_one_for_being_busy_is_not(
+    exchange: Exchange, member: Member
+) -> None:
+    full = member.call("GET", f"{PROBE}/full")
+    assert (full.status_code, full.json["code"]) == (507, "STORAGE_FULL")
+    assert exchange.acts()[-1] == ("part:upload", "error", "STORAGE_FULL")
+    count = len(exchange.entries())
+    assert member.call("GET", f"{PROBE}/busy").status_code == 503
+    assert len(exchange.entries()) == count
+
+
 def test_a_failure_of_the_hub_says_nothing(exchange: Exchange, caplog: pytest.LogCaptureFixture) -> None:
     answer = exchange.client.get(f"{PROBE}/broken")
     assert (answer.status_code, answer.json["code"]) == (500, "INTERNAL")
