@@ -7,6 +7,7 @@ compared the fingerprint by voice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +17,13 @@ from exchange.directory import enrolment
 from exchange.directory.enrolment import CheckedEnrolment, check_bundle
 from exchange.directory.state import KeyState
 from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import KeySource, key_options
-from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator, open_running
-from exchange.hub.db import open_engine
+from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator
 from exchange.hub.services.agencies import admission, listed, shown
-from exchange.hub.services.operators import require_governance
 from exchange_keys.jws import Signed
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, format_time
-from exchange_schemas.errors import Conflict
 from exchange_schemas.event import Event, ExpelEvent, ResumeEvent, SuspendEvent
 from exchange_schemas.ids import check_agency
 from exchange_schemas.limits import LIMITS
@@ -67,35 +66,22 @@ def admit(
     The bundle is checked and shown. Compare the fingerprint with the agency by voice before you confirm: it
     is the only proof that the keys are theirs.
     """
-    hub = open_running(target)
-    governance = require_governance(hub.engine)
     signed = _read_bundle(bundle)
-    checked = check_bundle(signed, origin=hub.settings.origin, now=hub.clock())
-    _show_bundle(target, checked)
-    confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
-    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
-    event = admission(checked, origin=hub.settings.origin, now=hub.clock())
-    carry_out(target, hub, event, key, proposal=proposal, bundle=signed)
+    with opened_hub(target) as hub:
+        checked = check_bundle(signed, origin=hub.settings.origin, now=hub.clock())
+        _show_bundle(target, checked)
+        confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
+        key = open_operator(source, hub)
+        event = admission(checked, origin=hub.settings.origin, now=hub.clock())
+        carry_out(target, hub, event, key, proposal=proposal, bundle=signed)
 
 
 @group.command(name="list", epilog=examples("exchange-hub agency list", "exchange-hub agency list --json"))
 @hub_command
 def list_(target: Target) -> None:
     """List every agency that was ever admitted."""
-    engine = open_engine(target.settings().database_url)
-    try:
-        rows: list[dict[str, JsonValue]] = [
-            {
-                "agency": one.agency,
-                "name": one.name,
-                "kind": one.kind,
-                "country": one.country,
-                "status": one.status,
-            }
-            for one in listed(engine)
-        ]
-    finally:
-        engine.dispose()
+    with opened_database(target) as engine:
+        rows: list[dict[str, JsonValue]] = [asdict(one) for one in listed(engine)]
     target.out.rows(f"{len(rows)} agencies", rows, columns=("agency", "name", "kind", "country", "status"))
 
 
@@ -104,11 +90,8 @@ def list_(target: Target) -> None:
 @click.argument("agency")
 def show(target: Target, agency: str) -> None:
     """Show AGENCY and every key that it ever had."""
-    engine = open_engine(target.settings().database_url)
-    try:
+    with opened_database(target) as engine:
         state = shown(engine, check_agency(agency, field="agency"))
-    finally:
-        engine.dispose()
     keys = [_key_row(key) for key in state.keys.values()]
     facts: dict[str, JsonValue] = {
         "agency": state.agency,
@@ -190,15 +173,12 @@ def _change(
     target: Target, agency: str, make: Callable[..., Event], source: KeySource, proposal: Path | None
 ) -> None:
     """`make` builds the event from origin, iat and agency."""
-    hub = open_running(target)
-    governance = require_governance(hub.engine)
-    state = shown(hub.engine, check_agency(agency, field="agency"))
-    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
-    now = hub.clock().replace(microsecond=0)
-    if now <= state.standing_since:
-        raise Conflict("the agency's standing changed this very second", hint="try again in a second")
-    event = make(origin=hub.settings.origin, iat=now, agency=state.agency)
-    carry_out(target, hub, event, key, proposal=proposal)
+    with opened_hub(target) as hub:
+        state = shown(hub.engine, check_agency(agency, field="agency"))
+        key = open_operator(source, hub)
+        iat = signing_time(hub, state.standing_since)
+        event = make(origin=hub.settings.origin, iat=iat, agency=state.agency)
+        carry_out(target, hub, event, key, proposal=proposal)
 
 
 def _read_bundle(path: Path) -> Signed:
@@ -210,17 +190,19 @@ def _read_bundle(path: Path) -> Signed:
 def _show_bundle(target: Target, checked: CheckedEnrolment) -> None:
     told = checked.enrolment
     uses = [key.use for key in checked.agency.keys.values()]
-    counted = ", ".join(f"{uses.count(use)} {use}" for use in sorted(set(uses)))
-    for line in (
-        f"agency: {told.agency}",
-        f"name: {told.name}",
-        f"kind: {told.kind}{', a public authority' if told.public_authority else ''}",
-        f"country: {told.country}",
-        f"contact: {told.contact}",
-        f"keys: {counted}",
-        f"fingerprint: {checked.fingerprint}",
-    ):
-        target.out.note(line)
+    counted: list[JsonValue] = [f"{uses.count(use)} {use}" for use in sorted(set(uses))]
+    target.out.notes(
+        {
+            "agency": told.agency,
+            "name": told.name,
+            "kind": told.kind,
+            "public_authority": told.public_authority,
+            "country": told.country,
+            "contact": told.contact,
+            "keys": counted,
+            "fingerprint": checked.fingerprint,
+        }
+    )
 
 
 def _key_row(key: KeyState) -> dict[str, JsonValue]:

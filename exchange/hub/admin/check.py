@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
-from exchange.hub.admin.weighty import open_running
+from exchange.hub.admin.opened import opened_hub
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.services import audit_read, directory_read
 from exchange.hub.services.hub import Hub
@@ -18,8 +18,9 @@ from exchange_schemas.codec import JsonValue
 @hub_command
 def check(target: Target) -> None:
     """Check what must hold before this hub may serve: tables, durability, log, clock, keys, operators."""
-    hub = open_running(target)
-    target.out.facts(ready_facts(hub), title="ready: every start-up check holds")
+    with opened_hub(target) as hub:
+        facts = ready_facts(hub)
+    target.out.facts(facts, title="ready: every start-up check holds")
 
 
 def ready_facts(hub: Hub) -> dict[str, JsonValue]:

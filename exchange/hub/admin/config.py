@@ -19,6 +19,8 @@ PREFIX = "HOMEWARD_"
 
 _NAME = re.compile(r"HOMEWARD_[A-Z0-9_]{1,60}")
 _MOST_BYTES = 64 * 1024
+# What the agency program reads; somebody who works with both on one machine has them set.
+_AGENCY = frozenset({"HOMEWARD_HOME", "HOMEWARD_USER"})
 
 
 def environment(
@@ -28,7 +30,7 @@ def environment(
 
     Raises: ConfigInvalid when the named file is missing or has a line that is not NAME=value.
     """
-    ours = {name: value for name, value in env.items() if name.startswith(PREFIX)}
+    ours = {name: value for name, value in env.items() if name.startswith(PREFIX) and name not in _AGENCY}
     folder = data_dir
     if folder is None and "HOMEWARD_DATA_DIR" in ours:
         folder = Path(ours["HOMEWARD_DATA_DIR"])

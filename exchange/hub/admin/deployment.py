@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
-from exchange.hub.admin.weighty import open_running
+from exchange.hub.admin.opened import opened_hub
 from exchange.hub.services.deployment import deployment
 from exchange_keys.durable import durable_file
 from exchange_schemas.codec import b64u, encode, sha256
@@ -27,7 +27,8 @@ def group() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def export(target: Target, file: Path) -> None:
     """Write FILE for the agencies; they pin what is in it and believe no other copy."""
-    pins = deployment(open_running(target))
+    with opened_hub(target) as hub:
+        pins = deployment(hub)
     data = encode(pins) + b"\n"
     with durable_file(file, replace=True) as written:
         written.write(data)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+from sqlalchemy import Engine
 
 from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
@@ -26,6 +27,7 @@ from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.operators import decide, governance_now
 from exchange.hub.settings import Settings
 from exchange_keys.jws import sign
+from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ConfigInvalid, Conflict
 from exchange_schemas.event import GovernanceEvent, Operator
 
@@ -86,13 +88,14 @@ def init(
     _make_folders(target, settings, values)
     with storage_errors():
         migrate(settings)
-    hub = _open_hub(settings)
-    fresh = _begin(hub, key)
-    facts = {**ready_facts(hub), "data_dir": str(settings.data_dir), "guard_dir": str(settings.guard_dir)}
-    pins = deployment(hub)["governance"]
-    facts["pin"] = pins["pin"] if isinstance(pins, dict) else None
-    facts.update({"operator": key.name, "fingerprint": kid_fingerprint(key.key.public.kid), "made": fresh})
-    target.out.facts(facts, title="the hub is made" if fresh else "the hub was there already; all is well")
+    engine = open_engine(settings.database_url)
+    try:
+        facts = _begin(settings, engine, key)
+    finally:
+        engine.dispose()
+    target.out.facts(
+        facts, title="the hub is made" if facts["made"] else "the hub was there already; all is well"
+    )
     target.out.note("next: exchange-hub deployment export FILE, for the agencies; exchange-hub serve")
 
 
@@ -102,7 +105,9 @@ def _values(target: Target, options: Mapping[str, str]) -> dict[str, str]:
     for name, value in options.items():
         if values.setdefault(name, value) != value:
             raise ConfigInvalid(
-                f"{name} is set to another value already (in the environment or {FILE_NAME})", field=name
+                f"{name} is set to another value already, in the environment or in {FILE_NAME}",
+                field=name,
+                hint=f"edit {FILE_NAME} if that is wrong; the origin of a hub that has events never changes",
             )
     folder = values.get("HOMEWARD_DATA_DIR")
     if folder is None:
@@ -135,10 +140,10 @@ def _make_folders(target: Target, settings: Settings, values: Mapping[str, str])
         write_file(file, {name: value for name, value in values.items() if name != _PASSPHRASE_FD})
 
 
-def _open_hub(settings: Settings) -> Hub:
-    """The hub with its keys, made if there are none; the passphrase is read once."""
-    engine = open_engine(settings.database_url)
-    return Hub(
+def _begin(settings: Settings, engine: Engine, key: OperatorKey) -> dict[str, JsonValue]:
+    """Make the keys and the first event where they are missing; what the hub then is."""
+    # Not `services.hub.open_hub`: a passphrase from a descriptor can be read once only.
+    hub = Hub(
         settings=settings,
         engine=engine,
         clock=utc_now,
@@ -146,6 +151,17 @@ def _open_hub(settings: Settings) -> Hub:
         keys=_keys(settings, begun=governance_now(engine) is not None),
         blobs=FolderBlobs(settings.blobs_dir),
     )
+    made = _first_event(hub, key)
+    governance = deployment(hub)["governance"]
+    return {
+        **ready_facts(hub),
+        "data_dir": str(settings.data_dir),
+        "guard_dir": str(settings.guard_dir),
+        "pin": governance["pin"] if isinstance(governance, dict) else None,
+        "operator": key.name,
+        "fingerprint": kid_fingerprint(key.key.public.kid),
+        "made": made,
+    }
 
 
 def _keys(settings: Settings, *, begun: bool) -> HubKeys:
@@ -166,7 +182,7 @@ def _incomplete(settings: Settings, *, begun: bool) -> Conflict:
     )
 
 
-def _begin(hub: Hub, key: OperatorKey) -> bool:
+def _first_event(hub: Hub, key: OperatorKey) -> bool:
     """The first event, unless there is one; whether it was made now. Raises: Conflict."""
     public = key.key.public
     governance = governance_now(hub.engine)

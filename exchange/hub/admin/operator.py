@@ -12,6 +12,7 @@ import click
 
 from exchange.directory.state import Governance
 from exchange.hub.admin.commands import Target, examples, hub_command, json_option
+from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import (
     KeySource,
     insecure_allowed,
@@ -27,10 +28,8 @@ from exchange.hub.admin.weighty import (
     confirm_fingerprint,
     kid_fingerprint,
     open_operator,
-    open_running,
     submit,
 )
-from exchange.hub.db import open_engine
 from exchange.hub.services.operators import require_governance
 from exchange_keys.keyfile import Cost
 from exchange_keys.passphrase import read_passphrase
@@ -108,7 +107,8 @@ def keygen(
 @hub_command
 def list_(target: Target) -> None:
     """List who governs and how many must sign."""
-    governance = _governance(target)
+    with opened_database(target) as engine:
+        governance = require_governance(engine)
     rows = [
         {"name": one.name, "kid": one.kid, "fingerprint": kid_fingerprint(one.kid), "key": b64u(one.key)}
         for one in governance.operators
@@ -190,8 +190,7 @@ def sign(
     event = found.content
     checked = found.checked_bundle()
     facts = facts_of(event)
-    for name, value in facts.items():
-        out.note(f"{name.replace('_', ' ')}: {value}")
+    out.notes(facts)
     if checked is not None:
         confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
     elif not yes:
@@ -211,15 +210,9 @@ def sign(
 @click.argument("proposal", type=_FILE)
 def submit_(target: Target, proposal: Path) -> None:
     """Do what PROPOSAL says, when enough operators have signed it."""
-    submit(target, open_running(target), Proposal.read(proposal))
-
-
-def _governance(target: Target) -> Governance:
-    engine = open_engine(target.settings().database_url)
-    try:
-        return require_governance(engine)
-    finally:
-        engine.dispose()
+    found = Proposal.read(proposal)
+    with opened_hub(target) as hub:
+        submit(target, hub, found)
 
 
 def _change(
@@ -231,25 +224,30 @@ def _change(
     added: Operator | None = None,
     removed: str | None = None,
 ) -> None:
-    hub = open_running(target)
-    governance = require_governance(hub.engine)
-    operators = [one for one in governance.operators if one.name != removed]
-    if removed is not None and len(operators) == len(governance.operators):
-        raise NotFound("there is no operator of that name", hint="exchange-hub operator list")
-    if added is not None:
-        if any(one.name == added.name or one.kid == added.kid for one in operators):
-            raise Conflict("an operator has this name or this key already", hint="exchange-hub operator list")
-        operators.append(added)
-    k = governance.k if quorum is None else quorum
-    if k > len(operators):
-        raise Conflict(
-            f"{k} signatures can never be had from {len(operators)} operators", hint="give --quorum"
+    with opened_hub(target) as hub:
+        governance = require_governance(hub.engine)
+        operators = _operators_after(governance, added, removed)
+        k = governance.k if quorum is None else quorum
+        if k > len(operators):
+            raise Conflict(
+                f"{k} signatures can never be had from {len(operators)} operators", hint="give --quorum"
+            )
+        key = open_operator(source, hub)
+        event = GovernanceEvent(
+            origin=hub.settings.origin, iat=signing_time(hub, governance.since), k=k, operators=operators
         )
-    key = open_operator(source, governance, allow_insecure=hub.settings.insecure_kdf)
-    event = GovernanceEvent(
-        origin=hub.settings.origin,
-        iat=hub.clock().replace(microsecond=0),
-        k=k,
-        operators=tuple(operators),
-    )
-    carry_out(target, hub, event, key, proposal=proposal)
+        carry_out(target, hub, event, key, proposal=proposal)
+
+
+def _operators_after(
+    governance: Governance, added: Operator | None, removed: str | None
+) -> tuple[Operator, ...]:
+    """Who governs afterwards. Raises: NotFound, Conflict."""
+    staying = tuple(one for one in governance.operators if one.name != removed)
+    if removed is not None and len(staying) == len(governance.operators):
+        raise NotFound("there is no operator of that name", hint="exchange-hub operator list")
+    if added is None:
+        return staying
+    if any(one.name == added.name or one.kid == added.kid for one in staying):
+        raise Conflict("an operator has this name or this key already", hint="exchange-hub operator list")
+    return (*staying, added)

@@ -76,6 +76,11 @@ class Output:
         """One line at once, for whoever waits for it; in JSON on one line too."""
         click.echo(json.dumps(dict(facts), sort_keys=True) if self.as_json else visible(sentence))
 
+    def notes(self, facts: Mapping[str, JsonValue]) -> None:
+        """One thing to read before a decision: its members, one a line, on stderr."""
+        for name, value in facts.items():
+            click.echo(f"{name.replace('_', ' ')}: {visible(value)}", err=True)
+
     def note(self, sentence: str) -> None:
         """Something to read on the way; on stderr, so that JSON stays clean."""
         click.echo(visible(sentence), err=True)

@@ -18,7 +18,7 @@ import click
 
 from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
-from exchange.hub.admin.weighty import open_running
+from exchange.hub.admin.opened import opened_hub
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import HUB
@@ -61,7 +61,18 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     that ends TLS in front: the base URL is https, this server speaks plain HTTP.
     """
     _refuse_taken(host, port)
-    hub = open_running(target)
+    with opened_hub(target) as hub:
+        _prepare(target, hub)
+    server = _server(host, port, hub.settings.workers if workers is None else workers, threads)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    server.on_startup(_announcer(target, hub, url))
+    # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
+    multiprocessing.set_start_method("fork", force=True)
+    server.serve(target_loader=_loader(hub), wrap_loader=False)
+
+
+def _prepare(target: Target, hub: Hub) -> None:
+    """What must be done before the first request. Raises: Unavailable, AuditUnavailable, StoreCorrupt."""
     ready_facts(hub)
     revived = replay_journal(hub)
     if revived:
@@ -69,14 +80,9 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
             f"warning: {revived} withdrawals were in the guard journal and not in the database; they hold "
             "again. Was it restored from a backup?"
         )
-    _log_start(hub)
-    hub.engine.dispose()
-    server = _server(host, port, hub.settings.workers if workers is None else workers, threads)
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    server.on_startup(_announcer(target, hub, url))
-    # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
-    multiprocessing.set_start_method("fork", force=True)
-    server.serve(target_loader=_loader(hub), wrap_loader=False)
+    # From here on the hub can write its log, or it does not start.
+    trace = Trace(act=Act.HUB_START)
+    release_admin(hub, HUB, trace, lambda _unit: Answer({}, trace))
 
 
 def _refuse_taken(host: str, port: int) -> None:
@@ -134,9 +140,3 @@ def _announcer(target: Target, hub: Hub, url: str) -> Callable[[], None]:
         target.out.line(f"serving {hub.settings.origin} on {url} for {base_url}", facts)
 
     return announce
-
-
-def _log_start(hub: Hub) -> None:
-    """One entry in the audit log: from here on the hub answers, or it does not start."""
-    trace = Trace(act=Act.HUB_START)
-    release_admin(hub, HUB, trace, lambda _unit: Answer({}, trace))

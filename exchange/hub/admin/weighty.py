@@ -17,7 +17,7 @@ from exchange.hub.admin.commands import Target
 from exchange.hub.admin.operator_key import KeySource, OperatorKey
 from exchange.hub.admin.proposal import Proposal, facts_of, subject_name
 from exchange.hub.services.agencies import admit
-from exchange.hub.services.hub import Hub, open_hub
+from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import decide, require_governance
 from exchange.hub.services.release import Released
 from exchange_keys.jws import Signed
@@ -35,12 +35,13 @@ _DONE: Final = {
 }
 
 
-def open_operator(source: KeySource, governance: Governance, *, allow_insecure: bool) -> OperatorKey:
+def open_operator(source: KeySource, hub: Hub) -> OperatorKey:
     """Open the key and see that it belongs to one who governs.
 
     Raises: NotPermitted when it does not; as `KeySource.open`.
     """
-    found = source.open(allow_insecure=allow_insecure)
+    governance = require_governance(hub.engine)
+    found = source.open(allow_insecure=hub.settings.insecure_kdf)
     if governance.key(found.key.public.kid) is None:
         raise NotPermitted(
             f"the key in {source.path.name} is not one of this deployment's operators",
@@ -101,11 +102,6 @@ def confirm_fingerprint(shown: str, expected: str | None, *, whose: str) -> None
             f"the fingerprint is not that of {whose}",
             hint="stop, and compare it with them by voice; the file may be somebody else's",
         )
-
-
-def open_running(target: Target) -> Hub:
-    """The hub of these settings, for one command. Raises: as `open_hub`."""
-    return open_hub(target.settings())
 
 
 def kid_fingerprint(kid: str) -> str:

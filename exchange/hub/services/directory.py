@@ -24,6 +24,7 @@ from exchange.hub.services.directory_read import (
     page,
     position,
     root_at,
+    state_of,
 )
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
@@ -57,6 +58,7 @@ __all__ = [
     "read_events",
     "read_key",
     "root_at",
+    "state_of",
 ]
 
 # -- requests ------------------------------------------------------------------------------------------
