@@ -8,6 +8,7 @@ other proves the new head to be this agency's own and seals anew behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from exchange.agency.plan import Plan
 from exchange.agency.sealing import seal
 from exchange.agency.sent_rows import SentRow
 from exchange.agency.spool import Job, Spool
+from exchange.member.locks import hold
 from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
@@ -49,18 +51,22 @@ class Sender:
 
     def send(self, plan: Plan) -> Sent:
         """Seal, spool and deposit. Raises: HubUnreachable and the like with the job left in the spool."""
-        with self.session.home.locked("sending"):
+        with self._alone():
             sealed = seal(self.session, plan)
             self.spool.put(sealed.job, sealed.deposit)
             return self._deliver(sealed.job)
 
     def resume(self, job: str | None) -> list[Sent]:
         """Deliver one job or all, oldest first. Raises: at the first that cannot be delivered."""
-        with self.session.home.locked("sending"):
+        with self._alone():
             jobs = list(self.spool.each()) if job is None else [self.spool.get(job)]
             sent = [self._deliver(one) for one in jobs]
             self.spool.clear_stray_files()
             return sent
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One sender of this machine at a time: two would seal for the same place in a chain."""
+        return hold(self.spool.folder / ".lock", what="sending")
 
     def _deliver(self, job: Job) -> Sent:
         """Deposit until the hub has answered for good; a job that may still arrive stays in the spool."""
@@ -73,9 +79,10 @@ class Sender:
                 else:
                     self.session.directory.sync()
                 job = self._seal_anew(job)
-            except PartMissing:
-                # Uploaded parts are kept for a day: up they go again.
-                continue
+            except PartMissing as error:
+                # The hub keeps unused uploads for a day: up they go again. Lost here: seal anew.
+                if "status" not in error.detail:
+                    job = self._seal_anew(job)
             except ExchangeError as error:
                 raise self._failed(job, error) from error.__cause__
         raise self._failed(job, SeqConflict("other hosts of this agency were always faster", field="seq"))

@@ -17,19 +17,19 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from exchange.agency import Client, Terms
-from exchange.agency.member.deployment import Deployment
-from exchange.agency.member.enrolment import write_enrolment
-from exchange.agency.member.founding import found_agency
-from exchange.agency.member.profile import Profile
-from exchange.agency.member.session import open_session
-from exchange.agency.member.users import NewUser
-from exchange.agency.member.wire import Wire
 from exchange.directory.enrolment import check_bundle
 from exchange.directory.events import governance_event, operator, sign_event
 from exchange.hub.app import create_app_from
 from exchange.hub.services import agencies, operators
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub
+from exchange.member.deployment import Deployment
+from exchange.member.enrolment import write_enrolment
+from exchange.member.founding import found_agency
+from exchange.member.profile import Profile
+from exchange.member.session import open_session
+from exchange.member.users import NewUser
+from exchange.member.wire import Wire
 from exchange_keys.jws import Signed
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, encode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from PIL import Image
 from sqlalchemy import delete
 
 from exchange.agency import Client
+from exchange.directory.events import drain_event, key_event
 from exchange.hub.db import writing
 from exchange.hub.models.envelopes import chain_head
+from exchange.hub.models.parts import part
+from exchange_keys.sealing import EncKey
+from exchange_schemas.codec import b64u
 from exchange_schemas.errors import (
     ConsentUnknown,
+    ConsentWithdrawn,
     ExchangeError,
     HubUnreachable,
+    LogFork,
     LogIncomplete,
     Malformed,
     NotPermitted,
@@ -25,6 +32,7 @@ from exchange_schemas.errors import (
     RecordUnknown,
     ScreeningDenied,
     SigInvalid,
+    StorageFull,
 )
 from tests.integration.agency.exchange_world import (
     CHILD,
@@ -204,7 +212,7 @@ def test_a_photo_travels_sealed_and_only_to_whom_may_have_it(
             data = path.read_bytes()
             assert b"Plantedname" not in data, path
             assert seen.photo[2000:2100] not in data, path
-    assert list((exchange.folder / "ngo" / "spool").iterdir()) == []
+    assert list((exchange.folder / "ngo" / "spool").glob("*.part")) == []
 
 
 def test_an_attachment_of_30_mib_is_refused_with_its_limit(ngo: Client, tmp_path: Path) -> None:
@@ -293,3 +301,101 @@ def test_a_request_without_a_record_is_answered_in_its_thread(
     answer = embassy.open_grant(list(embassy.inbox())[-1].gid)
     assert answer.fields["languages"] == ["ar"]
     assert answer.content["refusals"] == [{"field": "birth_date", "code": "not_held"}]
+
+
+def test_a_refusal_by_a_rule_is_final_and_leaves_the_spool(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    (consent,) = ngo.consents.each()
+    with second_host(exchange, exchange.folder / "ngo") as other:
+        other.consents.withdraw(consent.cid)
+    with pytest.raises(ConsentWithdrawn):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    assert ngo.spooled() == []
+    (alarm,) = ngo.sync().alarms
+    assert "not made on this machine" in alarm
+    assert ngo.consents.get(consent.cid).status == "withdrawn"
+
+
+def test_a_recipient_that_has_rotated_its_key_is_sealed_to_anew(
+    ngo: Client, embassy: Client, consented: str
+) -> None:
+    session, new = embassy.session, EncKey.generate()
+    now = session.now().replace(microsecond=0)
+    approver = session.require_approver()
+    common = {"origin": session.profile.deployment.origin, "agency": session.profile.agency, "iat": now}
+    logged = key_event(
+        **common, use="enc", key=new.public, nbf=now, exp=now + timedelta(days=9), signers=[approver]
+    )
+    old = session.keys.enc[0].public.kid
+    drained = drain_event(**common, kid=old, until=now + timedelta(days=3), signers=[approver])
+    session.hub.post(
+        "/v1/directory/events",
+        {"event": logged.to_json(), "keys": {str(new.public.kid): b64u(new.public.raw)}},
+    )
+    session.hub.post("/v1/directory/events", {"event": drained.to_json(), "keys": {}})
+    ngo.send("found_notice", to=["embassy"], record=consented)
+    session.keys = replace(session.keys, enc=(*session.keys.enc, new))
+    (item,) = embassy.inbox()
+    assert embassy.open_grant(item.gid).fields["sex"] == "female"
+
+
+def test_an_upload_that_the_hub_has_lost_goes_up_again(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str, tmp_path: Path
+) -> None:
+    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
+    ngo.consents.grant(consented, to="embassy", terms=found_terms())
+    exchange.lose["/v1/envelopes"] = 9
+    with pytest.raises(HubUnreachable):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    exchange.lose.clear()
+    with writing(exchange.hub.engine) as conn:
+        conn.execute(delete(part).where(part.c.eid.is_(None)))
+    assert len(ngo.resume()) == 1
+    (stray,) = [exchange.folder / "ngo" / "spool" / "stray.part"]
+    stray.write_bytes(b"left by a crash")
+    ngo.resume()
+    assert not stray.exists()
+
+
+def test_a_record_whose_sealed_attachment_vanished_is_sealed_anew(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str, tmp_path: Path
+) -> None:
+    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
+    ngo.consents.grant(consented, to="embassy", terms=found_terms())
+    exchange.stop()
+    with pytest.raises(HubUnreachable):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    for path in (exchange.folder / "ngo" / "spool").glob("*.part"):
+        path.unlink()
+    exchange.start()
+    assert len(ngo.resume()) == 1
+    (item,) = embassy.inbox()
+    assert embassy.open_grant(item.gid).photo is not None
+
+
+def test_a_full_disk_while_sealing_leaves_nothing_behind(
+    ngo: Client, embassy: Client, consented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
+    ngo.consents.grant(consented, to="embassy", terms=found_terms())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("exchange_keys.durable.os.fsync", full)
+    with pytest.raises(StorageFull):
+        ngo.send("found_notice", to=["embassy"], record=consented)
+    assert ngo.spooled() == []
+    assert [path.name for path in ngo.session.home.spool.iterdir()] == [".lock"]
+    assert list(embassy.inbox()) == []
+
+
+def test_an_answer_for_other_grants_is_an_alarm(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    exchange.change = lambda path, body: (
+        body.replace(b'"seq":1', b'"seq":9') if path == "/v1/envelopes" else body
+    )
+    with pytest.raises(LogFork):
+        ngo.send("found_notice", to=["embassy"], record=consented)

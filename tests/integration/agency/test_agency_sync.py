@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from exchange.agency import Client
-from exchange.agency.member.enrolment import open_root, pseudonym
-from exchange.agency.member.new_users import add_approver
-from exchange.agency.member.users import NewUser, open_user
 from exchange.directory.events import key_event, suspend_event
 from exchange.hub.db import writing
 from exchange.hub.models.consents import consent_family
 from exchange.hub.services import operators
+from exchange.member.enrolment import open_root, pseudonym
+from exchange.member.new_users import add_approver
+from exchange.member.users import NewUser, open_user
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.errors import (

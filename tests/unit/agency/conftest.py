@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exchange.agency.member.deployment import Deployment, Operator
-from exchange.agency.member.founding import found_agency
-from exchange.agency.member.home import Home
-from exchange.agency.member.profile import Profile
-from exchange.agency.member.store import Store
-from exchange.agency.member.users import NewUser
 from exchange.log.checkpoint import vkey
+from exchange.member.deployment import Deployment, Operator
+from exchange.member.founding import found_agency
+from exchange.member.home import Home
+from exchange.member.profile import Profile
+from exchange.member.store import Store
+from exchange.member.users import NewUser
 from exchange_keys.box import StoreKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.ids import AgencyId, Digest

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from exchange.agency.cli.main import cli
-from exchange.agency.member.home import Home
+from exchange.member.home import Home
 from tests.unit.agency.agency_samples import PASSPHRASE
 from tests.unit.agency.cli_runner import CommandLine, secret_file
 
@@ -96,7 +96,7 @@ def test_records_are_added_edited_found_and_shown(agency: CommandLine, tmp_path:
 def test_bad_input_is_two_plain_lines_and_a_documented_exit_code(
     agency: CommandLine, args: tuple[str, ...], code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.agency.member.wire.PAUSES_SECONDS", ())
+    monkeypatch.setattr("exchange.member.wire.PAUSES_SECONDS", ())
     ran = agency(*args, ok=False)
     assert ran.code == code, ran.err
     first, *rest = ran.err.splitlines()
@@ -180,7 +180,7 @@ def test_a_full_disk_is_said_plainly(agency: CommandLine, monkeypatch: pytest.Mo
 
 
 def test_foreign_text_cannot_steer_the_terminal(agency: CommandLine) -> None:
-    from exchange.agency.cli.output import harmless, isolated
+    from exchange.member.cli.output import harmless, isolated
 
     assert harmless("a\x1b[31mb\u202ec") == "a [31mb c"
     assert isolated("أمينة") == "\u2068أمينة\u2069"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from exchange.agency.member.deployment import Deployment
-from exchange.agency.member.founding import found_agency
-from exchange.agency.member.home import Home
-from exchange.agency.member.keyring import load_keys
-from exchange.agency.member.locks import hold
-from exchange.agency.member.profile import Profile
-from exchange.agency.member.root_file import read_root
-from exchange.agency.member.users import NewUser, list_users, open_user, write_user
+from exchange.member.deployment import Deployment
+from exchange.member.founding import found_agency
+from exchange.member.home import Home
+from exchange.member.keyring import load_keys
+from exchange.member.locks import hold
+from exchange.member.profile import Profile
+from exchange.member.root_file import read_root
+from exchange.member.users import NewUser, list_users, open_user, write_user
 from exchange_schemas.codec import encode
 from exchange_schemas.errors import ConfigInvalid, Conflict, KeyFileCorrupt, StoreLocked, WrongPassphrase
 from tests.unit.agency.agency_samples import PASSPHRASE, ROOT_PASSPHRASE

@@ -12,10 +12,10 @@ from PIL import Image
 from exchange.agency import Client, Record, Release
 from exchange.agency import record_rows as rows
 from exchange.agency.links import Links
-from exchange.agency.member.home import Home
 from exchange.agency.plan import Plan
 from exchange.agency.search import folded, matches
 from exchange.agency.spool import Spool
+from exchange.member.home import Home
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (
     ConfigInvalid,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.agency.member.store import Store
+from exchange.member.store import Store
 from exchange_keys.box import StoreKey
 from exchange_schemas.errors import StorageFull, StoreCorrupt, StoreLocked
 
@@ -98,7 +98,7 @@ def test_a_full_disk_is_said_plainly_and_nothing_is_changed(tmp_path: Path) -> N
 
 
 def test_a_writer_that_never_ends_is_store_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exchange.agency.member.store._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("exchange.member.store._WAIT_SECONDS", 0.05)
     key = StoreKey.generate()
     begun, done = threading.Event(), threading.Event()
 
