@@ -1,7 +1,8 @@
 """The hub's own keys: what signs access tokens, the audit log's checkpoints and the key directory's.
 
-They lie in three key files under the data folder, sealed with the hub's passphrase. None of them can open a
-record. The states of a token key, by its place among the others and its not-before date:
+They lie in three key files under the data folder, sealed under a store key; a fourth file, `hub.key`, keeps
+that one under the hub's passphrase, so that one Argon2id opens them all. None of them can open a record.
+The states of a token key, by its place among the others and its not-before date:
   next     without a date: already published, so that every worker and client knows it before it signs
   current  the newest whose date has come: the only one that signs
   retired  older: it signs nothing, and stays published until the tokens it signed have expired
@@ -16,7 +17,16 @@ from typing import Final
 
 from exchange.hub.settings import Settings
 from exchange_keys.auth_key import AuthKey
-from exchange_keys.keyfile import Cost, KeyMaterial, PublicEntry, read_keyfile, write_keyfile
+from exchange_keys.box import StoreKey
+from exchange_keys.keyfile import (
+    Cost,
+    KeyMaterial,
+    PublicEntry,
+    read_keyfile,
+    read_keyfile_with_store_key,
+    write_keyfile,
+    write_keyfile_with_store_key,
+)
 from exchange_keys.passphrase import read_passphrase
 from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
@@ -27,7 +37,8 @@ TOKEN_ALG: Final = "ES256"
 TOKEN: Final = "token"
 AUDIT_LOG: Final = "audit-log"
 DIRECTORY_LOG: Final = "directory-log"
-_USES: Final = (TOKEN, AUDIT_LOG, DIRECTORY_LOG)
+STORE: Final = "hub"
+_USES: Final = (STORE, TOKEN, AUDIT_LOG, DIRECTORY_LOG)
 HUB_KEY_FILES: Final = tuple(f"{use}.key" for use in _USES)
 """The files in `Settings.keys_dir`."""
 RETIRED_FOR: Final = timedelta(hours=1)
@@ -85,9 +96,11 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
     keys = HubKeys(token, SigningKey.generate(), SigningKey.generate())
     for folder in (settings.keys_dir, settings.guard_dir):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_token(settings, keys.token, passphrase)
-    _write_log(settings, AUDIT_LOG, keys.audit_log, passphrase)
-    _write_log(settings, DIRECTORY_LOG, keys.directory_log, passphrase)
+    store = StoreKey.generate()
+    _write_store(settings, store, passphrase)
+    _write_token(settings, keys.token, store)
+    _write_log(settings, AUDIT_LOG, keys.audit_log, store)
+    _write_log(settings, DIRECTORY_LOG, keys.directory_log, store)
     return keys
 
 
@@ -96,7 +109,7 @@ def load_hub_keys(settings: Settings) -> HubKeys:
 
     Raises: ConfigInvalid when there is no passphrase source or no key file; WrongPassphrase; KeyFileCorrupt.
     """
-    return _load(settings, _passphrase(settings))
+    return _load(settings, _unlock(settings))
 
 
 def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
@@ -106,8 +119,8 @@ def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
     restarted since the last rotation, which is why two within an hour are refused.
     Raises: as `load_hub_keys`; Conflict when the last rotation is less than an hour ago.
     """
-    passphrase = _passphrase(settings)
-    keys = _load(settings, passphrase)
+    store = _unlock(settings)
+    keys = _load(settings, store)
     newest = max((item.not_before for item in keys.token if item.not_before is not None), default=now)
     if len(keys.token) > _AT_START and newest > now - RETIRED_FOR:
         raise Conflict("the token key was rotated less than an hour ago", hint="restart every worker")
@@ -117,15 +130,15 @@ def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
         replace(item, not_before=now.replace(microsecond=0)) for item in keys.token if item.not_before is None
     ]
     token = (*current, *upcoming, TokenKey(AuthKey.generate(TOKEN_ALG), None))
-    _write_token(settings, token, passphrase)
+    _write_token(settings, token, store)
     return replace(keys, token=token)
 
 
-def _load(settings: Settings, passphrase: bytes) -> HubKeys:
+def _load(settings: Settings, store: StoreKey) -> HubKeys:
     return HubKeys(
-        token=_read_token(settings, passphrase),
-        audit_log=_read_log(settings, AUDIT_LOG, passphrase),
-        directory_log=_read_log(settings, DIRECTORY_LOG, passphrase),
+        token=_read_token(settings, store),
+        audit_log=_read_log(settings, AUDIT_LOG, store),
+        directory_log=_read_log(settings, DIRECTORY_LOG, store),
     )
 
 
@@ -141,47 +154,56 @@ def _passphrase(settings: Settings) -> bytes:
     return read_passphrase("Passphrase of the hub's keys: ", file=file, fd=fd)
 
 
-def _write(
-    settings: Settings,
-    use: str,
-    secrets: Mapping[str, bytes],
-    public: list[PublicKey],
-    passphrase: bytes,
-) -> None:
+def _write_store(settings: Settings, store: StoreKey, passphrase: bytes) -> None:
     write_keyfile(
-        _path(settings, use),
-        secrets,
-        [PublicEntry(use, key) for key in public],
+        _path(settings, STORE),
+        {STORE: store.raw},
+        [],
         passphrase=passphrase,
         cost=Cost.INSECURE if settings.insecure_kdf else Cost.MODERATE,
         label=settings.origin,
-        replace=use == TOKEN,
         allow_insecure=settings.insecure_kdf,
     )
 
 
-def _read(settings: Settings, use: str, passphrase: bytes) -> KeyMaterial:
-    return read_keyfile(_path(settings, use), passphrase=passphrase, allow_insecure=settings.insecure_kdf)
+def _unlock(settings: Settings) -> StoreKey:
+    """The store key, by the hub's passphrase. Raises: as `load_hub_keys`."""
+    passphrase = _passphrase(settings)
+    path = _path(settings, STORE)
+    material = read_keyfile(path, passphrase=passphrase, allow_insecure=settings.insecure_kdf)
+    return StoreKey(material.secret(STORE))
 
 
-def _write_log(settings: Settings, use: str, key: SigningKey, passphrase: bytes) -> None:
-    _write(settings, use, {"seed": key.seed}, [key.public], passphrase)
+def _write(
+    settings: Settings, use: str, secrets: Mapping[str, bytes], public: list[PublicKey], store: StoreKey
+) -> None:
+    entries = [PublicEntry(use, key) for key in public]
+    path, label = _path(settings, use), settings.origin
+    write_keyfile_with_store_key(path, secrets, entries, key=store, label=label, replace=use == TOKEN)
 
 
-def _read_log(settings: Settings, use: str, passphrase: bytes) -> SigningKey:
-    return SigningKey.from_seed(_read(settings, use, passphrase).secret("seed"))
+def _read(settings: Settings, use: str, store: StoreKey) -> KeyMaterial:
+    return read_keyfile_with_store_key(_path(settings, use), key=store)
 
 
-def _write_token(settings: Settings, token: tuple[TokenKey, ...], passphrase: bytes) -> None:
+def _write_log(settings: Settings, use: str, key: SigningKey, store: StoreKey) -> None:
+    _write(settings, use, {"seed": key.seed}, [key.public], store)
+
+
+def _read_log(settings: Settings, use: str, store: StoreKey) -> SigningKey:
+    return SigningKey.from_seed(_read(settings, use, store).secret("seed"))
+
+
+def _write_token(settings: Settings, token: tuple[TokenKey, ...], store: StoreKey) -> None:
     """Each key under its kid, and a schedule: the kids in order, each with its not-before date or ""."""
     dates = [["" if k.not_before is None else format_time(k.not_before), k.key.public.kid] for k in token]
     secrets = {str(item.key.public.kid): item.key.secret for item in token}
     secrets[_SCHEDULE] = encode(dates)
-    _write(settings, TOKEN, secrets, [item.key.public for item in token], passphrase)
+    _write(settings, TOKEN, secrets, [item.key.public for item in token], store)
 
 
-def _read_token(settings: Settings, passphrase: bytes) -> tuple[TokenKey, ...]:
-    material = _read(settings, TOKEN, passphrase)
+def _read_token(settings: Settings, store: StoreKey) -> tuple[TokenKey, ...]:
+    material = _read(settings, TOKEN, store)
     try:
         dates = decode_value(material.secret(_SCHEDULE), limit=_LIMIT)
         return tuple(_token_key(material, item) for item in _list(dates))

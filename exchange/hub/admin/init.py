@@ -21,7 +21,7 @@ from exchange.hub.admin.operator_key import KeySource, OperatorKey, key_options
 from exchange.hub.admin.weighty import kid_fingerprint
 from exchange.hub.blobs import FolderBlobs
 from exchange.hub.db import migrate, open_engine, storage_errors
-from exchange.hub.hubkeys import AUDIT_LOG, DIRECTORY_LOG, TOKEN, HubKeys, create_hub_keys, load_hub_keys
+from exchange.hub.hubkeys import HUB_KEY_FILES, HubKeys, create_hub_keys, load_hub_keys
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.operators import decide, governance_now
@@ -165,7 +165,7 @@ def _begin(settings: Settings, engine: Engine, key: OperatorKey) -> dict[str, Js
 
 
 def _keys(settings: Settings, *, begun: bool) -> HubKeys:
-    there = [(settings.keys_dir / f"{use}.key").exists() for use in (TOKEN, AUDIT_LOG, DIRECTORY_LOG)]
+    there = [(settings.keys_dir / name).exists() for name in HUB_KEY_FILES]
     if all(there):
         return load_hub_keys(settings)
     if any(there) or begun:

@@ -52,7 +52,7 @@ def test_what_is_made_is_what_is_loaded(settings: Settings) -> None:
 def test_key_files_are_for_their_owner_alone_and_hold_no_secret_in_the_clear(settings: Settings) -> None:
     made = create_hub_keys(settings, NOW)
     found = sorted(settings.keys_dir.iterdir())
-    assert [path.name for path in found] == ["audit-log.key", "directory-log.key", "token.key"]
+    assert [path.name for path in found] == ["audit-log.key", "directory-log.key", "hub.key", "token.key"]
     assert all(path.stat().st_mode & 0o077 == 0 for path in found)
     assert settings.keys_dir.stat().st_mode & 0o077 == 0
     assert made.audit_log.seed not in b"".join(path.read_bytes() for path in found)
