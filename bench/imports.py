@@ -23,7 +23,7 @@ from exchange_schemas.codec import Encodable, b64u, encode
 
 MANY: Final = 10_000
 FEW: Final = 1_000
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 FLAT_MB: Final = 20.0
 USER: Final = "bench"
 PASSPHRASE: Final = "not a secret, only for benches"
