@@ -148,7 +148,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                 "manual_doc": describe(
                     operation_id=f"{self.name}_{view.__name__}",
                     summary=summary,
-                    description=description,
+                    description=description or (view.__doc__ or "").strip(),
                     scope=scope,
                     logged=None if scope is None else unlogged is None,
                     request=request,

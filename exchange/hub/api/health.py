@@ -6,10 +6,10 @@ No caller is known here, so nothing of the data may show; `/healthz` asks no dat
 from __future__ import annotations
 
 from flask import Response
-from marshmallow import fields
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
 from exchange.hub.api.problem import dump
+from exchange.hub.api.schemas import one_of
 from exchange.hub.services.startup import check_ready
 
 blp = Blueprint("health", "health", description="For the operators' monitoring; not logged")
@@ -18,7 +18,7 @@ blp = Blueprint("health", "health", description="For the operators' monitoring; 
 class HealthSchema(JsonSchema):
     """One word."""
 
-    status = fields.String(required=True)
+    status = one_of("alive", "ready")
 
 
 @blp.route("/healthz", methods=["GET"])

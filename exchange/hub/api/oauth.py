@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from flask import Response, request
-from marshmallow import EXCLUDE, fields
+from marshmallow import EXCLUDE, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, OAuthAnswer, current_wiring
 from exchange.hub.api.body import read_form
 from exchange.hub.api.problem import RETRY_AFTER_S, dump
-from exchange.hub.api.schemas import Whole
+from exchange.hub.api.schemas import Whole, agency, matching, one_of, text
 from exchange_schemas.errors import ExchangeError, ServiceError
 
 MAX_FORM_BYTES: Final = 32 * 1024
@@ -28,17 +28,16 @@ blp = Blueprint("oauth", "oauth", url_prefix="/oauth", description="Access token
 class OAuthErrorSchema(JsonSchema):
     """RFC 6749, section 5.2."""
 
-    error = fields.String(required=True)
-    error_description = fields.String()
+    error = matching("[a-z_]{1,40}", limit=40)
 
 
 class TokenSchema(JsonSchema):
     """RFC 6749, section 5.1; the token is bound to the key of the DPoP proof."""
 
-    access_token = fields.String(required=True)
-    token_type = fields.String(required=True)
-    expires_in = Whole(required=True)
-    scope = fields.String(required=True)
+    access_token = text(limit=4096)
+    token_type = one_of("DPoP")
+    expires_in = Whole(required=True, validate=validate.Range(min=1, max=300))
+    scope = text(limit=300)
 
 
 class EmptySchema(JsonSchema):
@@ -53,23 +52,23 @@ class ClientForm(JsonSchema):
 
         unknown = EXCLUDE
 
-    client_assertion_type = fields.String(required=True)
-    client_assertion = fields.String(required=True)
-    client_id = fields.String()
+    client_assertion_type = one_of(_JWT_BEARER)
+    client_assertion = text(limit=8192)
+    client_id = agency(required=False)
 
 
 class TokenForm(ClientForm):
     """client_credentials with private_key_jwt (RFC 7523)."""
 
-    grant_type = fields.String(required=True)
-    scope = fields.String(metadata={"description": "Default: all that the agency's kind may have"})
+    grant_type = one_of("client_credentials")
+    scope = text(limit=300, required=False, description="Default: all that the agency's kind may have")
 
 
 class RevocationForm(ClientForm):
     """RFC 7009."""
 
-    token = fields.String(required=True)
-    token_type_hint = fields.String()
+    token = text(limit=MAX_FORM_BYTES)
+    token_type_hint = one_of("access_token", "refresh_token", required=False)
 
 
 _EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "eyJhbGciOi…"}

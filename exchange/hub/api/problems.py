@@ -17,7 +17,7 @@ blp = Blueprint(
     "problems", "problems", url_prefix="/problems", description="What each error code means and what to do"
 )
 
-_PAGE = Content("text/html", {"type": "string"}, "A page for a person")
+_PAGE = Content("text/html", {"type": "string", "maxLength": 65536}, "A page for a person")
 
 
 @blp.route("", methods=["GET"])

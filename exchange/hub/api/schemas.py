@@ -87,9 +87,14 @@ def text(*, limit: int, required: bool = True, description: str | None = None) -
     )
 
 
-def matching(pattern: str, *, required: bool = True, description: str | None = None) -> fields.String:
-    """Text that fully matches `pattern`, which bounds its length."""
-    return fields.String(required=required, validate=Pattern(pattern), metadata=_metadata(description))
+def matching(
+    pattern: str, *, required: bool = True, description: str | None = None, limit: int | None = None
+) -> fields.String:
+    """Text that fully matches `pattern`, which bounds its length; `limit` is that bound, to be described."""
+    metadata: dict[str, Any] = _metadata(description)
+    if limit is not None:
+        metadata["maxLength"] = limit
+    return fields.String(required=required, validate=Pattern(pattern), metadata=metadata)
 
 
 def one_of(*words: str, required: bool = True, description: str | None = None) -> fields.String:
@@ -99,17 +104,17 @@ def one_of(*words: str, required: bool = True, description: str | None = None) -
 
 def identifier(*, required: bool = True, description: str | None = None) -> fields.String:
     """A random id of 16 bytes."""
-    return matching(ID_PATTERN, required=required, description=description)
+    return matching(ID_PATTERN, required=required, description=description, limit=22)
 
 
 def digest(*, required: bool = True, description: str | None = None) -> fields.String:
     """A SHA-256 digest or a key id."""
-    return matching(DIGEST_PATTERN, required=required, description=description)
+    return matching(DIGEST_PATTERN, required=required, description=description, limit=43)
 
 
 def agency(*, required: bool = True, description: str | None = None) -> fields.String:
     """An agency's id."""
-    return matching(AGENCY_PATTERN, required=required, description=description)
+    return matching(AGENCY_PATTERN, required=required, description=description, limit=40)
 
 
 def encoded(*, limit: int, required: bool = True, description: str | None = None) -> fields.String:
@@ -119,7 +124,7 @@ def encoded(*, limit: int, required: bool = True, description: str | None = None
     return fields.String(required=required, validate=form, metadata=_metadata(description))
 
 
-def _metadata(description: str | None) -> dict[str, str]:
+def _metadata(description: str | None) -> dict[str, Any]:
     return {} if description is None else {"description": description}
 
 
@@ -151,7 +156,7 @@ class ReceiptSchema(JsonSchema):
 class PageQuery(JsonSchema):
     """Where a listing goes on and how much of it is wanted."""
 
-    cursor = matching(f"[A-Za-z0-9_-]{{1,{CURSOR_CHARS}}}", required=False)
+    cursor = matching(f"[A-Za-z0-9_-]{{1,{CURSOR_CHARS}}}", required=False, limit=CURSOR_CHARS)
     limit = Count(load_default=PAGE_LIMIT, validate=validate.Range(min=1, max=500))
 
 

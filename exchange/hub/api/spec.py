@@ -15,16 +15,19 @@ from typing import Any, Final
 
 import flask_smorest
 from flask_smorest.spec.plugins import FlaskPlugin
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from exchange.hub.api.schemas import (
     EXAMPLE_RECEIPT,
+    MAX_INT,
     Count,
     Flag,
     JsonSchema,
     Pattern,
     ReceiptSchema,
     Whole,
+    matching,
+    text,
 )
 from exchange.hub.services.tokens import SCOPES
 from exchange_schemas.ids import DIGEST_PATTERN, ID_PATTERN
@@ -40,11 +43,14 @@ _TOKEN, _PROOF, _OAUTH = "accessToken", "dpopProof", "oauth2"
 _ALWAYS: Final = (404, 500, 503)
 _AUTHENTICATED: Final = (401, 403, 422, 429)
 _WITH_BODY: Final = (413, 415, 422)
-_CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 9449, 7.1"}}
-_RETRY: Final = {
-    "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds to wait"}
+_CHALLENGE: Final = {
+    "WWW-Authenticate": {"schema": {"type": "string", "maxLength": 200}, "description": "RFC 9449, 7.1"}
 }
+_SECONDS: Final = {"type": "integer", "format": "int32", "minimum": 0, "maximum": 3600}
+_RETRY: Final = {"Retry-After": {"schema": _SECONDS, "description": "Seconds to wait"}}
 _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+# An attachment of 25 MiB, padded (PADMÉ adds 12 % at most) and sealed.
+_MOST_BYTES: Final = 32 * 1024 * 1024
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
     "cid": ("A consent's id", ID_PATTERN),
     "code": ("An error code in lower case", "[a-z][a-z_]{2,39}"),
@@ -58,7 +64,7 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
 _RECEIPT_HEADER: Final = {
     "Homeward-Receipt": {
         "description": "Id of the audit entry that records this answer",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
+        "schema": {"type": "string", "pattern": f"^(?:{ID_PATTERN})$", "maxLength": 22},
     }
 }
 
@@ -72,21 +78,23 @@ class Content:
     description: str = ""
 
 
-BYTES: Final = Content("application/octet-stream", {"type": "string", "format": "binary"})
-TEXT: Final = Content("text/plain", {"type": "string"})
+BYTES: Final = Content(
+    "application/octet-stream", {"type": "string", "format": "binary", "maxLength": _MOST_BYTES}
+)
+TEXT: Final = Content("text/plain", {"type": "string", "maxLength": 4096})
 
 
 class ProblemSchema(JsonSchema):
     """RFC 9457 problem document. `code` is permanent; read that one."""
 
-    type = fields.String(required=True, metadata={"format": "uri"})
-    title = fields.String(required=True)
-    status = Whole(required=True)
-    detail = fields.String(required=True)
-    code = fields.String(required=True)
-    field = fields.String(metadata={"description": "The member at fault"})
-    rule = fields.String(metadata={"description": "The permanent tag of the rule"})
-    hint = fields.String(metadata={"description": "The next step"})
+    type = fields.String(required=True, metadata={"format": "uri", "maxLength": 300})
+    title = text(limit=80)
+    status = Whole(required=True, validate=validate.Range(min=400, max=599))
+    detail = text(limit=1000)
+    code = matching("[A-Z][A-Z0-9_]{1,39}", limit=40)
+    field = text(limit=300, required=False, description="The member at fault")
+    rule = text(limit=80, required=False, description="The permanent tag of the rule")
+    hint = text(limit=1000, required=False, description="The next step")
     receipt = fields.Nested(ReceiptSchema)
 
     class Meta:
@@ -104,7 +112,7 @@ class _Paths(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
             known = _PATH_PARAMETERS.get(parameter["name"])
             if known is not None:
                 parameter["description"], pattern = known
-                parameter["schema"] = {"type": "string", "pattern": f"^(?:{pattern})$"}
+                parameter["schema"] = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": 80}
         return parameters
 
 
@@ -127,6 +135,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         self.ma_plugin.map_to_openapi_type(Count, "integer", None)
         self.ma_plugin.map_to_openapi_type(Flag, "boolean", None)
         self.ma_plugin.converter.add_attribute_function(_pattern)
+        self.ma_plugin.converter.add_attribute_function(_whole)
         for status in (None, *HTTPStatus):
             name = _PROBLEM if status is None else f"{_PROBLEM}{status.value}"
             self.spec.components.response(name, _problem_response(status), lazy=True)
@@ -200,7 +209,7 @@ def _request_body(
     request: type[JsonSchema] | None, form: type[JsonSchema] | None, raw: str | None, example: Any
 ) -> dict[str, Any] | None:
     if raw is not None:
-        return {"required": True, "content": {raw: {"schema": {"type": "string", "format": "binary"}}}}
+        return {"required": True, "content": {raw: {"schema": dict(BYTES.schema)}}}
     if form is not None:
         return {"required": True, "content": {_FORM: _media(form, example)}}
     if request is None:
@@ -245,6 +254,17 @@ def _pattern(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[
     return {"pattern": found[0].pattern} if found else {}
 
 
+def _whole(
+    _converter: Any, field: fields.Field[Any], *, ret: dict[str, Any], **_kwargs: Any
+) -> dict[str, Any]:
+    """What every whole number is, where the field's own range does not say it more narrowly."""
+    if not isinstance(field, Whole | Count):
+        return {}
+    lowest = 0 if isinstance(field, Count) else -MAX_INT
+    bounds = {"minimum": lowest, "maximum": MAX_INT}
+    return {"format": "int64", **{name: ret.get(name, bound) for name, bound in bounds.items()}}
+
+
 def _spec_options(base_url: str) -> dict[str, Any]:
     return {
         "info": {
@@ -277,7 +297,7 @@ def _security_schemes(base_url: str) -> dict[str, dict[str, Any]]:
         },
         _OAUTH: {
             "type": "oauth2",
-            "description": "Client credentials, private_key_jwt with the agency's `auth` key, bound tokens.",
+            "description": "Client credentials with private_key_jwt (RFC8725, RFC 7523); bound tokens.",
             "flows": {"clientCredentials": flow},
         },
     }

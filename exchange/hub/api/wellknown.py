@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Response, current_app
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
 from exchange.hub.api.problem import dump
+from exchange.hub.api.schemas import text
 from exchange.hub.services.tokens import SCOPES, SIGNING_ALGORITHMS
 from exchange_keys.jose import jwks_member
 
@@ -22,28 +23,32 @@ _SHORT: Final = "public, max-age=300"
 _LONG: Final = "public, max-age=3600"
 
 
+def _words() -> fields.List[Any]:
+    return fields.List(text(limit=80), required=True, validate=validate.Length(max=16))
+
+
 class MetadataSchema(JsonSchema):
     """RFC 8414, section 2."""
 
-    issuer = fields.String(required=True)
-    token_endpoint = fields.String(required=True)
-    revocation_endpoint = fields.String(required=True)
-    jwks_uri = fields.String(required=True)
-    scopes_supported = fields.List(fields.String(), required=True)
-    response_types_supported = fields.List(fields.String(), required=True)
-    grant_types_supported = fields.List(fields.String(), required=True)
-    token_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
-    token_endpoint_auth_signing_alg_values_supported = fields.List(fields.String(), required=True)
-    revocation_endpoint_auth_methods_supported = fields.List(fields.String(), required=True)
-    revocation_endpoint_auth_signing_alg_values_supported = fields.List(fields.String(), required=True)
-    dpop_signing_alg_values_supported = fields.List(fields.String(), required=True)
-    service_documentation = fields.String(required=True)
+    issuer = text(limit=300)
+    token_endpoint = text(limit=300)
+    revocation_endpoint = text(limit=300)
+    jwks_uri = text(limit=300)
+    scopes_supported = _words()
+    response_types_supported = _words()
+    grant_types_supported = _words()
+    token_endpoint_auth_methods_supported = _words()
+    token_endpoint_auth_signing_alg_values_supported = _words()
+    revocation_endpoint_auth_methods_supported = _words()
+    revocation_endpoint_auth_signing_alg_values_supported = _words()
+    dpop_signing_alg_values_supported = _words()
+    service_documentation = text(limit=300)
 
 
 class JwksSchema(JsonSchema):
     """RFC 7517: the keys that access tokens are, were or will be signed with."""
 
-    keys = fields.List(fields.Dict(), required=True)
+    keys = fields.List(fields.Dict(), required=True, validate=validate.Length(max=16))
 
 
 class DescriptionSchema(JsonSchema):
@@ -54,7 +59,7 @@ class DescriptionSchema(JsonSchema):
 
         unknown = "include"
 
-    openapi = fields.String(required=True)
+    openapi = text(limit=300)
 
 
 def metadata(base_url: str) -> dict[str, Any]:
