@@ -27,10 +27,9 @@ def tell(path: Path, folder: Path, *, insecure: bool) -> None:
         hub.create()
         hub.start()
         say("2. Four agencies and an auditor make their keys; the operator admits each by fingerprint.")
-        enrolled = {}
-        for member in agencies.ALL:
-            enrolled[member.id] = agencies.enrol(member, folder, hub, insecure=insecure)
-            say(f"   {member.id:<13} {enrolled[member.id].fingerprint}")
+        enrolled = agencies.enrol_all(folder, hub, insecure=insecure)
+        for name, member in enrolled.items():
+            say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
         say("9. The auditor pulls the log and verifies it without trusting the hub.")
         chapters.audit(enrolled[agencies.AUDITOR.id], folder, say)

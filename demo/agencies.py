@@ -1,6 +1,7 @@
 """The demo's four agencies and its auditor: founded, enrolled by bundle and fingerprint, opened."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,20 @@ class Enrolled:
         return Client.open(self.home, self.member.user, self.passphrase_file.read_bytes().strip())
 
 
-def enrol(member: Member, folder: Path, hub: DemoHub, *, insecure: bool) -> Enrolled:
-    """Make the member's keys on its own machine, sign its bundle, and let the operator admit it."""
+def enrol_all(folder: Path, hub: DemoHub, *, insecure: bool) -> dict[str, Enrolled]:
+    """Every member founded (two at a time, each on a machine of its own in life), then admitted in turn."""
+    deployment = Deployment.from_bytes(hub.deployment().read_bytes())
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        made = pool.map(lambda member: _found(member, folder, deployment, insecure=insecure), ALL)
+    enrolled = {}
+    for member in made:
+        hub.admit(folder / f"{member.member.id}.enrol", member.fingerprint)
+        enrolled[member.member.id] = member
+    return enrolled
+
+
+def _found(member: Member, folder: Path, deployment: Deployment, *, insecure: bool) -> Enrolled:
+    """Make the member's keys on its own machine and sign its bundle."""
     home = folder / member.id
     secret = folder / f"{member.id}.passphrase"
     secret.touch(mode=0o600)
@@ -62,14 +75,12 @@ def enrol(member: Member, folder: Path, hub: DemoHub, *, insecure: bool) -> Enro
         country=member.country,
         contact=f"desk@{member.id}.example",
         public_authority=member.public,
-        deployment=Deployment.from_bytes(hub.deployment().read_bytes()),
+        deployment=deployment,
     )
     passphrase = secret.read_bytes().strip()
-    found_agency(
-        home, profile, NewUser(member.user, passphrase, insecure=insecure), root_passphrase=root_passphrase
-    )
+    first = NewUser(member.user, passphrase, insecure=insecure)
+    found_agency(home, profile, first, root_passphrase=root_passphrase)
     bundle = folder / f"{member.id}.enrol"
     with Client.open(home, member.user, passphrase) as client:
         fingerprint = write_enrolment(client.session, bundle, root_file=None, root_passphrase=root_passphrase)
-    hub.admit(bundle, fingerprint)
     return Enrolled(member, home, secret, fingerprint)
