@@ -10,7 +10,6 @@ from exchange.auditor.pull import LOG_PREFIX, pull
 from exchange.auditor.verify import verify_mirror
 from exchange.log.tiles import tile_path
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, NotFound
-
 from tests.unit.auditor.logs import VKEY, entry, note, tiles
 
 

@@ -12,7 +12,6 @@ from exchange.auditor.verify import Verdict, verify_mirror
 from exchange.log.tiles import Tile, encode_bundle
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogIncomplete
-
 from tests.unit.auditor.logs import entry, mirror, note, tiles
 
 ENTRIES = [entry(number) for number in range(300)]
