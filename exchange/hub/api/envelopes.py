@@ -83,8 +83,8 @@ _TAKEN = {
     summary="Deposit a sealed envelope",
     description=(
         "The same manifest again gives 200 and the first receipt. On SEQ_CONFLICT the problem's `head` "
-        "holds, for each recipient concerned, the last grant of the chain: check your own signature on it, then go "
-        "on from it."
+        "holds, for each recipient concerned, the last grant of the chain: check your own signature on it, "
+        "then go on from it."
     ),
     request=DepositRequest,
     responses={201: DepositAnswer, 200: DepositAnswer},
