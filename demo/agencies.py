@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.hub import DemoHub
+from demo.hub import DemoHub, secret_file
 from exchange.agency import Client
 from exchange.member.deployment import Deployment
 from exchange.member.enrolment import write_enrolment
@@ -64,9 +64,7 @@ def enrol_all(folder: Path, hub: DemoHub, *, insecure: bool) -> dict[str, Enroll
 def _found(member: Member, folder: Path, deployment: Deployment, *, insecure: bool) -> Enrolled:
     """Make the member's keys on its own machine and sign its bundle."""
     home = folder / member.id
-    secret = folder / f"{member.id}.passphrase"
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_urlsafe(24) + "\n", "utf-8")
+    secret = secret_file(folder / f"{member.id}.passphrase")
     root_passphrase = secrets.token_urlsafe(24).encode()
     profile = Profile(
         agency=AgencyId(member.id),

@@ -107,10 +107,7 @@ class DemoHub:
         )  # fmt: skip
 
     def _secret(self, name: str) -> Path:
-        path = self.folder / f"{name}.passphrase"
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24) + "\n", "utf-8")
-        return path
+        return secret_file(self.folder / f"{name}.passphrase")
 
     def _ready(self) -> bool:
         try:
@@ -118,6 +115,13 @@ class DemoHub:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+
+def secret_file(path: Path) -> Path:
+    """A new file that only its owner may read, with a random passphrase."""
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_urlsafe(24) + "\n", "utf-8")
+    return path
 
 
 def _free_port() -> int:
