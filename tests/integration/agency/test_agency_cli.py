@@ -91,6 +91,20 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     assert "Given name" in card
     assert (tmp_path / "out.jpg").read_bytes()[:3] == b"\xff\xd8\xff"
     machine = embassy("open", gid, "--json").json
+    assert "أمينة" in embassy("open", gid, "--kept").out
+    assert embassy("open", "A" * 22, "--kept", ok=False).code == 1
+    assert embassy("inbox", "--json").json == []
+    assert embassy("inbox", "--all", "--json").json[0]["state"] == "receipted"
+    assert ngo("outbox", "--json").json[0]["outcome"] == "opened"
+    assert {line["act"] for line in ngo("receipts", "--json").lines} >= {
+        "envelope:deposit",
+        "consent:register",
+    }
+    assert ngo("spool", "--json").json == []
+    assert ngo("consent", "list", "--json").json[0]["status"] == "active"
+    assert ngo("consent", "show", cid, "--json").json["recipient"] == "embassy"
+    embassy("directory", "sync")
+    assert cid in embassy("consent", "list", "--received").out
     assert machine["fields"]["name_given"]["text"] == "أمينة"
     assert "opened" in ngo("outbox").out
     assert "envelope:deposit" in ngo("receipts").out
@@ -152,3 +166,14 @@ def test_several_users_work_and_only_approvers_decide(make: Make, tmp_path: Path
     as_sara("directory", "sync")
     as_sara(*grant)
     as_noor("send", ref, "--kind", "found_notice", "--to", "harbour")
+    urgent = (*grant[:-4], "--basis", "vital_interest", "--evidence", "call of 3 May", "--second-user")
+    alone = ngo(*urgent, "noor", "--second-passphrase-file", noor, ok=False)
+    assert alone.code == 2
+    assert "two approvers" in alone.err
+    granted = ngo(*urgent, "sara", "--second-passphrase-file", sara, "--json").json
+    assert len(granted) == 1
+    withdrawn = ngo("consent", "withdraw", "--record", ref, "--reason", "decision_revoked", "--json").json
+    assert len(withdrawn) == 2
+    assert ngo("user", "list").out.count("approver") == 2
+    assert ngo("directory", "sync", "--json").json["alarms"] == []
+    assert "harbour" in ngo("directory", "show", "harbour").out
