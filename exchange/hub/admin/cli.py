@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from exchange.hub.admin import agency, check, database, deployment, init, keys, operator
+from exchange.hub.admin import agency, check, database, deployment, init, keys, operator, recover
 from exchange.hub.admin.commands import EXIT_CODES, AdminGroup
 from exchange.hub.admin.serve import serve
 
@@ -28,6 +28,7 @@ which wins. Weighty acts are signed by an operator; where several must sign, a p
 
 
 @click.group(
+    name="exchange-hub",
     cls=AdminGroup,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,6 +43,7 @@ for command in (
     init.init,
     serve,
     check.check,
+    recover.recover,
     database.group,
     operator.group,
     agency.group,

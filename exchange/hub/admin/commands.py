@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from exchange.hub.admin.config import environment
+from exchange.hub.admin.config import environment, with_defaults
 from exchange.hub.admin.output import Output, visible
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ConfigInvalid, ExchangeError, MissingExtra
@@ -42,7 +42,7 @@ class Target:
     def settings(self) -> Settings:
         """The checked settings. Raises: ConfigInvalid."""
         try:
-            return Settings.from_environment(self.environment())
+            return Settings.from_environment(with_defaults(self.environment()))
         except ConfigInvalid as error:
             if error.hint is None:
                 error.hint = "give --data-dir DIR, or --config FILE, or set HOMEWARD_DATA_DIR"

@@ -45,6 +45,19 @@ def environment(
     return settings
 
 
+def with_defaults(settings: Mapping[str, str]) -> dict[str, str]:
+    """The same; unless named, the embedded database in the data folder and the guard folder beside it."""
+    folder = settings.get("HOMEWARD_DATA_DIR")
+    if folder is None:
+        return dict(settings)
+    bare = folder.rstrip("/")
+    return {
+        "HOMEWARD_DATABASE_URL": f"sqlite:///{bare}/hub.sqlite",
+        "HOMEWARD_GUARD_DIR": f"{bare}-guard",
+        **settings,
+    }
+
+
 def read_file(path: Path) -> dict[str, str]:
     """The settings in `path`: one NAME=value on each line, `#` opens a comment line, nothing is quoted.
 

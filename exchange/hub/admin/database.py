@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import click
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.db import migrate, open_engine, reading, storage_errors
 from exchange.hub.settings import Settings
+from exchange_schemas.errors import ConfigInvalid
 
 
 @click.group(name="db", short_help="Bring the database's tables up to date.")
@@ -60,7 +62,10 @@ def revision_of(settings: Settings) -> str | None:
 
 def _move(target: Target, revision: str, *, down: bool) -> None:
     settings = target.settings()
-    with storage_errors():
-        migrate(settings, revision, down=down)
+    try:
+        with storage_errors():
+            migrate(settings, revision, down=down)
+    except CommandError as error:
+        raise ConfigInvalid(f"the tables cannot be brought there: {error}", field="revision") from None
     reached = revision_of(settings)
     target.out.done(f"the tables are at revision {reached}", {"revision": reached})

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 
 from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
-from exchange.hub.admin.config import FILE_NAME, write_file
+from exchange.hub.admin.config import FILE_NAME, with_defaults, write_file
 from exchange.hub.admin.operator_key import KeySource, OperatorKey, key_options
 from exchange.hub.admin.weighty import kid_fingerprint
 from exchange.hub.blobs import FolderBlobs
@@ -109,20 +109,13 @@ def _values(target: Target, options: Mapping[str, str]) -> dict[str, str]:
                 field=name,
                 hint=f"edit {FILE_NAME} if that is wrong; the origin of a hub that has events never changes",
             )
-    folder = values.get("HOMEWARD_DATA_DIR")
-    if folder is None:
-        raise ConfigInvalid(
-            "HOMEWARD_DATA_DIR is not set", field="HOMEWARD_DATA_DIR", hint="give --data-dir DIR"
-        )
-    values.setdefault("HOMEWARD_DATABASE_URL", f"sqlite:///{folder}/hub.sqlite")
-    values.setdefault("HOMEWARD_GUARD_DIR", f"{folder.rstrip('/')}-guard")
     if _PASSPHRASE_FILE not in values and _PASSPHRASE_FD not in values:
         raise ConfigInvalid(
             "there is no passphrase for the hub's own keys",
             field=_PASSPHRASE_FILE,
             hint="write a long random line to a file that only the hub can read: --hub-passphrase-file FILE",
         )
-    return values
+    return with_defaults(values)
 
 
 def _open(source: KeySource, name: str, settings: Settings) -> OperatorKey:
