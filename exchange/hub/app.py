@@ -120,13 +120,14 @@ def _answer_errors(app: Flask, base_url: str) -> None:
 
 
 def _add_headers(app: Flask, hub: Hub, gate: ResourceGate) -> None:
-    secure = hub.settings.base_url.startswith("https:")
+    fixed = dict(_HEADERS)
+    if hub.settings.base_url.startswith("https:"):
+        fixed["Strict-Transport-Security"] = _HSTS
 
     @app.after_request
     def add(response: Response) -> Response:
-        response.headers.update(_HEADERS)
-        if secure:
-            response.headers["Strict-Transport-Security"] = _HSTS
+        # No answer has set any of these itself.
+        response.headers.extend(fixed)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         if hub.settings.dpop_nonce and "DPoP-Nonce" not in response.headers and _is_bound(request):

@@ -20,6 +20,7 @@ blp = Blueprint("wellknown", "wellknown", description="Metadata, keys, interface
 
 # A rotated key is published long before it signs, so a cached set is never too old.
 _SHORT: Final = "public, max-age=300"
+_DESCRIPTION: Final = "homeward-description"
 _LONG: Final = "public, max-age=3600"
 
 
@@ -94,7 +95,7 @@ _EXAMPLE: Final = metadata("https://hub.example")
 )
 def oauth_metadata() -> Response:
     """RFC 8414."""
-    return _public(metadata(current_hub().settings.base_url), _LONG)
+    return _public(dump(metadata(current_hub().settings.base_url)), _LONG)
 
 
 @blp.route("/.well-known/openid-configuration", methods=["GET"])
@@ -106,7 +107,7 @@ def oauth_metadata() -> Response:
 )
 def openid_metadata() -> Response:
     """The same document."""
-    return _public(metadata(current_hub().settings.base_url), _LONG)
+    return _public(dump(metadata(current_hub().settings.base_url)), _LONG)
 
 
 @blp.route("/oauth/jwks.json", methods=["GET"])
@@ -119,18 +120,22 @@ def openid_metadata() -> Response:
 def jwks() -> Response:
     """The JWK set."""
     keys = [jwks_member(key.public) for key in current_hub().keys.published()]
-    return _public({"keys": keys}, _SHORT)
+    return _public(dump({"keys": keys}), _SHORT)
 
 
 @blp.route("/openapi.json", methods=["GET"])
 @blp.operation(auth=False, summary="This interface description", responses={200: DescriptionSchema})
 def openapi_json() -> Response:
     """OpenAPI 3.1."""
-    api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    return _public(api.spec.to_dict(), _LONG)
+    # Made once: anybody may ask, and it is long.
+    text = current_app.extensions.get(_DESCRIPTION)
+    if text is None:
+        api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
+        text = current_app.extensions[_DESCRIPTION] = dump(api.spec.to_dict())
+    return _public(text, _LONG)
 
 
-def _public(body: dict[str, Any], cache: str) -> Response:
-    response = Response(dump(body), mimetype="application/json")
+def _public(body: bytes, cache: str) -> Response:
+    response = Response(body, mimetype="application/json")
     response.headers["Cache-Control"] = cache
     return response
