@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from exchange.hub.db import reading, writing
 from exchange.hub.models.directory import (
@@ -19,7 +19,7 @@ from exchange.hub.models.directory import (
     directory_head,
     directory_key,
 )
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry, log_head, log_leaf
 from exchange.hub.services import consents, deposit, grants, recipient_receipts, withdrawals
 from exchange.hub.services.directory_read import position
 from exchange.hub.services.hub import Hub, utc_now
@@ -118,30 +118,49 @@ class World:
         else:
             self.position = TreeHead(size=size, root=Digest(b64u(root)))
 
-    def admit(self, name: str, *, kind: str = "ngo", country: str = "JO", public: bool = False) -> Agency:
-        agency = self.agencies[name] = Agency(AgencyId(name))
-        row = {
-            "agency": name,
-            "name": name,
-            "kind": kind,
-            "country": country,
-            "public_authority": public,
-            "contact": "role@example.org",
-            "status": "active",
-            "root": EVIDENCE,
-        }
-        extra = {"standing_since": 0} if "standing_since" in directory_agency.c else {}
+    def admit(self, name: str, **changes: Any) -> Agency:
+        return self.admit_all({name: changes})[0]
+
+    def admit_all(self, wanted: Mapping[str, Mapping[str, Any]]) -> list[Agency]:
+        """Agencies by name with what is not as usual (`kind`, `country`, `public_authority`), all at once."""
+        made = [Agency(AgencyId(name)) for name in wanted]
+        usual = {"kind": "ngo", "country": "JO", "public_authority": False}
+        rows = [
+            {
+                "agency": agency.id,
+                "name": agency.id,
+                "contact": "role@example.org",
+                "status": "active",
+                "root": EVIDENCE,
+                "standing_since": 0,
+                **usual,
+                **wanted[agency.id],
+            }
+            for agency in made
+        ]
+        keys = [
+            self._key(agency, use, public, holder)
+            for agency in made
+            for use, public, holder in (
+                ("envelope", agency.envelope.public, None),
+                ("approver", agency.approver.public, "first"),
+                ("approver", agency.second.public, "second"),
+                ("enc", agency.enc.public, None),
+            )
+        ]
         with writing(self.hub.engine) as conn:
-            conn.execute(insert(directory_agency).values({**row, **extra}))
-        self.add_key(agency, "envelope", agency.envelope.public)
-        self.add_key(agency, "approver", agency.approver.public, holder="first")
-        self.add_key(agency, "approver", agency.second.public, holder="second")
-        self.add_key(agency, "enc", agency.enc.public)
-        return agency
+            conn.execute(insert(directory_agency), rows)
+            conn.execute(insert(directory_key), keys)
+        self.agencies.update((agency.id, agency) for agency in made)
+        return made
 
     def add_key(self, agency: Agency, use: str, public: PublicKey, holder: str | None = None) -> None:
+        with writing(self.hub.engine) as conn:
+            conn.execute(insert(directory_key), self._key(agency, use, public, holder))
+
+    def _key(self, agency: Agency, use: str, public: PublicKey, holder: str | None) -> dict[str, Any]:
         now = int(self.hub.clock().timestamp())
-        row = {
+        return {
             "kid": public.kid,
             "agency": agency.id,
             "use": use,
@@ -153,8 +172,6 @@ class World:
             "holder": holder,
             "event_idx": 0,
         }
-        with writing(self.hub.engine) as conn:
-            conn.execute(insert(directory_key).values(row))
 
     def set_key(self, public: PublicKey, status: str) -> None:
         with writing(self.hub.engine) as conn:
@@ -354,23 +371,34 @@ class World:
 
     # -- looking ---------------------------------------------------------------------------------------
 
-    def entries(self) -> list[Entry]:
-        """The whole audit log."""
+    def entries(self, after: int = 0) -> list[Entry]:
+        """The audit log from its entry number `after` on."""
         with reading(self.hub.engine) as conn:
             rows = conn.execute(
                 select(log_entry.c.entry)
                 .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
+                .where(log_leaf.c.idx >= after)
                 .order_by(log_leaf.c.idx)
             ).scalars()
             return [Entry.from_bytes(row) for row in rows]
 
-    def count(self, table: Any) -> int:
+    def log_size(self) -> int:
         with reading(self.hub.engine) as conn:
-            return int(conn.execute(select(func.count()).select_from(table)).scalar_one())
+            return int(conn.execute(select(log_head.c.size)).scalar_one())
+
+    def last(self) -> Entry:
+        """The last entry of the audit log."""
+        return self.entries(self.log_size() - 1)[0]
 
     def rows(self, table: Any) -> list[Any]:
+        """The rows of this world's own agencies: other tests may share the hub."""
+        owner = next(table.c[name] for name in ("snd", "iss", "agency") if name in table.c)
+        mine = [agency.id for agency in self.agencies.values()]
         with reading(self.hub.engine) as conn:
-            return list(conn.execute(select(table)))
+            return list(conn.execute(select(table).where(owner.in_(mine))))
+
+    def count(self, table: Any) -> int:
+        return len(self.rows(table))
 
 
 def body_of(sealed: SealedEnvelope) -> dict[str, Any]:

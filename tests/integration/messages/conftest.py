@@ -17,6 +17,12 @@ from tests.integration.conftest import _postgres_urls as postgres_urls
 from tests.integration.conftest import _settings as new_hub_settings
 from tests.integration.messages.builders import Agency, World
 
+TRIO: dict[str, dict[str, Any]] = {
+    "ngo": {},
+    "embassy": {"kind": "embassy", "country": "MA", "public_authority": True},
+    "commission": {"kind": "commission"},
+}
+
 
 @pytest.fixture
 def make_world(make_hub: Callable[..., Hub]) -> Callable[..., World]:
@@ -25,9 +31,7 @@ def make_world(make_hub: Callable[..., Hub]) -> Callable[..., World]:
     def make(**changes: object) -> World:
         world = World(make_hub(**changes))
         world.start_directory()
-        world.admit("ngo")
-        world.admit("embassy", kind="embassy", country="MA", public=True)
-        world.admit("commission", kind="commission")
+        world.admit_all(TRIO)
         return world
 
     return make
@@ -80,11 +84,6 @@ def shared(shared_hub: Hub) -> World:
     world = World(shared_hub)
     world.find_directory()
     number = os.urandom(4).hex()
-    kinds: dict[str, dict[str, Any]] = {
-        "ngo": {},
-        "embassy": {"kind": "embassy", "country": "MA", "public": True},
-        "commission": {"kind": "commission"},
-    }
-    for name, changes in kinds.items():
-        world.agencies[name] = world.admit(f"{name}-{number}", **changes)
+    made = world.admit_all({f"{name}-{number}": changes for name, changes in TRIO.items()})
+    world.agencies.update(zip(TRIO, made, strict=True))
     return world

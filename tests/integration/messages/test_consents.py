@@ -35,6 +35,12 @@ from exchange_schemas.errors import (
 )
 from tests.integration.messages.builders import EVIDENCE, Agency, GivenConsent, World
 
+
+@pytest.fixture
+def world(shared: World) -> World:
+    return shared
+
+
 VITAL = (Authority(about="child", basis="vital_interest", evidence_digest=EVIDENCE),)
 
 
@@ -45,8 +51,8 @@ def test_a_consent_is_registered_with_the_digest_that_grants_name(
     done = world.register(given)
     assert done.status == 201
     assert done.body == {"cid": given.consent.cid, "digest": given.digest, "status": "active"}
-    entry = world.entries()[-1]
-    assert (entry.act, entry.out, entry.own) == ("consent:register", "allow", ("embassy", "ngo"))
+    entry = world.last()
+    assert (entry.act, entry.out, entry.own) == ("consent:register", "allow", (embassy.id, ngo.id))
     assert entry.cns is not None
 
 
@@ -85,7 +91,7 @@ def test_only_the_issuer_registers_its_consent(
     given = world.sign_consent(world.draft_consent(ngo, embassy))
     with pytest.raises(SenderMismatch):
         world.register(given, caller=commission)
-    assert world.entries()[-1].rsn == "SENDER_MISMATCH"
+    assert world.last().rsn == "SENDER_MISMATCH"
     assert world.count(consent_family) == 0
 
 
@@ -210,7 +216,7 @@ def test_an_embassy_needs_a_cleared_screening(world: World, ngo: Agency, embassy
 
 
 def test_a_public_authority_of_any_kind_needs_a_cleared_screening(world: World, ngo: Agency) -> None:
-    health = world.admit("health-ministry", kind="health", public=True)
+    health = world.admit("health-ministry", kind="health", public_authority=True)
     item = world.draft_consent(ngo, health, screening=Screening(state="not_required"))
     with pytest.raises(ScreeningDenied):
         world.register(world.sign_consent(item))

@@ -31,6 +31,11 @@ from tests.integration.messages.builders import (
 )
 
 
+@pytest.fixture
+def world(shared: World) -> World:
+    return shared
+
+
 def held(sealed: SealedEnvelope, snd: Agency) -> UnlockedGrant:
     """The sender's own grant, opened."""
     item = grant_of(sealed, snd)
@@ -67,10 +72,10 @@ def test_a_deposit_leaves_one_entry_that_says_who_what_and_why(
     world: World, ngo: Agency, embassy: Agency, commission: Agency
 ) -> None:
     world.send(ngo, world.consent(ngo, embassy), world.consent(ngo, commission))
-    entry = world.entries()[-1]
-    assert (entry.act, entry.out, entry.org) == ("envelope:deposit", "allow", "ngo")
+    entry = world.last()
+    assert (entry.act, entry.out, entry.org) == ("envelope:deposit", "allow", ngo.id)
     assert (entry.knd, entry.pur) == ("found_notice", "trace")
-    assert entry.own == ("commission", "embassy", "ngo")
+    assert entry.own == (commission.id, embassy.id, ngo.id)
     assert entry.fld == tuple(sorted(FOUND))
     assert entry.rec is not None
 
@@ -117,9 +122,9 @@ def test_the_chain_goes_on_from_the_last_grant(world: World, ngo: Agency, embass
     for _ in range(3):
         sealed = world.send(ngo, given)
     heads = {row.rcp: row for row in world.rows(chain_head)}
-    assert (heads["embassy"].seq, heads["embassy"].digest) == (3, grant_of(sealed, embassy).digest)
-    assert heads["ngo"].seq == 3
-    assert {row.agency: row.position for row in world.rows(mailbox)} == {"ngo": 7, "embassy": 4}
+    assert (heads[embassy.id].seq, heads[embassy.id].digest) == (3, grant_of(sealed, embassy).digest)
+    assert heads[ngo.id].seq == 3
+    assert {row.agency: row.position for row in world.rows(mailbox)} == {ngo.id: 7, embassy.id: 4}
 
 
 @pytest.mark.parametrize("wrong", ["replayed", "gap", "prev"])
@@ -139,8 +144,8 @@ def test_a_grant_out_of_its_place_gets_the_head_of_its_chain(
         deposit.deposit(world.hub, world.caller(ngo), body_of(sealed))
     head: Any = caught.value.detail["head"]
     item = grant_of(last, embassy)
-    assert list(head) == ["embassy"]
-    assert head["embassy"] == {
+    assert list(head) == [embassy.id]
+    assert head[embassy.id] == {
         "seq": 2,
         "digest": item.digest,
         "core": b64u(item.core),
@@ -149,7 +154,7 @@ def test_a_grant_out_of_its_place_gets_the_head_of_its_chain(
     }
     assert world.count(grant) == 4
     # What the sender learnt is enough to go on.
-    sealed = world.seal(ngo, [world.recipient(ngo, embassy, given, seq=3, prev=head["embassy"]["digest"])])
+    sealed = world.seal(ngo, [world.recipient(ngo, embassy, given, seq=3, prev=head[embassy.id]["digest"])])
     assert world.deposit(ngo, sealed).status == 201
 
 
@@ -159,7 +164,7 @@ def test_a_chain_that_never_began_has_an_empty_head(world: World, ngo: Agency, e
     with pytest.raises(SeqConflict) as caught:
         deposit.deposit(world.hub, world.caller(ngo), body_of(world.seal(ngo, [item])))
     head: Any = caught.value.detail["head"]
-    assert (head["embassy"]["seq"], head["embassy"]["digest"]) == (0, NO_PREVIOUS)
+    assert (head[embassy.id]["seq"], head[embassy.id]["digest"]) == (0, NO_PREVIOUS)
 
 
 def test_the_head_of_a_chain_can_be_checked_after_it_died(world: World, ngo: Agency, embassy: Agency) -> None:
@@ -170,7 +175,7 @@ def test_the_head_of_a_chain_can_be_checked_after_it_died(world: World, ngo: Age
     with pytest.raises(SeqConflict) as caught:
         deposit.deposit(world.hub, world.caller(ngo), body_of(sealed))
     head: Any = caught.value.detail["head"]
-    assert unb64u(head["embassy"]["sealed"], field="sealed") == grant_of(last, embassy).sealed
+    assert unb64u(head[embassy.id]["sealed"], field="sealed") == grant_of(last, embassy).sealed
 
 
 # -- later manifests -------------------------------------------------------------------------------
@@ -214,7 +219,7 @@ def test_a_later_manifest_brings_no_new_content(
     draft = world.draft(ngo)
     world.deposit(ngo, world.seal(ngo, [world.recipient(ngo, embassy, world.consent(ngo, embassy))], draft))
     other = world.seal(ngo, [world.recipient(ngo, commission, world.consent(ngo, commission))], draft)
-    without_own = [(item.core, item.sealed) for item in other.grants if item.rcp != "ngo"]
+    without_own = [(item.core, item.sealed) for item in other.grants if item.rcp != ngo.id]
     body = signed_request(other, without_own, ngo)
     named = {ref.sha256 for ref in core_of(without_own[0][0]).parts}
     body["parts"] = [item for item in body["parts"] if item["sha256"] in named]
@@ -234,8 +239,8 @@ def test_a_late_grant_by_somebody_else_is_refused(
     )
     with pytest.raises(Replay):
         world.deposit(commission, other)
-    assert world.entries()[-1].rsn == "REPLAY"
-    assert {row.snd for row in world.rows(grant)} == {"ngo"}
+    assert world.last().rsn == "REPLAY"
+    assert {row.snd for row in world.rows(grant)} == {ngo.id}
 
 
 def test_a_field_for_one_recipient_is_not_granted_to_a_second_one_later(

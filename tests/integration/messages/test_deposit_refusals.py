@@ -95,7 +95,7 @@ def refused(
     assert type(caught.value) is error
     assert [world.count(table) for table in TABLES] == before
     if "receipt" in vars(caught.value):
-        entry = world.entries()[-1]
+        entry = world.last()
         assert (entry.act, entry.out, entry.rsn) == ("envelope:deposit", "deny", error.code)
         assert entry.org == snd.id
     return caught.value
@@ -529,7 +529,9 @@ def test_a_superseded_consent_gives_nothing_that_the_newest_does_not(
 
 def test_a_public_authority_does_not_send_abroad_on_consent(world: World, commission: Agency) -> None:
     basis = (Authority(about="child", basis="consent", evidence_digest=EVIDENCE),)
-    embassy = world.admit(f"embassy-{os.urandom(4).hex()}", kind="embassy", country="SY", public=True)
+    embassy = world.admit(
+        f"embassy-{os.urandom(4).hex()}", kind="embassy", country="SY", public_authority=True
+    )
     given = world.consent(embassy, commission, authorities=basis)
     sealed = world.seal(embassy, [world.recipient(embassy, commission, given)])
     error = refused(world, embassy, sealed, AuthorityMissing)
@@ -663,9 +665,9 @@ def test_a_refused_deposit_keeps_its_proof_and_its_entry(
     body = edited(sealed, ngo, lambda core: core.update(cns=OTHER), only=embassy)
     with pytest.raises(ConsentUnknown):
         deposit.deposit(world.hub, caller, body)
-    entry = world.entries()[-1]
+    entry = world.last()
     assert (entry.out, entry.rsn, entry.knd) == ("deny", "CONSENT_UNKNOWN", "found_notice")
     assert set(entry.own) == {ngo.id, embassy.id}
     with pytest.raises(ExchangeError):
         deposit.deposit(world.hub, caller, body_of(sealed))
-    assert world.entries()[-1].rsn == "REPLAY"
+    assert world.last().rsn == "REPLAY"

@@ -94,9 +94,9 @@ def test_the_answer_holds_the_directorys_signed_position(world: World, ngo: Agen
 
 def test_a_fetch_is_logged_with_its_parties_and_fields(world: World, ngo: Agency, embassy: Agency) -> None:
     sealed = world.send(ngo, world.consent(ngo, embassy))
-    deposited = world.entries()[-1]
+    deposited = world.last()
     world.fetch(embassy, gid_of(sealed, embassy))
-    entry = world.entries()[-1]
+    entry = world.last()
     assert (entry.act, entry.out, entry.org) == ("grant:fetch", "allow", embassy.id)
     assert entry.own == tuple(sorted((ngo.id, embassy.id)))
     assert (entry.knd, entry.pur, entry.fld) == ("found_notice", "trace", tuple(sorted(FOUND)))
@@ -174,7 +174,7 @@ def test_a_withdrawn_consent_leaves_a_tombstone_with_the_signed_withdrawal(
     assert found.withdrawal is not None
     signed = Signed.from_json(dict(found.withdrawal), 2048)
     assert Withdrawal.from_bytes(signed.payload).family == given.consent.family
-    entry = world.entries()[-1]
+    entry = world.last()
     assert (entry.act, entry.out, entry.rsn) == ("grant:fetch", "deny", "CONSENT_WITHDRAWN")
     assert set(entry.own) == {ngo.id, embassy.id}
 

@@ -106,14 +106,14 @@ def test_pages_follow_one_another_without_gap_or_repetition(
 
 
 def test_nothing_new_is_not_logged_and_something_new_is(world: World, ngo: Agency, embassy: Agency) -> None:
-    before = len(world.entries())
+    before = world.log_size()
     empty = look(world, embassy)
     assert (empty.receipt, empty.headers["Retry-After"]) == (None, "30")
-    assert len(world.entries()) == before
+    assert world.log_size() == before
     world.send(ngo, world.consent(ngo, embassy))
     page = look(world, embassy, cursor=str(empty.body["next"]))
     assert page.receipt is not None
-    assert world.entries()[-1].act == "inbox:list"
+    assert world.last().act == "inbox:list"
     after = look(world, embassy, cursor=str(page.body["next"]))
     assert (items(after), after.receipt) == ([], None)
 
@@ -282,7 +282,7 @@ def test_a_receipt_is_for_the_very_grant(
 ) -> None:
     with pytest.raises(error):
         world.submit(embassy, gid_of(fetched, embassy), world.sign_receipt(fetched, embassy, **changes))
-    assert world.entries()[-1].rsn == error.code
+    assert world.last().rsn == error.code
 
 
 def test_a_receipt_is_signed_by_an_active_key_of_the_recipient(

@@ -36,6 +36,11 @@ from tests.integration.messages.builders import (
 PHOTO = tuple(sorted((*FOUND, "photo")))
 
 
+@pytest.fixture
+def world(shared: World) -> World:
+    return shared
+
+
 def digest_of(data: bytes) -> Digest:
     return Digest(b64u(sha256(data)))
 
@@ -69,9 +74,9 @@ def test_a_part_is_kept_for_24_hours(world: World, ngo: Agency) -> None:
     done = upload(world, ngo, b"sealed bytes")
     assert (done.status, done.body["bytes"]) == (201, 12)
     (row,) = world.rows(part)
-    assert (row.agency, row.eid, row.ct) == ("ngo", None, None)
+    assert (row.agency, row.eid, row.ct) == (ngo.id, None, None)
     assert 86_000 < row.expires - world.now.timestamp() <= 86_400
-    assert world.entries()[-1].act == "part:upload"
+    assert world.last().act == "part:upload"
 
 
 def test_the_same_part_again_is_there_already(world: World, ngo: Agency) -> None:
