@@ -91,18 +91,23 @@ def draft(
         retention_days=terms.retention_days,
         subj=subject(family.salt, record.ref),
         iat=now,
-        record=ConsentRecord(
-            schema_version=RECORD_VERSION,
-            record_id=new_id(random),
-            collection_method="agency_program",
-            jurisdiction=profile.country,
-            withdrawal_method="through any caseworker of the issuing agency, at any time",
-        ),
+        record=_consent_record(profile, random),
         thread=None if terms.thread is None else ThreadId(check_id(terms.thread, field="thread")),
         after=_after(terms),
         supersedes=family.supersedes,
     )
     return Drafted(consent, family.salt, evidence)
+
+
+def _consent_record(profile: Profile, random: Callable[[int], bytes]) -> ConsentRecord:
+    """The ISO/IEC TS 27560 members: about law and procedure, never about a person."""
+    return ConsentRecord(
+        schema_version=RECORD_VERSION,
+        record_id=new_id(random),
+        collection_method="agency_program",
+        jurisdiction=profile.country,
+        withdrawal_method="through any caseworker of the issuing agency, at any time",
+    )
 
 
 def _basis(terms: Terms, about: str) -> str:

@@ -51,6 +51,8 @@ from exchange_schemas.ids import (
 from exchange_schemas.receipt import RecipientReceipt
 
 _RECEIPTS = "recipient_receipt"
+_CURSOR = "cursor"
+_WAITING = ("waiting", "fetched")
 PAGE = 100
 MAX_PAGES = 100_000
 # Refusals that may pass by themselves, or are no fault of the sender: no signed refusal goes back.
@@ -67,22 +69,33 @@ class Receiver:
     def inbox(self, *, waiting_only: bool = False) -> Iterator[InboxItem]:
         """Every grant that the hub lists, oldest first, its place in the sender's chain noted.
 
-        Raises: Replay when a number was used for another grant before.
+        `waiting_only` begins where everything before is done with. Raises: Replay when a number was used for
+        another grant before.
         """
-        cursor: str | None = None
+        store = self.session.store
+        cursor = self._done_up_to() if waiting_only else None
+        done = True
         for _ in range(MAX_PAGES):
             params: dict[str, str | int] = {"limit": PAGE}
             if cursor is not None:
                 params["cursor"] = cursor
             answer = self.session.hub.get("/v1/inbox", params)
-            for value in _items(answer):
-                item = _item(value)
-                note_seen(self.session.store, item.sender, item.seq, item.digest)
-                if not waiting_only or item.state in ("waiting", "fetched"):
-                    yield item
-            cursor = _next(answer)
-            if answer.get("more") is not True or cursor is None:
+            items = [_item(value) for value in _items(answer)]
+            with store.writing():
+                for item in items:
+                    note_seen(store, item.sender, item.seq, item.digest)
+            yield from (item for item in items if not waiting_only or item.state in _WAITING)
+            cursor, more = _next(answer), answer.get("more") is True
+            done = done and all(item.state not in _WAITING for item in items)
+            if cursor is None or not more:
                 return
+            if done:
+                store.put(_CURSOR, "inbox", {"cursor": cursor})
+
+    def _done_up_to(self) -> str | None:
+        """Where the listing goes on after pages in which nothing waits any more."""
+        kept = self.session.store.get(_CURSOR, "inbox")
+        return None if kept is None else str(kept["cursor"])
 
     def open(self, gid: str) -> Message:
         """Fetch, verify, open, keep and acknowledge one grant. Raises: see `Client.open_grant`."""

@@ -39,19 +39,20 @@ class Syncer:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
         directory = self.session.directory.sync()
         alarms = list(directory.alarms)
-        shown = dict(self._shown())
-        for value in shown.values():
+        shown = 0
+        for value in self._shown():
+            shown += 1
             alarms += self._take(value)
-        alarms += self._reassert(shown)
+            alarms += self._reassert(value)
         self._register_kept()
         self.receiver.acknowledge_kept()
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )
-        return SyncReport(directory.size, directory.new_events, len(shown), receipts, tuple(alarms))
+        return SyncReport(directory.size, directory.new_events, shown, receipts, tuple(alarms))
 
-    def _shown(self) -> Iterator[tuple[str, Mapping[str, JsonValue]]]:
-        """(cid, what the hub shows) of every consent of or for this agency."""
+    def _shown(self) -> Iterator[Mapping[str, JsonValue]]:
+        """What the hub shows of every consent of or for this agency, a page at a time."""
         cursor: str | None = None
         for _ in range(MAX_PAGES):
             params: dict[str, str | int] = {"limit": PAGE}
@@ -62,9 +63,9 @@ class Syncer:
             if not isinstance(listed, list):
                 raise HubRefused("the hub's listing lacks its consents", field="consents")
             for value in listed:
-                if not isinstance(value, dict) or not isinstance(value.get("cid"), str):
-                    raise Malformed("consents: an object with a cid is needed", field="consents")
-                yield str(value["cid"]), value
+                if not isinstance(value, dict):
+                    raise Malformed("consents: an object is needed", field="consents")
+                yield value
             if not isinstance(following, str):
                 return
             cursor = following
@@ -111,19 +112,16 @@ class Syncer:
             rows.put(self.session.store, OWN, row.withdrawn_by(signed))
         return ["the hub shows a withdrawal of this agency that was not made on this machine"]
 
-    def _reassert(self, shown: Mapping[str, Mapping[str, JsonValue]]) -> list[str]:
-        """Withdrawals of ours that the hub does not show are asserted again."""
-        alarms: list[str] = []
-        for row in list(rows.each(self.session.store, OWN)):
-            value = shown.get(row.consent.cid)
-            if row.status != rows.WITHDRAWN or value is None or value.get("withdrawal") is not None:
-                continue
-            self.consents.assert_withdrawal(row)
-            alarms.append(
-                "the hub did not show a withdrawal of this agency; it was asserted again "
-                "(after an interrupted withdrawal this is right; otherwise the hub was rolled back)"
-            )
-        return alarms
+    def _reassert(self, value: Mapping[str, JsonValue]) -> list[str]:
+        """A withdrawal of ours that the hub does not show is asserted again."""
+        row = rows.get(self.session.store, OWN, str(value.get("cid")))
+        if row is None or row.status != rows.WITHDRAWN or value.get("withdrawal") is not None:
+            return []
+        self.consents.assert_withdrawal(row)
+        return [
+            "the hub did not show a withdrawal of this agency; it was asserted again "
+            "(after an interrupted withdrawal this is right; otherwise the hub was rolled back)"
+        ]
 
     def _register_kept(self) -> None:
         for row in list(rows.each(self.session.store, OWN)):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from exchange.agency.cli.session import open_client, open_second
-from exchange.agency.cli.values import end_of
+from exchange.agency.cli.terms import terms_options
 from exchange.agency.model import ConsentInfo
 from exchange.agency.terms import Terms
 from exchange.member.cli.options import Options, common_options
@@ -29,61 +28,16 @@ def consent(options: Options) -> None:
 @common_options
 @click.argument("ref")
 @click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; a consent for each.")
-@click.option("--purpose", "purposes", multiple=True, required=True, type=click.Choice(_CATALOGUE.purposes))
-@click.option("--field", "fields", multiple=True, metavar="NAME", help="A field that may be given.")
-@click.option(
-    "--kind",
-    type=click.Choice(tuple(_CATALOGUE.kinds)),
-    help="All fields of the record that this kind takes.",
-)
-@click.option(
-    "--basis",
-    "bases",
-    multiple=True,
-    required=True,
-    metavar="BASIS | ABOUT=BASIS",
-    help=f"One of {', '.join(_CATALOGUE.bases)}; for child, relative, caregiver apart if needed.",
-)
-@click.option(
-    "--evidence", required=True, help="Where the evidence lies; stays here, only a salted digest leaves."
-)
-@click.option(
-    "--screening",
-    type=click.Choice(("cleared", "not_required")),
-    default="not_required",
-    show_default=True,
-    help="Protection screening; embassies and public authorities need `cleared`.",
-)
-@click.option("--screening-evidence", help="Where the screening's evidence lies.")
-@click.option("--days", "lasts", type=click.IntRange(1, 6570), default=90, show_default=True)
-@click.option("--until", metavar="DATE", help="Last day, YYYY-MM-DD; instead of --days.")
-@click.option("--retention-days", type=click.IntRange(1, 6570), default=365, show_default=True)
-@click.option("--thread", help="Only in this thread.")
-@click.option("--after", nargs=2, metavar="EID EID", help="Both sides' match confirmations.")
+@terms_options
 @click.option("--second-user", help="The second approver, whom vital interest needs.")
-@click.option(
-    "--second-passphrase-file", type=_PATH, help="Read the second approver's passphrase from this file."
-)
+@click.option("--second-passphrase-file", type=_PATH, help="Read the second approver's passphrase from it.")
 @click.option("--second-passphrase-fd", type=int, help="Read it from this file descriptor.")
-@click.option("--supersedes", metavar="CID", help="Replaces this consent in its family.")
 def grant(
     options: Options,
     *,
     ref: str,
     to: tuple[str, ...],
-    purposes: tuple[str, ...],
-    fields: tuple[str, ...],
-    kind: str | None,
-    bases: tuple[str, ...],
-    evidence: str,
-    screening: str,
-    screening_evidence: str | None,
-    lasts: int,
-    until: str | None,
-    retention_days: int,
-    thread: str | None,
-    after: tuple[str, str] | None,
-    supersedes: str | None,
+    terms: Terms,
     second_user: str | None,
     second_passphrase_file: Path | None,
     second_passphrase_fd: int | None,
@@ -98,22 +52,6 @@ def grant(
           --basis best_interests_decision --evidence "file 12, minutes of 3 May" --screening cleared \\
           --screening-evidence "file 12, screening form" --days 60
     """
-    terms = Terms(
-        purposes=purposes,
-        fields=fields,
-        kind=kind,
-        basis=_bases(bases).pop("", None),
-        bases={about: basis for about, basis in _bases(bases).items() if about},
-        evidence=evidence,
-        screening=screening,
-        screening_evidence=screening_evidence,
-        lasts=timedelta(days=lasts),
-        until=end_of(until, "--until"),
-        retention_days=retention_days,
-        thread=thread,
-        after=after or None,
-        supersedes=supersedes,
-    )
     with open_client(options) as client:
         second = None
         if second_user is not None:
@@ -200,14 +138,6 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         return
     for one in done:
         say(f"withdrawn: {one.undelivered} not fetched yet are deleted; {one.delivered} were fetched before")
-
-
-def _bases(given: tuple[str, ...]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in given:
-        about, equals, basis = one.partition("=")
-        found["" if not equals else about] = basis if equals else about
-    return found
 
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:

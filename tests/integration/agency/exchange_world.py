@@ -88,7 +88,12 @@ class Exchange:
 
         def wsgi(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             said: list[Any] = []
-            answer = app(environ, lambda *head: said.extend(head) or (lambda data: None))
+
+            def keep(*head: Any) -> Callable[[bytes], None]:
+                said.extend(head)
+                return lambda data: None
+
+            answer = app(environ, keep)
             for prefix, left in self.lose.items():
                 if left > 0 and environ["PATH_INFO"].startswith(prefix):
                     self.lose[prefix] = left - 1

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -323,7 +324,11 @@ def test_a_recipient_that_has_rotated_its_key_is_sealed_to_anew(
     session, new = embassy.session, EncKey.generate()
     now = session.now().replace(microsecond=0)
     approver = session.require_approver()
-    common = {"origin": session.profile.deployment.origin, "agency": session.profile.agency, "iat": now}
+    common: dict[str, Any] = {
+        "origin": session.profile.deployment.origin,
+        "agency": session.profile.agency,
+        "iat": now,
+    }
     logged = key_event(
         **common, use="enc", key=new.public, nbf=now, exp=now + timedelta(days=9), signers=[approver]
     )
