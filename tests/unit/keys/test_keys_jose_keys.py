@@ -67,6 +67,7 @@ def der(key: Any) -> bytes:
         der(rsa.generate_private_key(65537, 1024)),
         der(rsa.generate_private_key(3, 2048)),
     ],
+    ids=["empty", "no-der", "ed25519", "p384", "secp256k1", "rsa-1024", "rsa-exponent-3"],
 )
 def test_another_kind_of_secret_is_malformed(secret: bytes) -> None:
     with pytest.raises(Malformed):
