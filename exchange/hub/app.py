@@ -5,6 +5,9 @@ It holds no session, sets no cookie, serves no file, trusts no Host header, and 
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -66,31 +69,51 @@ def create_app(settings: Settings) -> Flask:
 
 def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> Flask:
     """The application around an open hub."""
-    app, _ = bare_app(hub.settings.base_url, blueprints)
+    base_url = hub.settings.base_url
+    app = _empty_app()
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    _drop_head(app)
     gate = ResourceGate(hub)
     server = TokenServer(hub)
-    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke)
+
+    @cache
+    def description() -> dict[str, Any]:
+        # Made once, and only when somebody asks: it is long.
+        document: dict[str, Any] = described_app(base_url, blueprints)[1].spec.to_dict()
+        return document
+
+    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke, description)
     app.before_request(_refuse_second_spelling)
-    _answer_errors(app, hub.settings.base_url)
+    _answer_errors(app, base_url)
     _add_headers(app, hub, gate)
     return app
 
 
-def bare_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> tuple[Flask, Api]:
-    """The routes and their description, without a hub behind them."""
+def described_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> tuple[Flask, Api]:
+    """The routes with their description, and no hub behind them."""
+    app = _empty_app()
+    api = Api(app, base_url=base_url)
+    for blueprint in blueprints:
+        api.register_blueprint(blueprint)
+    _drop_head(app)
+    return app, api
+
+
+def _empty_app() -> Flask:
     app = Flask("exchange.hub", static_folder=None, template_folder=None)
     # What is refused is refused at the exact address: no redirects to a tidier one.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.config.update(PROVIDE_AUTOMATIC_OPTIONS=False, MAX_CONTENT_LENGTH=0)
-    api = Api(app, base_url=base_url)
-    for blueprint in blueprints:
-        api.register_blueprint(blueprint)
+    return app
+
+
+def _drop_head(app: Flask) -> None:
+    """A HEAD would do, and log, all that a GET does and then give nothing."""
     for rule in app.url_map.iter_rules():
-        # A HEAD would do, and log, all that a GET does and then give nothing.
         if rule.methods is not None:
             rule.methods.discard("HEAD")
-    return app, api
 
 
 def _refuse_second_spelling() -> None:

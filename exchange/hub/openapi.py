@@ -15,7 +15,7 @@ import click
 import yaml
 
 from exchange.hub.api.base import operation_of
-from exchange.hub.app import bare_app
+from exchange.hub.app import described_app
 
 BASE_URL: Final = "https://hub.example"
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,14 +34,14 @@ _HEAD: Final = (
 
 def description() -> dict[str, Any]:
     """The interface description (OpenAPI 3.1) of a hub at `BASE_URL`."""
-    _, api = bare_app(BASE_URL)
+    _, api = described_app(BASE_URL)
     document: dict[str, Any] = api.spec.to_dict()
     return {"openapi": document.pop("openapi"), **document}
 
 
 def endpoints() -> str:
     """The table of routes, scopes and exceptions from logging, as Markdown."""
-    app, _ = bare_app(BASE_URL)
+    app, _ = described_app(BASE_URL)
     rows = []
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         operation = operation_of(app.view_functions[rule.endpoint])

@@ -9,7 +9,7 @@ import pytest
 
 from exchange.hub.api.base import Operation, operation_of
 from exchange.hub.api.spec import PROBLEM_TYPE
-from exchange.hub.app import bare_app
+from exchange.hub.app import described_app
 from exchange.hub.openapi import BASE_URL, description, files
 from exchange.hub.services.tokens import SCOPES
 from exchange_schemas.limits import LIMITS
@@ -44,7 +44,7 @@ MAY_BE_UNLOGGED = {
 
 
 def routes() -> dict[str, Operation]:
-    app, _ = bare_app(BASE_URL)
+    app, _ = described_app(BASE_URL)
     return {
         f"{method} {rule.rule.replace('<string:', '<').replace('<path:', '<')}": operation_of(
             app.view_functions[rule.endpoint]

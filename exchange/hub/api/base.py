@@ -57,13 +57,14 @@ class Wiring:
     """What the app hands to its blueprints: the hub, and the OAuth functions that the api may not import.
 
     `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form and a proof and give
-    (status, JSON body, headers) of plain OAuth.
+    (status, JSON body, headers) of plain OAuth. `description`: the interface description (OpenAPI).
     """
 
     hub: Hub
     authenticate: Callable[[Presented], Caller]
     token: Callable[[Mapping[str, str], str | None], OAuthAnswer]
     revoke: Callable[[Mapping[str, str], str | None], OAuthAnswer]
+    description: Callable[[], dict[str, Any]]
 
 
 OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Response, current_app
+from flask import Response
 from marshmallow import fields, validate
 
-from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
+from exchange.hub.api.base import Blueprint, JsonSchema, current_hub, current_wiring
 from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import text
 from exchange.hub.services.tokens import SCOPES, SIGNING_ALGORITHMS
@@ -20,7 +20,6 @@ blp = Blueprint("wellknown", "wellknown", description="Metadata, keys, interface
 
 # A rotated key is published long before it signs, so a cached set is never too old.
 _SHORT: Final = "public, max-age=300"
-_DESCRIPTION: Final = "homeward-description"
 _LONG: Final = "public, max-age=3600"
 
 
@@ -127,12 +126,7 @@ def jwks() -> Response:
 @blp.operation(auth=False, summary="This interface description", responses={200: DescriptionSchema})
 def openapi_json() -> Response:
     """OpenAPI 3.1."""
-    # Made once: anybody may ask, and it is long.
-    text = current_app.extensions.get(_DESCRIPTION)
-    if text is None:
-        api: Any = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-        text = current_app.extensions[_DESCRIPTION] = dump(api.spec.to_dict())
-    return _public(text, _LONG)
+    return _public(dump(current_wiring().description()), _LONG)
 
 
 def _public(body: bytes, cache: str) -> Response:
