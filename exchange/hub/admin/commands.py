@@ -87,7 +87,7 @@ def _explain(error: Exception) -> tuple[str | None, str | None, int]:
     if isinstance(error, click.ClickException):
         return error.format_message(), None, REFUSED
     if isinstance(error, click.Abort):
-        return "stopped; nothing was changed", None, REFUSED
+        return "stopped", None, REFUSED
     if isinstance(error, ExchangeError):
         code = MISUSED if isinstance(error, ConfigInvalid | MissingExtra) else REFUSED
         rule = "" if error.rule is None else f" [{error.rule}]"

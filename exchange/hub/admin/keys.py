@@ -10,11 +10,25 @@ from datetime import UTC, datetime
 import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
-from exchange.hub.hubkeys import AUDIT_LOG, DIRECTORY_LOG, TOKEN, HubKeys, TokenKey, load_hub_keys
+from exchange.hub.admin.opened import opened_hub
+from exchange.hub.admin.operator_key import KeySource, key_options
+from exchange.hub.admin.weighty import open_operator
+from exchange.hub.hubkeys import (
+    AUDIT_LOG,
+    DIRECTORY_LOG,
+    TOKEN,
+    HubKeys,
+    TokenKey,
+    load_hub_keys,
+    rotate_token_key,
+)
 from exchange.hub.services.hub import utc_now
+from exchange.hub.services.release import Answer, Trace, release_admin
+from exchange.hub.services.unit import Unit
 from exchange.hub.settings import Settings
 from exchange_keys.public import PublicKey
 from exchange_schemas.codec import JsonValue, format_time
+from exchange_schemas.entry import Act
 
 
 @click.group(name="keys", short_help="The hub's own keys.")
@@ -29,6 +43,35 @@ def list_(target: Target) -> None:
     settings = target.settings()
     rows = _rows(settings, load_hub_keys(settings), utc_now())
     target.out.rows("the hub's own keys", rows, columns=("kind", "alg", "state", "since", "age_days", "kid"))
+
+
+@group.command(
+    epilog=examples("exchange-hub keys rotate --operator-key asha.key", "exchange-hub serve   (restarted)")
+)
+@hub_command
+@key_options
+def rotate(target: Target, *, source: KeySource) -> None:
+    """Let the next token key sign, and make a new next one; logged under the operator.
+
+    No valid token breaks: the next key was published before. Restart the hub afterwards; a second rotation
+    within an hour is refused. The hub's passphrase must come from a file here, since it is read twice.
+    """
+    trace = Trace(act=Act.KEY_ROTATE)
+
+    with opened_hub(target) as hub:
+        key = open_operator(source, hub)
+
+        def work(unit: Unit) -> Answer:
+            rotate_token_key(hub.settings, unit.now)
+            return Answer({}, trace)
+
+        released = release_admin(hub, key.name, trace, work)
+        rows = _rows(hub.settings, load_hub_keys(hub.settings), utc_now())
+    entry = None if released.receipt is None else released.receipt.entry_id
+    target.out.done(
+        "the token key is rotated; restart the hub",
+        {"operator": key.name, "entry": entry, "keys": list(rows)},
+    )
 
 
 def _rows(settings: Settings, keys: HubKeys, now: datetime) -> list[dict[str, JsonValue]]:

@@ -103,9 +103,9 @@ class Shell:
         return [Entry.from_bytes(bytes(entry)) for entry in found]
 
 
-both = pytest.mark.parametrize(
-    "database_kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-)
+_POSTGRES = pytest.param("postgres", marks=pytest.mark.postgres)
+on_postgres = pytest.mark.parametrize("database_kind", [_POSTGRES])
+both = pytest.mark.parametrize("database_kind", ["sqlite", _POSTGRES])
 """On both databases; without this mark a test runs on SQLite, where the database makes no difference."""
 
 

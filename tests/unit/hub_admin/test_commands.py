@@ -31,7 +31,7 @@ def failing(error: BaseException) -> click.Group:
         (ProofInvalid("bad", rule="T4-root"), 1, "error: bad [T4-root] (PROOF_INVALID)\n"),
         (ConfigInvalid("no name"), 2, "error: no name (CONFIG_INVALID)\n"),
         (MissingExtra("no hub"), 2, "error: no hub (MISSING_EXTRA)\n"),
-        (click.Abort(), 1, "error: stopped; nothing was changed\n"),
+        (click.Abort(), 1, "error: stopped\n"),
         (click.ClickException("so"), 1, "error: so\n"),
         (click.UsageError("what?"), 2, "error: what?\nhint: group fail --help\n"),
         (FileNotFoundError(2, "No such file", "a.key"), 1, "error: a.key: No such file\n"),
