@@ -75,7 +75,11 @@ def test_a_token_is_asked_for_once_with_a_signed_assertion_and_every_call_has_it
     assert first.headers["Authorization"] == "DPoP token-1"
     proofs = [
         verify_dpop(
-            one.headers["DPoP"], htm="GET", htu=f"{hub.base_url}/v1/thing", now=NOW, access_token="token-1"
+            one.headers["DPoP"],
+            htm="GET",
+            htu=f"{hub.base_url}/v1/thing",
+            now=datetime.now(UTC),
+            access_token="token-1",
         )
         for one in (first, second)
     ]
@@ -83,7 +87,10 @@ def test_a_token_is_asked_for_once_with_a_signed_assertion_and_every_call_has_it
     assert proofs[0].usr == "pseudonym"
     form = dict(pair.split("=") for pair in hub.of("/oauth/token")[0].body.decode().split("&"))
     verified = verify_client_assertion(
-        form["client_assertion"], audience=hub.base_url, key_for=lambda agency, kid: KEY.public, now=NOW
+        form["client_assertion"],
+        audience=hub.base_url,
+        key_for=lambda agency, kid: KEY.public,
+        now=datetime.now(UTC),
     )
     assert verified.client_id == "ngo-a"
 
@@ -106,7 +113,7 @@ def test_a_nonce_that_is_asked_for_is_sent_once_more_and_kept() -> None:
     with running(scripted(thing=in_turn(asked, answer({"ok": 1})))) as hub:
         assert Client(hub).hub.get("/v1/thing") == {"ok": 1}
     proofs = [
-        verify_dpop(one.headers["DPoP"], htm="GET", htu=f"{hub.base_url}/v1/thing", now=NOW)
+        verify_dpop(one.headers["DPoP"], htm="GET", htu=f"{hub.base_url}/v1/thing", now=datetime.now(UTC))
         for one in hub.of("/v1/thing")
     ]
     assert [proof.nonce for proof in proofs] == [None, "nonce-1"]
@@ -118,7 +125,9 @@ def test_a_nonce_at_the_token_endpoint_is_answered() -> None:
         Client(hub).hub.get("/v1/thing")
     second = hub.of("/oauth/token")[1]
     assert (
-        verify_dpop(second.headers["DPoP"], htm="POST", htu=f"{hub.base_url}/oauth/token", now=NOW).nonce
+        verify_dpop(
+            second.headers["DPoP"], htm="POST", htu=f"{hub.base_url}/oauth/token", now=datetime.now(UTC)
+        ).nonce
         == "nonce-2"
     )
 
