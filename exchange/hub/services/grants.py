@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
 
 from exchange.consent import ConsentStanding, Deny, decide, enforce
-from exchange.directory.state import KeyStatus
+from exchange.directory.state import AgencyStatus, KeyStatus
 from exchange.hub.blobs import CHUNK
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.envelopes import grant, manifest
@@ -34,6 +34,7 @@ from exchange_schemas.errors import (
     ConsentWithdrawn,
     ExchangeError,
     GrantExpired,
+    KeyNotActive,
     KeyRevoked,
     NotFound,
     error_for,
@@ -114,7 +115,7 @@ def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
     return release(hub, caller, trace, work)
 
 
-def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Released, int, Iterator[bytes]]:
+def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Released, int, Pieces]:
     """One part of the caller's grant: the release, its length in bytes, and its ciphertext in pieces.
 
     Raises: as `fetch`; NotFound when the grant has no such part, or it came with the grant.
@@ -137,7 +138,7 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
     except ExchangeError:
         blob.close()
         raise
-    return released, ref.len, _pieces(blob)
+    return released, ref.len, Pieces(blob)
 
 
 # -- reading what cannot change ------------------------------------------------------------------------
@@ -162,10 +163,22 @@ def _part_of(core: GrantCore, p: PartId) -> PartRef:
     return found
 
 
-def _pieces(blob: BinaryIO) -> Iterator[bytes]:
-    with blob:
-        while piece := blob.read(CHUNK):
-            yield piece
+class Pieces(Iterator[bytes]):
+    """An open blob, a piece at a time. A server closes it, also when nobody read it to its end."""
+
+    def __init__(self, blob: BinaryIO) -> None:
+        self._blob = blob
+
+    def __next__(self) -> bytes:
+        piece = self._blob.read(CHUNK)
+        if piece == b"":
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Close the blob; again does nothing."""
+        self._blob.close()
 
 
 # -- deciding again ------------------------------------------------------------------------------------
@@ -181,6 +194,9 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
     key = directory.agencies[core.rcp].keys[core.rcp_kid]
     if key.status is KeyStatus.REVOKED:
         raise KeyRevoked("rcp_kid: the key was revoked; the sender must grant anew", field="rcp_kid")
+    if directory.agencies[core.snd].status is not AgencyStatus.ACTIVE:
+        # Its recipients' programs would refuse it as well; it waits until the sender takes part again.
+        raise KeyNotActive("snd: the sender takes no part at present", field="snd", rule="K4-agency")
     if core.exp <= unit.now:
         raise _dead(stored, GrantExpired.code, "the grant is past its time", None)
     confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else (held.consent,))
@@ -191,7 +207,7 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
         party_of(directory, core.rcp),
         unit.now,
         load_catalogue(),
-        sender=party_of(directory, core.snd, taking_part=False),
+        sender=party_of(directory, core.snd),
         confirmations=confirmed.get(core.snd, {}),
     )
     if stored.row.state == "dead":

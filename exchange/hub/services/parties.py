@@ -55,13 +55,10 @@ def read_parties(
     return DirectoryState(origin, None, None, states, owners, Frontier.empty())
 
 
-def party_of(directory: DirectoryState, agency: AgencyId, *, taking_part: bool = True) -> Party:
-    """The agency as a party of a consent decision.
-
-    Raises: RecipientDenied when it is not there, or not active though it must be `taking_part`.
-    """
+def party_of(directory: DirectoryState, agency: AgencyId) -> Party:
+    """The agency as a party of a consent decision. Raises: RecipientDenied unless it takes part."""
     state = directory.agency(agency)
-    if state is None or (taking_part and state.status is not AgencyStatus.ACTIVE):
+    if state is None or state.status is not AgencyStatus.ACTIVE:
         raise RecipientDenied("rcp: no agency that takes part at present", field="rcp", rule="agency-active")
     return Party(state.agency, state.kind, state.country, state.public_authority)
 

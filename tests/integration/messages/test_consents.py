@@ -33,7 +33,7 @@ from exchange_schemas.errors import (
     SigInvalid,
     SubjectMismatch,
 )
-from tests.integration.messages.builders import EVIDENCE, Agency, GivenConsent, World
+from tests.integration.messages.builders import EVIDENCE, Agency, GivenConsent, MovingClock, World
 
 
 @pytest.fixture
@@ -373,3 +373,26 @@ def test_a_cursor_is_good_for_its_agency_and_listing_only(
     flipped = ("B" if cursor[5] == "A" else "A").join((cursor[:5], cursor[6:]))
     with pytest.raises(Malformed):
         consents.listing(world.hub, world.caller(ngo), cursor=flipped, limit=1)
+
+
+def test_a_consent_that_waited_for_its_twin_gets_the_first_answer(
+    world: World, ngo: Agency, embassy: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = world.sign_consent(world.draft_consent(ngo, embassy))
+    first = world.register(given)
+    same = consents._same
+    answers = iter([lambda *_: None, same])
+    # As if the twin had committed between the look and the lock.
+    monkeypatch.setattr(consents, "_same", lambda *args: next(answers)(*args))  # noqa: PLW0108
+    again = world.register(given)
+    assert (again.status, again.body, again.receipt) == (200, first.body, first.receipt)
+
+
+def test_a_consent_past_its_time_is_shown_as_expired(make_world: Callable[..., World]) -> None:
+    clock = MovingClock()
+    world = make_world(clock=clock, travel=True)
+    ngo, embassy = world.agencies["ngo"], world.agencies["embassy"]
+    given = world.consent(ngo, embassy, exp=world.now + timedelta(days=1))
+    clock.shift = timedelta(days=1)
+    shown = consents.one(world.hub, world.caller(embassy), given.consent.cid).body
+    assert shown["status"] == "expired"

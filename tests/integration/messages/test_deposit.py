@@ -1,12 +1,13 @@
 """Depositing: what is kept, the same manifest again, later manifests, the chains."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from exchange.hub.models.envelopes import chain_head, grant, mailbox, manifest
 from exchange.hub.models.parts import part
-from exchange.hub.services import deposit
+from exchange.hub.services import deposit, deposit_authority
 from exchange_keys.envelope import Recipient, SealedEnvelope, UnlockedGrant, regrant, unlock_grant
 from exchange_keys.sealing import EncKey
 from exchange_schemas.codec import b64u, sha256, unb64u
@@ -16,7 +17,9 @@ from exchange_schemas.errors import (
     ManifestMismatch,
     Replay,
     SeqConflict,
+    TooLarge,
 )
+from exchange_schemas.limits import LIMITS
 from tests.integration.messages.builders import (
     FOUND,
     REFERRAL,
@@ -26,6 +29,7 @@ from tests.integration.messages.builders import (
     World,
     body_of,
     core_of,
+    edited,
     grant_of,
     signed_request,
 )
@@ -271,3 +275,51 @@ def test_a_field_for_one_recipient_is_not_granted_to_a_second_one_later(
         subj=sent[0].subj,
     )
     assert world.deposit(ngo, regrant(draft, held(sealed, ngo), [again], ngo.envelope)).status == 201
+
+
+def test_a_later_manifest_does_not_rename_a_part(
+    world: World, ngo: Agency, embassy: Agency, commission: Agency
+) -> None:
+    sealed = world.send(ngo, world.consent(ngo, embassy))
+    more = later(world, ngo, sealed, commission, world.consent(ngo, commission))
+
+    def exchange_names(core: dict[str, Any]) -> None:
+        one, two = (ref for ref in core["parts"] if ref["f"] in ("sex", "age_range"))
+        one["f"], two["f"] = two["f"], one["f"]
+
+    with pytest.raises(ManifestMismatch, match="another field of the envelope"):
+        deposit.deposit(world.hub, world.caller(ngo), edited(more, ngo, exchange_names))
+
+
+def test_the_recipients_of_all_manifests_are_counted(
+    world: World, ngo: Agency, embassy: Agency, commission: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = world.send(ngo, world.consent(ngo, embassy))
+    more = later(world, ngo, sealed, commission, world.consent(ngo, commission))
+    monkeypatch.setattr(deposit_authority, "LIMITS", replace(LIMITS, recipients_per_envelope=1))
+    with pytest.raises(TooLarge):
+        world.deposit(ngo, more)
+
+
+def test_a_grant_id_is_used_once(world: World, ngo: Agency, embassy: Agency) -> None:
+    given = world.consent(ngo, embassy)
+    taken = grant_of(world.send(ngo, given), embassy).gid
+    sealed = world.seal(ngo, [world.recipient(ngo, embassy, given)])
+    body = edited(sealed, ngo, lambda core: core.update(gid=taken), only=embassy)
+    with pytest.raises(Replay, match="gid"):
+        deposit.deposit(world.hub, world.caller(ngo), body)
+    assert world.count(manifest) == 1
+
+
+def test_a_deposit_that_waited_for_its_twin_gets_the_first_answer(
+    world: World, ngo: Agency, embassy: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = world.consent(ngo, embassy)
+    sealed = world.seal(ngo, [world.recipient(ngo, embassy, given)])
+    first = world.deposit(ngo, sealed)
+    known = deposit._known
+    answers = iter([lambda *_: (None, True), known])
+    # As if the twin had committed between the look and the lock.
+    monkeypatch.setattr(deposit, "_known", lambda *args: next(answers)(*args))  # noqa: PLW0108
+    again = world.deposit(ngo, sealed)
+    assert (again.status, again.body, again.receipt) == (200, first.body, first.receipt)

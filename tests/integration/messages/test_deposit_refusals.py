@@ -381,6 +381,25 @@ def test_a_part_of_another_envelope_is_missing(
     refused(world, ngo, body, PartMissing)
 
 
+def test_a_part_of_another_envelope_is_not_taken_again_inline(
+    world: World, ngo: Agency, given: GivenConsent, embassy: Agency
+) -> None:
+    first = world.send(ngo, given)
+    taken = next(ref for ref in core_of(first.grants[0].core).parts if ref.f == "sex")
+    second = world.seal(ngo, [world.recipient(ngo, embassy, given)])
+    replaced = next(ref for ref in core_of(second.grants[0].core).parts if ref.f == "sex")
+
+    def name_the_first(core: dict[str, Any]) -> None:
+        for ref in core["parts"]:
+            if ref["f"] == "sex":
+                ref.update(p=taken.p, sha256=taken.sha256)
+
+    body = edited(second, ngo, name_the_first)
+    body["parts"] = [item for item in body["parts"] if item["sha256"] != replaced.sha256]
+    body["parts"].append({"sha256": taken.sha256, "ct": b64u(first.parts[taken.sha256])})
+    refused(world, ngo, body, PartMissing)
+
+
 def test_an_attachment_has_a_padded_length(world: World, ngo: Agency, embassy: Agency) -> None:
     given = world.consent(ngo, embassy, fields=tuple(sorted((*FOUND, "photo"))))
     sealed = world.seal(ngo, [world.recipient(ngo, embassy, given)])

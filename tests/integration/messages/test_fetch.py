@@ -22,6 +22,7 @@ from exchange_schemas.errors import (
     ConsentWithdrawn,
     ExchangeError,
     GrantExpired,
+    KeyNotActive,
     KeyRevoked,
     NotFound,
     RecipientDenied,
@@ -253,9 +254,12 @@ def test_a_recipient_that_takes_no_part_gets_nothing(world: World, ngo: Agency, 
         world.fetch(embassy, gid_of(sealed, embassy))
 
 
-def test_the_grants_of_a_suspended_sender_are_still_given(world: World, ngo: Agency, embassy: Agency) -> None:
+def test_the_grants_of_a_suspended_sender_wait_for_it(world: World, ngo: Agency, embassy: Agency) -> None:
     sealed = world.send(ngo, world.consent(ngo, embassy))
     world.set_agency(ngo, "suspended")
+    with pytest.raises(KeyNotActive):
+        world.fetch(embassy, gid_of(sealed, embassy))
+    world.set_agency(ngo, "active")
     assert world.fetch(embassy, gid_of(sealed, embassy)).status == 200
 
 

@@ -12,16 +12,19 @@ from exchange.hub.models.parts import part
 from exchange.hub.services import deposit, parts
 from exchange.hub.services.release import Released
 from exchange_keys.envelope import SealedEnvelope
+from exchange_keys.padding import padded_length
+from exchange_keys.parts import sealed_length
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.errors import (
     Malformed,
+    NotFound,
     PartDigest,
     PartMissing,
     StorageFull,
     TooLarge,
     Unauthorized,
 )
-from exchange_schemas.ids import Digest
+from exchange_schemas.ids import Digest, PartId
 from tests.integration.messages.builders import (
     FOUND,
     Agency,
@@ -30,6 +33,7 @@ from tests.integration.messages.builders import (
     World,
     body_of,
     core_of,
+    edited,
     grant_of,
 )
 
@@ -220,18 +224,31 @@ def test_a_part_whose_bytes_are_gone_is_missing(
         world.deposit(ngo, sealed)
 
 
-def test_a_used_part_is_not_given_to_another_envelope(
+def test_an_upload_of_another_length_than_the_grant_says_does_not_fit(
     world: World, ngo: Agency, embassy: Agency, spool: Path
 ) -> None:
     given = world.consent(ngo, embassy, fields=PHOTO)
     sealed = with_photo(world, ngo, given, spool, 5000)
     upload(world, ngo, attachment(sealed)[1])
-    world.deposit(ngo, sealed)
-    second = with_photo(world, ngo, given, spool, 5000)
-    # Sent inline, under the digest of the first envelope's part.
-    stolen = dict(sealed.parts)
-    body = body_of(second)
-    body["parts"] += [{"sha256": digest, "ct": b64u(ct)} for digest, ct in stolen.items()]
-    upload(world, ngo, attachment(second)[1])
-    with pytest.raises(Exception, match="one of them is in no grant"):
-        deposit.deposit(world.hub, world.caller(ngo), body)
+    longer = sealed_length(padded_length(9000, None))
+
+    def lie(core: dict[str, Any]) -> None:
+        next(ref for ref in core["parts"] if ref["f"] == "photo")["len"] = longer
+
+    with pytest.raises(PartDigest):
+        deposit.deposit(world.hub, world.caller(ngo), edited(sealed, ngo, lie))
+
+
+def test_an_upload_may_come_inline_as_well(world: World, ngo: Agency, embassy: Agency) -> None:
+    sealed = world.seal(ngo, [world.recipient(ngo, embassy, world.consent(ngo, embassy))])
+    digest, data = next(iter(sealed.parts.items()))
+    upload(world, ngo, data)
+    body = body_of(sealed)
+    body["parts"] = [item for item in body["parts"] if item["sha256"] != digest]
+    assert deposit.deposit(world.hub, world.caller(ngo), body).status == 201
+
+
+def test_a_part_is_fetched_by_its_own_id(world: World, ngo: Agency, embassy: Agency) -> None:
+    sealed = world.send(ngo, world.consent(ngo, embassy))
+    with pytest.raises(NotFound):
+        world.fetch_part(embassy, grant_of(sealed, embassy).gid, PartId("A" * 22))

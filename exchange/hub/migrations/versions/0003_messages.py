@@ -25,11 +25,15 @@ def upgrade() -> None:
     _create_manifests()
     _create_grants()
     _create_chains()
-    for table in ("consent_family", "grant_", "chain_head", "mailbox"):
-        allow(op, table, "SELECT, INSERT, UPDATE")
-    for table in ("consent", "manifest"):
-        allow(op, table, "SELECT, INSERT")
-    allow(op, "part", "SELECT, INSERT, UPDATE, DELETE")
+    # What was signed or sealed is written once; the rest says where it stands.
+    standing = "newest, status, withdrawal, withdrawn_at, undelivered, delivered, entry_id"
+    allow(op, "consent_family", f"SELECT, INSERT, UPDATE ({standing})")
+    allow(op, "consent", "SELECT, INSERT")
+    allow(op, "manifest", "SELECT, INSERT")
+    allow(op, "grant_", "SELECT, INSERT, UPDATE (state, sealed, receipt, receipt_entry)")
+    allow(op, "chain_head", "SELECT, INSERT, UPDATE (seq, digest, gid)")
+    allow(op, "mailbox", "SELECT, INSERT, UPDATE (position)")
+    allow(op, "part", "SELECT, INSERT, UPDATE (eid, p, f, expires), DELETE")
 
 
 def downgrade() -> None:
