@@ -4,7 +4,7 @@ The directory's tables are filled directly: its events have tests of their own.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,17 +28,15 @@ from exchange_keys.envelope import (
     EnvelopeDraft,
     Recipient,
     SealedEnvelope,
-    grant_digest,
     seal_envelope,
 )
 from exchange_keys.jws import Signed, sign
 from exchange_keys.public import PublicKey
-from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import b64u, decode, encode, sha256
+from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening, Withdrawal
 from exchange_schemas.entry import Entry
-from exchange_schemas.envelope import NO_PREVIOUS, GrantCore, Manifest, TreeHead
+from exchange_schemas.envelope import NO_PREVIOUS, TreeHead
 from exchange_schemas.ids import (
     AgencyId,
     ConsentId,
@@ -51,6 +49,8 @@ from exchange_schemas.ids import (
     new_id,
 )
 from exchange_schemas.receipt import RecipientReceipt
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.edits import body_of, core_of, grant_of
 
 ORIGIN = "exchange.example"
 FOUND = ("child_ref", "name_given", "sex", "age_range", "current_area")
@@ -60,18 +60,6 @@ REFERRAL = ("sex", "age_range", "service_code", "urgency", "contact_point", "cur
 """The fields of a service_referral with the facility, which only one recipient may learn."""
 REFERRED = ("age_range", "current_facility", "sex")
 EVIDENCE = Digest(b64u(sha256(b"evidence")))
-
-
-@dataclass(eq=False)
-class Agency:
-    """One agency with its keys, and the heads of its chains as it knows them."""
-
-    id: AgencyId
-    envelope: SigningKey = field(default_factory=SigningKey.generate)
-    approver: SigningKey = field(default_factory=SigningKey.generate)
-    second: SigningKey = field(default_factory=SigningKey.generate)
-    enc: EncKey = field(default_factory=EncKey.generate)
-    heads: dict[str, tuple[int, Digest]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +76,16 @@ class GivenConsent:
     @property
     def body(self) -> dict[str, Any]:
         return dict(self.signed.to_json())
+
+
+@dataclass
+class MovingClock:
+    """The machine's clock and a shift that a test may change."""
+
+    shift: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.shift
 
 
 @dataclass
@@ -399,68 +397,3 @@ class World:
 
     def count(self, table: Any) -> int:
         return len(self.rows(table))
-
-
-def body_of(sealed: SealedEnvelope) -> dict[str, Any]:
-    """The request that deposits an envelope."""
-    return {
-        "manifest": sealed.manifest.to_json(),
-        "grants": [{"core": b64u(item.core), "sealed": b64u(item.sealed)} for item in sealed.grants],
-        "parts": [{"sha256": digest, "ct": b64u(ct)} for digest, ct in sealed.parts.items()],
-    }
-
-
-def grant_of(sealed: SealedEnvelope, rcp: Agency) -> Any:
-    return next(item for item in sealed.grants if item.rcp == rcp.id)
-
-
-def core_of(data: bytes) -> GrantCore:
-    return GrantCore.from_bytes(data)
-
-
-def edited(
-    sealed: SealedEnvelope,
-    snd: Agency,
-    edit: Callable[[dict[str, Any]], object],
-    *,
-    only: Agency | None = None,
-    signer: SigningKey | None = None,
-    **manifest: Any,
-) -> dict[str, Any]:
-    """The request of an envelope whose cores, or one recipient's only, were edited and signed again."""
-    grants = []
-    for item in sealed.grants:
-        members = decode(item.core, limit=16 * 1024)
-        if only is None or item.rcp == only.id:
-            edit(members)
-        grants.append((encode(members), item.sealed))
-    return signed_request(sealed, grants, snd, signer, **manifest)
-
-
-def signed_request(
-    sealed: SealedEnvelope,
-    grants: Sequence[tuple[bytes, bytes]],
-    snd: Agency,
-    signer: SigningKey | None = None,
-    **manifest: Any,
-) -> dict[str, Any]:
-    """A request with these grants (core, sealed keys) and the envelope's parts, under a new manifest."""
-    before = Manifest.from_bytes(sealed.manifest.payload)
-    digests = tuple(sorted(grant_digest(core, keys) for core, keys in grants))
-    after = replace(before, **({"grants": digests} | manifest))
-    signed = sign(after.to_bytes(), "hx-manifest", [snd.envelope if signer is None else signer])
-    return {
-        **body_of(sealed),
-        "manifest": signed.to_json(),
-        "grants": [{"core": b64u(core), "sealed": b64u(keys)} for core, keys in grants],
-    }
-
-
-@dataclass
-class MovingClock:
-    """The machine's clock and a shift that a test may change."""
-
-    shift: timedelta = timedelta()
-
-    def __call__(self) -> datetime:
-        return utc_now() + self.shift

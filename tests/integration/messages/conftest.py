@@ -15,7 +15,8 @@ from exchange.hub.services.hub import Hub, utc_now
 from tests.integration.conftest import POSTGRES, SQLITE
 from tests.integration.conftest import _postgres_urls as postgres_urls
 from tests.integration.conftest import _settings as new_hub_settings
-from tests.integration.messages.builders import Agency, World
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import World
 
 TRIO: dict[str, dict[str, Any]] = {
     "ngo": {},

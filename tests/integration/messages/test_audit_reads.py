@@ -14,7 +14,9 @@ from exchange.log.tiles import decode_bundle
 from exchange.log.tree import leaf_hash
 from exchange_schemas.codec import unb64u
 from exchange_schemas.errors import ExchangeError, Forbidden, Malformed, NotFound
-from tests.integration.messages.builders import Agency, MovingClock, World, grant_of
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import MovingClock, World
+from tests.integration.messages.edits import grant_of
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from exchange_schemas.errors import (
     SigInvalid,
     SubjectMismatch,
 )
-from tests.integration.messages.builders import EVIDENCE, Agency, GivenConsent, MovingClock, World
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import EVIDENCE, GivenConsent, MovingClock, World
 
 
 @pytest.fixture

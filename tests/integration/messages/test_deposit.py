@@ -20,19 +20,9 @@ from exchange_schemas.errors import (
     TooLarge,
 )
 from exchange_schemas.limits import LIMITS
-from tests.integration.messages.builders import (
-    FOUND,
-    REFERRAL,
-    REFERRED,
-    Agency,
-    GivenConsent,
-    World,
-    body_of,
-    core_of,
-    edited,
-    grant_of,
-    signed_request,
-)
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import FOUND, REFERRAL, REFERRED, GivenConsent, World
+from tests.integration.messages.edits import body_of, core_of, edited, grant_of, signed_request
 
 
 @pytest.fixture

@@ -29,14 +29,9 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.ids import GrantId
 from exchange_schemas.tombstone import Tombstone
-from tests.integration.messages.builders import (
-    FOUND,
-    Agency,
-    MovingClock,
-    World,
-    core_of,
-    grant_of,
-)
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import FOUND, MovingClock, World
+from tests.integration.messages.edits import core_of, grant_of
 
 
 @pytest.fixture

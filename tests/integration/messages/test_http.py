@@ -21,7 +21,9 @@ from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.entry import Entry
 from exchange_schemas.envelope import PartRef
 from tests.integration.http.conftest import Member
-from tests.integration.messages.builders import FOUND, Agency, World, body_of, core_of, grant_of
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import FOUND, World
+from tests.integration.messages.edits import body_of, core_of, grant_of
 
 pytestmark = pytest.mark.parametrize("shared_hub", ["sqlite"], indirect=True)
 

@@ -23,14 +23,9 @@ from exchange_schemas.errors import (
     SigInvalid,
 )
 from exchange_schemas.ids import AgencyId, Digest, GrantId
-from tests.integration.messages.builders import (
-    EVIDENCE,
-    Agency,
-    MovingClock,
-    World,
-    core_of,
-    grant_of,
-)
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import EVIDENCE, MovingClock, World
+from tests.integration.messages.edits import core_of, grant_of
 
 
 @pytest.fixture

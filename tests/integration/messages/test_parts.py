@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from exchange.hub.blobs import CHUNK
 from exchange.hub.models.parts import part
-from exchange.hub.services import deposit, parts
+from exchange.hub.services import deposit, grants, parts
 from exchange.hub.services.release import Released
 from exchange_keys.envelope import SealedEnvelope
 from exchange_keys.padding import padded_length
@@ -25,17 +26,9 @@ from exchange_schemas.errors import (
     Unauthorized,
 )
 from exchange_schemas.ids import Digest, PartId
-from tests.integration.messages.builders import (
-    FOUND,
-    Agency,
-    GivenConsent,
-    MovingClock,
-    World,
-    body_of,
-    core_of,
-    edited,
-    grant_of,
-)
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import FOUND, GivenConsent, MovingClock, World
+from tests.integration.messages.edits import body_of, core_of, edited, grant_of
 
 PHOTO = tuple(sorted((*FOUND, "photo")))
 
@@ -252,3 +245,23 @@ def test_a_part_is_fetched_by_its_own_id(world: World, ngo: Agency, embassy: Age
     sealed = world.send(ngo, world.consent(ngo, embassy))
     with pytest.raises(NotFound):
         world.fetch_part(embassy, grant_of(sealed, embassy).gid, PartId("A" * 22))
+
+
+def test_a_large_part_is_sent_in_pieces_and_closed_when_nobody_reads_on(
+    world: World, ngo: Agency, embassy: Agency, spool: Path
+) -> None:
+    given = world.consent(ngo, embassy, fields=PHOTO)
+    sealed = with_photo(world, ngo, given, spool, 1_000_000)
+    data = attachment(sealed)[1]
+    upload(world, ngo, data)
+    world.deposit(ngo, sealed)
+    item = grant_of(sealed, embassy)
+    ref = next(ref for ref in core_of(item.core).parts if ref.f == "photo")
+    released, length, pieces = grants.fetch_part(world.hub, world.caller(embassy), item.gid, ref.p)
+    assert released.receipt is not None
+    assert length == len(data)
+    first = next(pieces)
+    assert (first, len(first)) == (data[:CHUNK], CHUNK)
+    pieces.close()
+    with pytest.raises(ValueError, match="closed file"):
+        next(pieces)

@@ -14,7 +14,9 @@ from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import grant, manifest
 from exchange.hub.services import inbox
 from exchange_schemas.entry import Entry
-from tests.integration.messages.builders import Agency, GivenConsent, World, body_of, grant_of
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import GivenConsent, World
+from tests.integration.messages.edits import body_of, grant_of
 
 ROOT = Path(__file__).resolve().parents[3]
 ROUNDS = 10

@@ -12,17 +12,9 @@ from exchange.hub.db import reading
 from exchange.hub.services import consents, inbox, outbox, parts
 from exchange_keys.envelope import SealedEnvelope, regrant, unlock_grant
 from exchange_schemas.codec import b64u, sha256
-from tests.integration.messages.builders import (
-    FOUND,
-    REFERRAL,
-    REFERRED,
-    TWELVE,
-    Agency,
-    World,
-    body_of,
-    core_of,
-    grant_of,
-)
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import FOUND, REFERRAL, REFERRED, TWELVE, World
+from tests.integration.messages.edits import body_of, core_of, grant_of
 
 DIGEST = b64u(sha256(b"sealed"))
 Statement = tuple[str, Any]

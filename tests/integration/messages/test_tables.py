@@ -16,7 +16,8 @@ from exchange.hub.models.envelopes import chain_head, grant, mailbox, manifest
 from exchange.hub.models.parts import part
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ConfigInvalid
-from tests.integration.messages.builders import Agency, World
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import World
 
 TABLES = (consent, consent_family, part, manifest, grant, chain_head, mailbox)
 NAMES = {table.name for table in TABLES}

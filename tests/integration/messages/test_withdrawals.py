@@ -25,7 +25,9 @@ from exchange_schemas.errors import (
     StorageFull,
     StoreCorrupt,
 )
-from tests.integration.messages.builders import Agency, GivenConsent, World, body_of, grant_of
+from tests.integration.messages.agencies import Agency
+from tests.integration.messages.builders import GivenConsent, World
+from tests.integration.messages.edits import body_of, grant_of
 
 
 @pytest.fixture
