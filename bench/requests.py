@@ -22,9 +22,9 @@ from bench.processes import Server, free_port, serving
 from bench.table import Row
 
 ROUNDS: Final = 4
-EACH: Final = 24
+EACH: Final = 16
 """Requests of each of the 8 connections in one measured window of the hub; a multiple of the recipients."""
-FLOOR_EACH: Final = 72
+FLOOR_EACH: Final = 48
 AIMS: Final = {"token": None, "deposit": 0.35, "fetch": 0.5}
 _BODY: Final = "x" * 1000
 
