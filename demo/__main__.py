@@ -21,6 +21,7 @@ def say(text: str) -> None:
 
 def tell(path: Path, folder: Path, *, insecure: bool) -> None:
     """Every chapter in order. Raises when one does not go as it must."""
+    chapters.look_at(path, say)
     hub = DemoHub(folder)
     try:
         say("1. An operator makes a hub on an embedded database and starts it.")

@@ -9,6 +9,7 @@ from demo import picture
 from demo.agencies import COMMISSION, EMBASSY, Enrolled
 from demo.hub import CommandFailed, run
 from exchange.agency import Client, Record
+from exchange.agency.imports import Imported, Refused, read_source
 from exchange.agency.terms import Terms
 from exchange_schemas.errors import ConsentWithdrawn, ExchangeError, FieldDenied, NotPermitted
 
@@ -23,6 +24,21 @@ FOR_EMBASSY = ("child_ref", "name_given", "sex", "age_range", "current_area")
 
 class EveryRecordRefused(Exception):
     """The input held no record that the rules let in."""
+
+
+def look_at(path: Path, say: Say) -> None:
+    """Read the file once before anything is built: a file that can share nothing fails at once.
+
+    Raises: ImportUnreadable; EveryRecordRefused after each refusal was shown.
+    """
+    refused: list[Refused] = []
+    for result in read_source(path, now=datetime.now(UTC)):
+        if isinstance(result, Imported):
+            return
+        refused.append(result)
+    for one in refused:
+        say(f"   record {one.position}: refused, {one.field}: {one.reason} [{one.rule}]")
+    raise EveryRecordRefused
 
 
 def import_records(client: Client, path: Path, say: Say) -> Record:

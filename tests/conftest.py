@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+ORDER = ("unit", "vectors", "vectors_log", "guards", "integration", "e2e")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -20,3 +21,9 @@ def shared_data() -> Path:
 def now() -> datetime:
     """One fixed instant, so that no rule depends on the day a test runs."""
     return datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: by folder, and as they stand within one."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))

@@ -1,25 +1,12 @@
-"""The demo: it ends well on real formats and fails plainly where nothing may be shared."""
+"""The demo on the project's own sample and on PFIF."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.run_demo import demo
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "demo", "--insecure-kdf", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 def test_the_story_is_told_on_the_projects_own_sample() -> None:
@@ -32,28 +19,7 @@ def test_the_story_is_told_on_the_projects_own_sample() -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["pfif/children.pfif-1.4.xml", "primero/cases.json"])
-def test_the_story_is_told_on_real_formats(shared_data: Path, name: str) -> None:
-    done = demo("--input", str(shared_data / name))
+def test_the_story_is_told_on_pfif(shared_data: Path) -> None:
+    done = demo("--input", str(shared_data / "pfif/children.pfif-1.4.xml"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("demo: ok")
-
-
-def test_a_file_of_adults_is_refused_record_by_record_without_a_value(shared_data: Path) -> None:
-    done = demo("--input", str(shared_data / "pfif/test.pfif-1.4.xml"))
-    said = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert "pfif-adult" in said
-    assert "demo: ok" not in said
-    assert "Traceback" not in said
-    assert "_test_" not in said
-    assert "@" not in said
-
-
-def test_a_file_of_another_kind_fails_plainly(tmp_path: Path) -> None:
-    other = tmp_path / "other.csv"
-    other.write_text("a,b\n1,2\n", "utf-8")
-    done = demo("--input", str(other))
-    assert done.returncode == 1
-    assert "neither PFIF XML nor a Primero case list" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
