@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from exchange.agency.imports.ages import AgeRange, latest_day, youngest_age
+from exchange.agency.imports.ages import MAJORITY_YEARS, AgeRange, latest_day, youngest_age
 from exchange_schemas.codec import JsonValue
-
-MAJORITY_YEARS = 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def _check_consent(
     after = () if consent is None or consent.after is None else consent.after
     standing = ConsentStanding(Status.WITHDRAWN if withdrawn else Status.ACTIVE, consent)
     decision = decide(
-        request_of(core),
+        ShareRequest.of(core),
         None if core.cns is None else consent,
         standing,
         _party(state, me),
@@ -146,22 +146,6 @@ def _check_consent(
         confirmations=confirmations(session.store, after, me=me, other=core.snd),
     )
     enforce(decision)
-
-
-def request_of(core: GrantCore) -> ShareRequest:
-    """What a grant asks to share."""
-    return ShareRequest(
-        origin=core.origin,
-        kind=core.kind,
-        sender=core.snd,
-        recipient=core.rcp,
-        purpose=core.pur,
-        fields=tuple(ref.f for ref in core.parts),
-        thread=core.thread,
-        subj=core.subj,
-        eid=core.eid,
-        cns=core.cns,
-    )
 
 
 def _party(state: DirectoryState, agency: AgencyId) -> Party:

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from exchange_schemas.consent import Consent
+from exchange_schemas.envelope import GrantCore
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, ThreadId
 
 
@@ -49,6 +50,22 @@ class ShareRequest:
     subj: Digest | None
     eid: EnvelopeId
     cns: Digest | None = None
+
+    @classmethod
+    def of(cls, core: GrantCore) -> Self:
+        """What a grant's core asks to share."""
+        return cls(
+            origin=core.origin,
+            kind=core.kind,
+            sender=core.snd,
+            recipient=core.rcp,
+            purpose=core.pur,
+            fields=tuple(ref.f for ref in core.parts),
+            thread=core.thread,
+            subj=core.subj,
+            eid=core.eid,
+            cns=core.cns,
+        )
 
 
 @dataclass(frozen=True, slots=True)

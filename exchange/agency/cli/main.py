@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from exchange.agency.cli.consent import consent
@@ -14,9 +12,8 @@ from exchange.agency.cli.record import record
 from exchange.agency.cli.send import send, spool
 from exchange.agency.cli.user import user
 from exchange.member.cli.enrol import enrol, init
-from exchange.member.cli.exits import HELP, report
+from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
-from exchange_schemas.errors import ExchangeError
 
 COMMANDS: tuple[click.Command, ...] = (
     init,
@@ -57,8 +54,4 @@ for _command in COMMANDS:
 
 def main() -> None:
     """Run, and end with a documented exit code."""
-    try:
-        code = cli.main(standalone_mode=False)
-    except (ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
-        sys.exit(report(error))
-    sys.exit(code if isinstance(code, int) else 0)
+    run(cli)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from exchange.auditor.cli.pull import pull
 from exchange.auditor.cli.verify import verify
 from exchange.member.cli.enrol import enrol, init
-from exchange.member.cli.exits import HELP, report
+from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
-from exchange_schemas.errors import ExchangeError
 
 
 @click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -37,8 +34,4 @@ for _command in (init, enrol, pull, verify):
 
 def main() -> None:
     """Run, and end with a documented exit code."""
-    try:
-        code = cli.main(standalone_mode=False)
-    except (ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
-        sys.exit(report(error))
-    sys.exit(code if isinstance(code, int) else 0)
+    run(cli)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, select
 
-from exchange.consent import ConsentStanding, check_one_recipient, decide, enforce
+from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, decide, enforce
 from exchange.hub.models.envelopes import grant
 from exchange.hub.services.deposit_checks import Draft
 from exchange.hub.services.directory_read import root_at
 from exchange.hub.services.parties import party_of, read_parties
-from exchange.hub.services.standings import Held, confirmations_of, hold, request_of
+from exchange.hub.services.standings import Held, confirmations_of, hold
 from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.codec import unb64u
 from exchange_schemas.envelope import GrantCore
@@ -79,7 +79,7 @@ def check_consents(
         core = item.core
         found = None if core.cns is None else consents.get(core.cns)
         decision = decide(
-            request_of(core),
+            ShareRequest.of(core),
             None if found is None else found.consent,
             _NO_CONSENT if found is None else found.standing,
             party_of(known.directory, core.rcp),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
 
-from exchange.consent import ConsentStanding, Deny, decide, enforce
+from exchange.consent import ConsentStanding, Deny, ShareRequest, decide, enforce
 from exchange.directory.state import AgencyStatus, KeyStatus
 from exchange.hub.blobs import CHUNK
 from exchange.hub.db import reading, storage_errors
@@ -24,7 +24,7 @@ from exchange.hub.models.parts import part
 from exchange.hub.services.directory_read import head
 from exchange.hub.services.parties import party_of, read_parties
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
-from exchange.hub.services.standings import Held, confirmations_of, hold, request_of
+from exchange.hub.services.standings import Held, confirmations_of, hold
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, decode
@@ -201,7 +201,7 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
         raise _dead(stored, GrantExpired.code, "the grant is past its time", None)
     confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else (held.consent,))
     decision = decide(
-        request_of(core),
+        ShareRequest.of(core),
         None if held is None else held.consent,
         ConsentStanding() if held is None else held.standing,
         party_of(directory, core.rcp),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, Row, bindparam, or_, select
 
-from exchange.consent import Confirmation, ConsentStanding, ShareRequest, Status
+from exchange.consent import Confirmation, ConsentStanding, Status
 from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import grant
 from exchange_keys.jws import Signed
@@ -100,22 +100,6 @@ def confirmations_of(
         other = item.recipient if item.sender == caller else item.sender
         found.setdefault(other, {})[item.eid] = item
     return found
-
-
-def request_of(core: GrantCore) -> ShareRequest:
-    """What a grant's core asks to share."""
-    return ShareRequest(
-        origin=core.origin,
-        kind=core.kind,
-        sender=core.snd,
-        recipient=core.rcp,
-        purpose=core.pur,
-        fields=tuple(ref.f for ref in core.parts),
-        thread=core.thread,
-        subj=core.subj,
-        eid=core.eid,
-        cns=core.cns,
-    )
 
 
 def _read(jws: bytes) -> Consent:

@@ -6,7 +6,8 @@ It must never print a record's value: it prints the errors' own sentences, which
 from __future__ import annotations
 
 import errno
-from typing import Final
+import sys
+from typing import Final, NoReturn
 
 import click
 
@@ -83,6 +84,15 @@ def report(error: BaseException) -> int:
     if hint is not None:
         click.echo(f"hint: {hint}", err=True)
     return exit_code(error)
+
+
+def run(cli: click.Group) -> NoReturn:
+    """Run a program's command line, and end with a documented exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except (errors.ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
+        sys.exit(report(error))
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
 def _words(error: BaseException) -> tuple[str, str | None]:
