@@ -61,16 +61,11 @@ def key_id(name: str, key_type: int, public: bytes) -> bytes:
 
 
 def vkey(name: str, public_raw: bytes) -> str:
-    """The verifier key string `name+hex(key id)+base64(0x01 ‖ public)` of a raw Ed25519 key.
+    """The verifier key string `name+hex(key id)+base64(0x01 ‖ public)` of a log's raw Ed25519 key.
 
     Raises: ConfigInvalid when the name or the key cannot stand in one.
     """
-    if not (_is_name(name) and name.isprintable()):
-        raise ConfigInvalid("verifier key: the name is empty or has a space, a plus or a control character")
-    if len(public_raw) != _PUBLIC_BYTES:
-        raise ConfigInvalid("verifier key: an Ed25519 key has 32 bytes")
-    identifier = key_id(name, TYPE_ED25519, public_raw).hex()
-    return f"{name}+{identifier}+{base64_text(bytes([TYPE_ED25519]) + public_raw)}"
+    return typed_vkey(name, public_raw, TYPE_ED25519)
 
 
 def parse_vkey(text: str) -> VerifierKey:
@@ -78,17 +73,32 @@ def parse_vkey(text: str) -> VerifierKey:
 
     Raises: ConfigInvalid.
     """
+    return parse_typed_vkey(text, TYPE_ED25519)
+
+
+def typed_vkey(name: str, public_raw: bytes, key_type: int) -> str:
+    """As `vkey`, for an Ed25519 key that signs under another type. Raises: ConfigInvalid."""
+    if not (_is_name(name) and name.isprintable()):
+        raise ConfigInvalid("verifier key: the name is empty or has a space, a plus or a control character")
+    if len(public_raw) != _PUBLIC_BYTES:
+        raise ConfigInvalid("verifier key: an Ed25519 key has 32 bytes")
+    identifier = key_id(name, key_type, public_raw).hex()
+    return f"{name}+{identifier}+{base64_text(bytes([key_type]) + public_raw)}"
+
+
+def parse_typed_vkey(text: str, key_type: int) -> VerifierKey:
+    """As `parse_vkey`, for keys of exactly `key_type`. Raises: ConfigInvalid."""
     parts = text.split("+", 2)
     if len(parts) != 3 or not (_is_name(parts[0]) and parts[0].isprintable()):
         raise ConfigInvalid("verifier key: not of the form name+id+key")
     name, identifier, encoded = parts
     data = base64_bytes(encoded)
-    if data is None or len(data) != 1 + _PUBLIC_BYTES or data[0] != TYPE_ED25519:
-        raise ConfigInvalid("verifier key: not an Ed25519 key of type 0x01")
-    expected = key_id(name, TYPE_ED25519, data[1:])
+    if data is None or len(data) != 1 + _PUBLIC_BYTES or data[0] != key_type:
+        raise ConfigInvalid(f"verifier key: not an Ed25519 key of type 0x{key_type:02x}")
+    expected = key_id(name, key_type, data[1:])
     if identifier != expected.hex():
         raise ConfigInvalid("verifier key: its id is not that of its name and key")
-    return VerifierKey(name, expected, TYPE_ED25519, data[1:])
+    return VerifierKey(name, expected, key_type, data[1:])
 
 
 def signature_line(name: str, identifier: bytes, signature: bytes) -> str:

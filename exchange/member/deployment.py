@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from exchange.log.cosignature import Quorum, cosigner_vkey
 from exchange_schemas.codec import JsonValue, b64u, decode, encode, unb64u
 from exchange_schemas.errors import ConfigInvalid, Malformed
 from exchange_schemas.ids import DIGEST_BYTES, Digest, Kid, check_digest, check_kid, check_origin
@@ -18,6 +19,7 @@ from exchange_schemas.limits import LIMITS
 MAX_BYTES = 64 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MEMBERS = {"origin", "base_url", "governance", "directory_vkey", "audit_vkey"}
+_WITNESSES = "directory_witnesses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The pins of one deployment. `pin` is the digest of the directory's first event, when it was given."""
+    """The pins of one deployment. `pin` is the digest of the directory's first event, when it was given.
+
+    `witnesses` is who must have cosigned the directory's checkpoint within a day; None: nobody is named.
+    """
 
     origin: str
     base_url: str
@@ -40,6 +45,7 @@ class Deployment:
     pin: Digest | None
     directory_vkey: str
     audit_vkey: str
+    witnesses: Quorum | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Deployment:
@@ -56,7 +62,7 @@ class Deployment:
     @classmethod
     def from_json(cls, value: Mapping[str, JsonValue]) -> Deployment:
         """The same from decoded JSON. Raises: Malformed, ConfigInvalid."""
-        if set(value) != _MEMBERS:
+        if not _MEMBERS <= set(value) <= {*_MEMBERS, _WITNESSES}:
             raise Malformed("deployment: needs exactly origin, base_url, governance and the two log keys")
         k, operators, pin = _governance(value["governance"])
         return cls(
@@ -67,6 +73,7 @@ class Deployment:
             pin=pin,
             directory_vkey=_text(value["directory_vkey"], "directory_vkey"),
             audit_vkey=_text(value["audit_vkey"], "audit_vkey"),
+            witnesses=_witnesses(value[_WITNESSES]) if _WITNESSES in value else None,
         )
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -74,13 +81,17 @@ class Deployment:
         governance = self.governance_json()
         if self.pin is not None:
             governance["pin"] = self.pin
-        return {
+        members: dict[str, JsonValue] = {
             "origin": self.origin,
             "base_url": self.base_url,
             "governance": governance,
             "directory_vkey": self.directory_vkey,
             "audit_vkey": self.audit_vkey,
         }
+        if self.witnesses is not None:
+            vkeys: list[JsonValue] = [cosigner_vkey(one.name, one.public) for one in self.witnesses.witnesses]
+            members[_WITNESSES] = {"quorum": self.witnesses.needed, "vkeys": vkeys}
+        return members
 
     def governance_json(self) -> dict[str, JsonValue]:
         """k and the operators, without the pin."""
@@ -104,6 +115,15 @@ def _governance(value: JsonValue) -> tuple[int, tuple[Operator, ...], Digest | N
         raise Malformed("governance: k must lie between 1 and the number of operators", field="governance.k")
     named = tuple(_operator(one) for one in operators)
     return k, named, None if pin is None else check_digest(pin, field="governance.pin")
+
+
+def _witnesses(value: JsonValue) -> Quorum:
+    if not isinstance(value, dict) or set(value) != {"quorum", "vkeys"}:
+        raise Malformed(f"{_WITNESSES}: needs quorum and vkeys", field=_WITNESSES)
+    needed, vkeys = value["quorum"], value["vkeys"]
+    if isinstance(needed, bool) or not isinstance(needed, int) or not isinstance(vkeys, list):
+        raise Malformed(f"{_WITNESSES}: a number and a list of keys are needed", field=_WITNESSES)
+    return Quorum.of(needed, [_text(item, _WITNESSES) for item in vkeys])
 
 
 def _operator(value: JsonValue) -> Operator:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exchange_keys import mldsa, signing
 from exchange_keys.public import ED25519, ML_DSA_65, PublicKey
@@ -137,6 +138,14 @@ def _exact_object(value: JsonValue, names: set[str], what: str) -> dict[str, Jso
 def _read_signature(value: JsonValue) -> Signature:
     members = _exact_object(value, {"protected", "signature"}, "signature")
     protected = unb64u(members["protected"], field="protected", limit=_PROTECTED_BYTES)
+    alg, kid, typ = _read_header(protected)
+    signature = unb64u(members["signature"], field="signature", length=_SIGNATURE_BYTES[alg])
+    return Signature(protected, signature, alg, kid, typ)
+
+
+@lru_cache(maxsize=4096)
+def _read_header(protected: bytes) -> tuple[str, Kid, str]:
+    """alg, kid and typ. One key's header for one type is always the same, and a log is full of them."""
     header = _exact_object(
         decode(protected, limit=_PROTECTED_BYTES, depth=1), {"alg", "kid", "typ"}, "protected header"
     )
@@ -145,9 +154,7 @@ def _read_signature(value: JsonValue) -> Signature:
         raise Malformed("alg: not a signature algorithm of this exchange", field="alg")
     if not isinstance(typ, str) or _TYP.fullmatch(typ) is None:
         raise Malformed("typ: not a type of signed object", field="typ")
-    kid = check_kid(header["kid"], field="kid")
-    signature = unb64u(members["signature"], field="signature", length=_SIGNATURE_BYTES[alg])
-    return Signature(protected, signature, alg, kid, typ)
+    return alg, check_kid(header["kid"], field="kid"), typ
 
 
 def _signing_input(protected: bytes, payload: bytes) -> bytes:

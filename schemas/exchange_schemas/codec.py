@@ -31,6 +31,7 @@ _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
 # A string, ended or not, or one bracket. Possessive, and an unended string runs to the end of the input:
 # the scan stays linear whatever is sent.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _BAD_IN_STRING = re.compile("[\x00\ud800-\udfff]")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
@@ -69,15 +70,17 @@ def _deeper_than(data: bytes, depth: int) -> bool:
     """Whether brackets outside strings nest deeper than `depth`; never recursive, linear in the input."""
     if data.count(b"{") + data.count(b"[") <= depth:
         return False
-    if b"\\" not in data:
-        # Keep brackets and quotes only. If all quotes go away in pairs, every run of them had an even
-        # length, so each bracket between two runs lies outside strings.
-        bare = data.translate(_BRACKETS_TO_BRACES, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
-        if b'"' not in bare:
-            # Take one level of empty pairs away at a time; what is left is deeper, or does not balance.
-            for _ in range(depth):
-                bare = bare.replace(b"{}", b"")
-            return bare != b""
+    # An escape ends no string. Outside strings it is no JSON: what stands before it is judged here all the
+    # same, and the parser goes no further.
+    plain = _ESCAPE.sub(b"", data) if b"\\" in data else data
+    # Keep brackets and quotes only. If all quotes go away in pairs, every run of them had an even
+    # length, so each bracket between two runs lies outside strings.
+    bare = plain.translate(_BRACKETS_TO_BRACES, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
+    if b'"' not in bare:
+        # Take one level of empty pairs away at a time; what is left is deeper, or does not balance.
+        for _ in range(depth):
+            bare = bare.replace(b"{}", b"")
+        return bare != b""
     level = 0
     for match in _STRING_OR_BRACKET.finditer(data):
         if match.lastindex == 1:
@@ -119,7 +122,7 @@ def decode_value(data: bytes, *, limit: int, depth: int = JSON_DEPTH) -> JsonVal
         raise Malformed("JSON: not UTF-8") from None
     except json.JSONDecodeError:
         raise Malformed("JSON: not one well-formed value") from None
-    if b"\\" in data:
+    if b"\\u" in data:
         _check_strings(value)
     return value
 
