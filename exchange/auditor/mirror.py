@@ -1,18 +1,58 @@
 """An auditor's copy of the log on disk: C2SP tiles and entry bundles, one checkpoint, and whose log it is.
 
 The folder has the layout that any static log has (`checkpoint`, `tile/…`), so that other C2SP tools can
-read it. This module stores and reads bytes; it believes nothing, that is `exchange.auditor.verify`.
+read it. Beside that: `log.vkey`, the key pinned at the first pull, and `evidence/`, signed notes that
+contradict the copy. This module stores and reads bytes; it believes nothing: what comes in is checked by
+`exchange.auditor.intake`, what lies here by `exchange.auditor.verify`.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
-from exchange.log.tiles import Tile, tile_path
-from exchange_schemas.errors import ConfigInvalid, LogIncomplete, StorageFull
+from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, tile_path
+from exchange.log.tree import HASH_BYTES
+from exchange.member.locks import hold
+from exchange_schemas.errors import ConfigInvalid, EntryInvalid, LogIncomplete, Malformed, StorageFull
 
-_KEY_FILE = "log.vkey"
-_CHECKPOINT = "checkpoint"
+_KEY_FILE: Final = "log.vkey"
+_CHECKPOINT: Final = "checkpoint"
+_EVIDENCE: Final = "evidence"
+_LOCK: Final = ".lock"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTile:
+    """A file of the copy as it lies there: the width in its name, and its bytes."""
+
+    width: int
+    data: bytes
+
+    def entries(self, width: int) -> list[bytes]:
+        """The first `width` entries of a bundle that holds exactly as many as its name says.
+
+        Raises: EntryInvalid, LogIncomplete.
+        """
+        found = split_bundle(self.data)
+        if len(found) > self.width:
+            raise EntryInvalid("bundle: more entries than its name says")
+        if len(found) < self.width:
+            raise LogIncomplete("bundle: fewer entries than its name says")
+        return found[:width]
+
+    def hashes(self, width: int) -> tuple[bytes, ...]:
+        """The first `width` hashes of a tile that holds exactly as many as its name says.
+
+        Raises: Malformed, LogIncomplete.
+        """
+        found = split_tile(self.data, self.width)
+        if len(self.data) != HASH_BYTES * self.width:
+            raise Malformed("tile: more hashes than its name says", field="tile")
+        return found[:width]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +64,7 @@ class Mirror:
     @property
     def vkey(self) -> str:
         """The log's verification key as pinned when the folder was made (C2SP signed-note vkey)."""
-        return self._read_text(_KEY_FILE, "this folder holds no pulled log")
+        return self._read_text(_KEY_FILE, "this folder holds no pulled log").strip()
 
     @property
     def checkpoint(self) -> str:
@@ -35,6 +75,14 @@ class Mirror:
         """Whether a pull ever finished here."""
         return (self.folder / _CHECKPOINT).is_file()
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other pulls out of the folder for the block. Raises: StoreLocked."""
+        with _writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with hold(self.folder / _LOCK, what="this pulled log"):
+            yield
+
     def pin(self, vkey: str) -> None:
         """Make the folder for this log, or check that it is this log's.
 
@@ -42,75 +90,98 @@ class Mirror:
         """
         known = self.folder / _KEY_FILE
         if known.is_file():
-            if known.read_text("utf-8").strip() != vkey:
+            if self.vkey != vkey:
                 raise ConfigInvalid(
                     "the folder holds a log with another key", field="DIR", hint="pull into an empty folder"
                 )
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._write(known, vkey.encode() + b"\n")
 
     def write_checkpoint(self, note: str) -> None:
-        """Replace the checkpoint: the last step of a pull, so that a torn pull is never taken for whole."""
-        self._write(self.folder / _CHECKPOINT, note.encode())
+        """Replace the checkpoint: the last step of a pull, so that a torn pull is never taken for whole.
+
+        Everything written before is made durable first, all at once: a pull writes thousands of small files.
+        """
+        os.sync()
+        self._write(self.folder / _CHECKPOINT, note.encode(), durable=True)
+
+    def keep_evidence(self, note: str) -> Path:
+        """Keep a signed note that contradicts this copy; the same note is kept once. Gives its file."""
+        data = note.encode()
+        path = self.folder / _EVIDENCE / f"{sha256(data).hexdigest()[:16]}.note"
+        if not path.is_file():
+            self._write(path, data, durable=True)
+        return path
 
     def write_tile(self, tile: Tile, data: bytes) -> None:
-        """Store one tile or bundle; it supersedes narrower partial versions of itself."""
-        self._write(self._path(tile), data)
-        for width, path in self._partials(tile):
-            if width < tile.width:
-                path.unlink(missing_ok=True)
+        """Store one tile or bundle; it takes the place of every other width of itself."""
+        path = self._path(tile)
+        self._write(path, data)
+        for _, other in self._versions(tile):
+            if other != path:
+                other.unlink(missing_ok=True)
 
     def has_tile(self, tile: Tile) -> bool:
         """Whether this tile is here, as wide or wider."""
         return self._find(tile) is not None
 
-    def read_tile(self, tile: Tile) -> bytes:
-        """Bytes of this tile or of a wider version of it. Raises: LogIncomplete when it is not here."""
-        path = self._find(tile)
-        if path is None:
+    def stored(self, tile: Tile) -> StoredTile:
+        """This tile or the narrowest wider version of it. Raises: LogIncomplete when it is not here."""
+        found = self._find(tile)
+        if found is None:
             name = tile_path(tile.level, tile.n, tile.width)
             raise LogIncomplete(f"the pulled log lacks {name}", field=name)
-        return path.read_bytes()
+        width, path = found
+        return StoredTile(width, path.read_bytes())
 
-    def _find(self, tile: Tile) -> Path | None:
+    def _find(self, tile: Tile) -> tuple[int, Path] | None:
+        # Most tiles are full: one look instead of a listing.
         full = self._path(Tile(tile.level, tile.n))
-        if full.is_file():
-            return full
-        wide = [(width, path) for width, path in self._partials(tile) if width >= tile.width]
-        return min(wide)[1] if wide else None
+        if tile.width == TILE_WIDTH:
+            return (tile.width, full) if full.is_file() else None
+        wide = [version for version in self._versions(tile) if version[0] >= tile.width]
+        return min(wide) if wide else None
 
-    def _partials(self, tile: Tile) -> list[tuple[int, Path]]:
-        """(width, file) of every partial version of a tile."""
+    def _versions(self, tile: Tile) -> list[tuple[int, Path]]:
+        """(width, file) of every version of a tile, partial or full."""
         full = self._path(Tile(tile.level, tile.n))
         folder = full.with_name(full.name + ".p")
-        if not folder.is_dir():
-            return []
-        return [(int(file.name), file) for file in folder.iterdir() if file.name.isdecimal()]
+        found = [(TILE_WIDTH, full)] if full.is_file() else []
+        if folder.is_dir():
+            names = [file for file in folder.iterdir() if file.name.isascii() and file.name.isdecimal()]
+            found += [(int(file.name), file) for file in names if 1 <= int(file.name) < TILE_WIDTH]
+        return found
 
     def _path(self, tile: Tile) -> Path:
         return self.folder / tile_path(tile.level, tile.n, tile.width)
 
     def _read_text(self, name: str, missing: str) -> str:
         try:
-            return (self.folder / name).read_text("utf-8").rstrip("\n") + (
-                "\n" if name == _CHECKPOINT else ""
-            )
+            return (self.folder / name).read_bytes().decode("utf-8")
         except FileNotFoundError as error:
             raise LogIncomplete(missing, field="DIR", hint="run: exchange-audit pull DIR") from error
         except UnicodeDecodeError as error:
             raise LogIncomplete(f"{name} is not UTF-8", field="DIR") from error
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: bytes, *, durable: bool = False) -> None:
         """Write into place: whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StorageFull(f"the mirror cannot be written: {error.strerror}", field="DIR") from error
+        with _writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    if durable:
+                        os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFull(f"the mirror cannot be written: {error.strerror}", field="DIR") from error

@@ -1,20 +1,23 @@
 """Bring an auditor's copy of the log up to date, from the hub's public read interface only.
 
-The order: announce the pull (one entry in the log, with the size it covers) → fetch the entry bundles and
-tiles that are missing → check that the new tree continues the one pulled before → write the checkpoint. The
-checkpoint is written last, so that a pull that was interrupted is simply run again.
+The order: (1) announce the pull (one entry in the log, with the size it covers); (2) prove the rightmost
+tiles by the new checkpoint; (3) prove that the new tree continues the one pulled before; (4) fetch the hash
+tiles that are missing from the top down, then the entry bundles, each proved before it is stored; (5) write
+the checkpoint. Nothing is written before (3) holds, so that a hub that lies leaves the copy as it was, and
+the note that proves the lie is kept. The checkpoint comes last: a torn pull is simply run again.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from exchange.auditor.mirror import Mirror
+from exchange.auditor.intake import Intake
+from exchange.auditor.mirror import Mirror, StoredTile
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tiles import TILE_HEIGHT, Tile, node_reader, tile_path, tiles_of
+from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, tile_path, tiles_of
 from exchange.log.tree import frontier_at
 from exchange_schemas.codec import Encodable, JsonValue
-from exchange_schemas.errors import HubRefused, LogFork
+from exchange_schemas.errors import HubRefused, LogFork, Malformed, ProofInvalid
 
 LOG_PREFIX = "/v1/audit/log/"
 
@@ -30,6 +33,9 @@ class Source(Protocol):
     def get_bytes(self, path: str, *, limit: int) -> bytes:
         """GET a binary answer of at most `limit` bytes."""
 
+    def get_text(self, path: str, *, limit: int) -> str:
+        """GET a public text of at most `limit` bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
@@ -43,6 +49,7 @@ class Pulled:
 # A bundle is at most 256 entries of 16 KiB with a length each; a tile is 8 KiB.
 _BUNDLE_BYTES = 256 * (16 * 1024 + 2)
 _TILE_BYTES = 256 * 32
+_NOTE_BYTES = 64 * 1024
 
 
 def pull(
@@ -54,48 +61,85 @@ def pull(
 ) -> Pulled:
     """Fetch everything the log has that the mirror lacks. `progress` gets (files done, files in all).
 
-    Raises: LogFork when the hub's log does not continue the one pulled before; the hub's own refusals.
+    Raises: LogFork when the hub's log does not continue the one pulled before; ProofInvalid, EntryInvalid
+    when the hub shows what it did not commit to; StoreLocked; the hub's own refusals.
     """
-    mirror.pin(vkey)
-    old = open_checkpoint(mirror.checkpoint, [vkey]) if mirror.has_checkpoint() else None
-    before = 0 if old is None else old.size
-    _, answer = source.post("/v1/audit/pulls", {"from": before}, repeatable=False)
+    with mirror.locked():
+        mirror.pin(vkey)
+        old = open_checkpoint(mirror.checkpoint, [vkey]) if mirror.has_checkpoint() else None
+        before = 0 if old is None else old.size
+        note = _announce(source, before)
+        intake = _proved(mirror, source, old, note, vkey)
+        size = open_checkpoint(note, [vkey]).size
+        wanted = [tile for tile in _tiles(size) if not (_is_old(tile, before) and mirror.has_tile(tile))]
+        for number, tile in enumerate(wanted, start=1):
+            _store(mirror, intake, tile)
+            progress(number, len(wanted))
+        mirror.write_checkpoint(note)
+    return Pulled(before, size, intake.fetched)
+
+
+def _announce(source: Source, before: int) -> str:
+    """The note that the hub shows for this pull."""
+    try:
+        _, answer = source.post("/v1/audit/pulls", {"from": before}, repeatable=False)
+    except Malformed as error:
+        if error.field != "from":
+            raise
+        # The hub holds fewer entries than we do, and says so; its public checkpoint is the signed proof.
+        return source.get_text(LOG_PREFIX + "checkpoint", limit=_NOTE_BYTES)
     note = answer.get("checkpoint")
     if not isinstance(note, str):
         raise HubRefused("the hub's answer holds no checkpoint", field="checkpoint")
-    new = open_checkpoint(note, [vkey])
-    if old is not None and new.size < old.size:
-        raise LogFork(
-            "the hub's log is shorter than the one pulled before", field="checkpoint", rule="rolled-back"
-        )
-    wanted = [tile for tile in _tiles(before, new.size) if not mirror.has_tile(tile)]
-    for number, tile in enumerate(wanted, start=1):
+    return note
+
+
+def _proved(mirror: Mirror, source: Source, old: Checkpoint | None, note: str, vkey: str) -> Intake:
+    """Steps (2) and (3); a signed note that fails them is kept as evidence."""
+
+    def fetch(tile: Tile) -> bytes:
         limit = _BUNDLE_BYTES if tile.level is None else _TILE_BYTES
-        path = LOG_PREFIX + tile_path(tile.level, tile.n, tile.width)
-        mirror.write_tile(tile, source.get_bytes(path, limit=limit))
-        progress(number, len(wanted))
-    if old is not None:
-        _check_continues(mirror, old, new)
-    mirror.write_checkpoint(note)
-    return Pulled(before, new.size, len(wanted))
+        return source.get_bytes(LOG_PREFIX + tile_path(tile.level, tile.n, tile.width), limit=limit)
+
+    new = open_checkpoint(note, [vkey])
+    try:
+        if old is not None and new.size < old.size:
+            raise LogFork(
+                "the hub's log is shorter than the one pulled before", field="checkpoint", rule="rolled-back"
+            )
+        if old is not None and new.size == old.size and new.root != old.root:
+            raise _forked()
+        intake = Intake(mirror, new, fetch)
+        if old is not None and frontier_at(old.size, intake.read).root() != old.root:
+            raise _forked()
+    except (LogFork, ProofInvalid) as error:
+        kept = mirror.keep_evidence(note)
+        error.hint = f"tell the other auditors; the hub's signed note is kept in {kept}"
+        raise
+    return intake
 
 
-def _tiles(before: int, size: int) -> Iterator[Tile]:
-    """Every bundle and tile of the new tree from the first that the old tree had not full."""
-    yield from tiles_of(size, level=None, after=before)
-    level = 0
-    while size >> (TILE_HEIGHT * level):
-        yield from tiles_of(size, level=level, after=before >> (TILE_HEIGHT * level))
-        level += 1
+def _tiles(size: int) -> Iterator[Tile]:
+    """Every hash tile of the tree from the top level down, then every bundle."""
+    levels = 0
+    while size >> (TILE_HEIGHT * levels):
+        levels += 1
+    for level in reversed(range(levels)):
+        yield from tiles_of(size, level=level)
+    yield from tiles_of(size, level=None)
 
 
-def _check_continues(mirror: Mirror, old: Checkpoint, new: Checkpoint) -> None:
-    """The tree of the old size, computed from the new tiles, must have the old root."""
-    read = node_reader(new.size, mirror.read_tile)
-    if frontier_at(old.size, read).root() != old.root:
-        raise LogFork(
-            "the hub's log does not continue the one pulled before",
-            field="checkpoint",
-            rule="forked",
-            hint="keep this folder as evidence, pull into a new one, and tell the other auditors",
-        )
+def _is_old(tile: Tile, before: int) -> bool:
+    """Whether the tree pulled before had this tile just as it is: it was proved then."""
+    count = before >> (TILE_HEIGHT * (tile.level or 0))
+    return tile.start + tile.width <= count
+
+
+def _store(mirror: Mirror, intake: Intake, tile: Tile) -> None:
+    data = encode_bundle(intake.entries(tile)) if tile.level is None else b"".join(intake.hashes(tile))
+    if not mirror.has_tile(tile) or mirror.stored(tile) != StoredTile(tile.width, data):
+        mirror.write_tile(tile, data)
+
+
+def _forked() -> LogFork:
+    return LogFork("the hub's log does not continue the one pulled before", field="checkpoint", rule="forked")

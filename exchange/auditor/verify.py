@@ -17,7 +17,7 @@ from hashlib import sha256
 
 from exchange.auditor.mirror import Mirror
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, decode_bundle, split_tile, tiles_of
+from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, tiles_of
 from exchange.log.tree import Frontier, root_of
 from exchange_schemas.entry import check_canonical
 from exchange_schemas.errors import EntryInvalid, ExchangeError, LogError, LogIncomplete
@@ -89,7 +89,7 @@ class _Run:
     def check_bundle(self, tile: Tile) -> None:
         """Steps (2) to (5) for 256 entries."""
         try:
-            entries = decode_bundle(self._mirror.read_tile(tile), tile.width)
+            entries = self._mirror.stored(tile).entries(tile.width)
         except LogIncomplete as error:
             self._complete = False
             self._found(error, None)
@@ -143,10 +143,10 @@ class _Run:
     def _first_broken(self, tile: Tile) -> int | None:
         """In a bundle whose lengths do not add up: the first entry that is not the one in the log's tile."""
         try:
-            stored = split_tile(self._mirror.read_tile(Tile(0, tile.n, tile.width)), tile.width)
+            stored = self._mirror.stored(Tile(0, tile.n, tile.width)).hashes(tile.width)
         except ExchangeError:
             return None
-        data, at = self._mirror.read_tile(tile), 0
+        data, at = self._mirror.stored(tile).data, 0
         for offset, leaf in enumerate(stored):
             end = at + 2 + int.from_bytes(data[at : at + 2], "big")
             if sha256(b"\x00" + data[at + 2 : end]).digest() != leaf:
@@ -167,7 +167,7 @@ class _Run:
     def _compare(self, tile: Tile, computed: list[bytes]) -> None:
         """The log's own tile must hold these hashes; at level 0 a difference names the entry (4)."""
         try:
-            stored = split_tile(self._mirror.read_tile(tile), tile.width)
+            stored = self._mirror.stored(tile).hashes(tile.width)
         except LogIncomplete as error:
             self._complete = False
             self._found(error, None)

@@ -17,6 +17,7 @@ from exchange.log.encoding import base64_bytes, base64_text
 from exchange.log.note import (
     TYPE_ED25519,
     VerifierKey,
+    is_key_name,
     join_note,
     key_id,
     open_note,
@@ -82,6 +83,8 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey, name: str | None = 
     """
     text = checkpoint.text()
     signer = checkpoint.origin if name is None else name
+    if not is_key_name(signer):
+        raise _form("a signer's name is empty or has a space or a plus")
     identifier = key_id(signer, TYPE_ED25519, key.public.raw)
     return join_note(text, [signature_line(signer, identifier, key.sign(text.encode()))])
 

@@ -78,7 +78,7 @@ def parse_vkey(text: str) -> VerifierKey:
 
 def typed_vkey(name: str, public_raw: bytes, key_type: int) -> str:
     """As `vkey`, for an Ed25519 key that signs under another type. Raises: ConfigInvalid."""
-    if not (_is_name(name) and name.isprintable()):
+    if not is_key_name(name):
         raise ConfigInvalid("verifier key: the name is empty or has a space, a plus or a control character")
     if len(public_raw) != _PUBLIC_BYTES:
         raise ConfigInvalid("verifier key: an Ed25519 key has 32 bytes")
@@ -89,7 +89,7 @@ def typed_vkey(name: str, public_raw: bytes, key_type: int) -> str:
 def parse_typed_vkey(text: str, key_type: int) -> VerifierKey:
     """As `parse_vkey`, for keys of exactly `key_type`. Raises: ConfigInvalid."""
     parts = text.split("+", 2)
-    if len(parts) != 3 or not (_is_name(parts[0]) and parts[0].isprintable()):
+    if len(parts) != 3 or not is_key_name(parts[0]):
         raise ConfigInvalid("verifier key: not of the form name+id+key")
     name, identifier, encoded = parts
     data = base64_bytes(encoded)
@@ -171,6 +171,11 @@ def _parse_line(line: str) -> NoteSignature:
 
 def _form(what: str) -> CheckpointInvalid:
     return CheckpointInvalid(f"note: {what}", rule="N1-form")
+
+
+def is_key_name(name: str) -> bool:
+    """Whether our own keys may bear this name: what a note allows, and printable."""
+    return _is_name(name) and name.isprintable()
 
 
 def _is_name(name: str) -> bool:

@@ -136,6 +136,14 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
 
     Raises: EntryInvalid when the bytes are not a bundle; LogIncomplete when it has fewer entries.
     """
+    entries = split_bundle(data)
+    if len(entries) < width:
+        raise LogIncomplete("bundle: fewer entries than the tree's size needs")
+    return entries[:width]
+
+
+def split_bundle(data: bytes) -> list[bytes]:
+    """All entries of a bundle, 256 at the most. Raises: EntryInvalid when the bytes are not a bundle."""
     entries: list[bytes] = []
     at = 0
     while at < len(data):
@@ -144,6 +152,4 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
             raise EntryInvalid("bundle: its lengths do not add up")
         entries.append(data[at + 2 : end])
         at = end
-    if len(entries) < width:
-        raise LogIncomplete("bundle: fewer entries than the tree's size needs")
-    return entries[:width]
+    return entries

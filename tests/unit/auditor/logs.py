@@ -2,14 +2,17 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from exchange.auditor.mirror import Mirror
+from exchange.auditor.pull import LOG_PREFIX
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint, vkey
-from exchange.log.tiles import Tile, encode_bundle, tiles_of
+from exchange.log.tiles import Tile, encode_bundle, tile_path, tiles_of
 from exchange.log.tree import root_of
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry
+from exchange_schemas.errors import Malformed, NotFound
 from exchange_schemas.ids import AgencyId
 
 LOG = "test.example/audit"
@@ -62,3 +65,32 @@ def mirror(folder: Path, entries: list[bytes]) -> Mirror:
         made.write_tile(tile, data)
     made.write_checkpoint(note(entries))
     return made
+
+
+class Hub:
+    """The read interface over a list of entries, and a count of what was asked."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self.entries = entries
+        self.files = {
+            tile_path(tile.level, tile.n, tile.width): data for tile, data in tiles(entries).items()
+        }
+        self.fetched: list[str] = []
+        self.break_after: int | None = None
+
+    def post(self, path: str, body: dict[str, Any], *, repeatable: bool = True) -> tuple[int, dict[str, Any]]:
+        assert path == "/v1/audit/pulls"
+        assert not repeatable
+        if body["from"] > len(self.entries):
+            raise Malformed("from: the log has fewer entries than that", field="from")
+        return 201, {"pull": "p", "size": len(self.entries), "checkpoint": note(self.entries)}
+
+    def get_bytes(self, path: str, *, limit: int) -> bytes:
+        if self.break_after is not None and len(self.fetched) >= self.break_after:
+            raise NotFound("the connection broke")
+        self.fetched.append(path.removeprefix(LOG_PREFIX))
+        return self.files[path.removeprefix(LOG_PREFIX)][:limit]
+
+    def get_text(self, path: str, *, limit: int) -> str:
+        assert path == LOG_PREFIX + "checkpoint"
+        return note(self.entries)[:limit]

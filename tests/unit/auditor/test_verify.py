@@ -126,6 +126,13 @@ def test_a_truncated_bundle_is_found(pulled: Mirror) -> None:
     assert not verify_mirror(pulled).ok
 
 
+@pytest.mark.parametrize("tile", [Tile(None, 1, 44), Tile(0, 1, 44), Tile(1, 0, 1)])
+def test_more_in_a_file_than_its_name_says_is_found(pulled: Mirror, tile: Tile) -> None:
+    more = encode_bundle([entry(9_000)]) if tile.level is None else bytes(32)
+    pulled.write_tile(tile, tiles(ENTRIES)[tile] + more)
+    assert not verify_mirror(pulled).integrity
+
+
 def test_an_empty_folder_is_no_log(tmp_path: Path) -> None:
     with pytest.raises(LogIncomplete):
         verify_mirror(Mirror(tmp_path))

@@ -175,6 +175,8 @@ def test_a_checkpoint_text_ends_with_its_third_line() -> None:
         Checkpoint(ORIGIN, -1, bytes(32)),
         Checkpoint(ORIGIN, 2**63, bytes(32)),
         Checkpoint(ORIGIN, 0, bytes(31)),
+        Checkpoint("a log", 0, bytes(32)),
+        Checkpoint("a+log", 0, bytes(32)),
     ],
 )
 def test_what_cannot_be_read_is_not_signed(checkpoint: Checkpoint) -> None:
