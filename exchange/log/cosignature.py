@@ -22,9 +22,11 @@ from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, Malformed,
 __all__ = [
     "COSIGNATURES_MOST",
     "TYPE_COSIGNATURE",
+    "Cosignature",
     "Quorum",
     "cosign",
     "cosigner_vkey",
+    "newest_cosignatures",
     "parse_cosigner",
 ]
 
@@ -86,20 +88,42 @@ class Quorum:
         the last one it needs. Whose checkpoint the note holds is for `open_checkpoint`.
         Raises: CheckpointInvalid.
         """
-        text, lines = split_note(note)
-        named = {(key.name, key.key_id): key for key in self.witnesses}
-        newest: dict[str, int] = {}
-        latest = int((now + AHEAD_MOST).timestamp())
-        for line in lines:
-            key = named.get((line.name, line.key_id))
-            if key is None:
-                continue
-            stamp = _verified_time(text, key, line.signature)
-            if stamp <= latest:
-                newest[key.name] = max(stamp, newest.get(key.name, 0))
+        newest = newest_cosignatures(note, self.witnesses, now)
         if len(newest) < self.needed:
             return None
-        return datetime.fromtimestamp(heapq.nlargest(self.needed, newest.values())[-1], UTC)
+        return heapq.nlargest(self.needed, (item.when for item in newest))[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Cosignature:
+    """A verified cosignature: whose, and from when."""
+
+    witness: VerifierKey
+    when: datetime
+
+
+def newest_cosignatures(
+    note: str, witnesses: Sequence[VerifierKey], now: datetime
+) -> tuple[Cosignature, ...]:
+    """Of each named witness the newest cosignature under this note, in the witnesses' order.
+
+    Every line of a named witness must verify; times more than 120 s ahead of `now` count for nothing.
+    Raises: CheckpointInvalid (N1, W1, W2).
+    """
+    text, lines = split_note(note)
+    named = {(key.name, key.key_id): key for key in witnesses}
+    newest: dict[VerifierKey, int] = {}
+    latest = int((now + AHEAD_MOST).timestamp())
+    for line in lines:
+        key = named.get((line.name, line.key_id))
+        if key is None:
+            continue
+        stamp = _verified_time(text, key, line.signature)
+        if stamp <= latest:
+            newest[key] = max(stamp, newest.get(key, 0))
+    return tuple(
+        Cosignature(key, datetime.fromtimestamp(newest[key], UTC)) for key in witnesses if key in newest
+    )
 
 
 def _verified_time(text: str, key: VerifierKey, data: bytes) -> int:

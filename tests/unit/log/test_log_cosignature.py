@@ -6,9 +6,9 @@ import pytest
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint, vkey
 from exchange.log.cosignature import Quorum, cosign, cosigner_vkey, parse_cosigner
-from exchange.log.note import key_id, parse_vkey, signature_line
+from exchange.log.note import key_id, parse_vkey, signature_line, split_note
 from exchange.log.tree import leaf_hash
-from exchange_keys.signing import SigningKey
+from exchange_keys.signing import SigningKey, verify_ed25519
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -87,3 +87,26 @@ def test_a_log_key_is_no_witness_and_a_witness_is_no_log_key() -> None:
         parse_cosigner(vkey(NAMES[0], KEYS[NAMES[0]].public.raw))
     with pytest.raises(ConfigInvalid):
         parse_vkey(VKEYS[0])
+
+
+# The signed message of the specification's example, as it stands there.
+SPEC_MESSAGE = b"""cosignature/v1
+time 1679315147
+example.com/behind-the-sofa
+20852163
+CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+"""
+
+
+def test_what_is_signed_is_the_message_of_the_specification() -> None:
+    text = "".join(line.decode() + "\n" for line in SPEC_MESSAGE.splitlines()[2:])
+    key = KEYS[NAMES[0]]
+    line = cosign(text + "\n" + cosign_line(key), key, NAMES[0], datetime.fromtimestamp(1679315147, UTC))
+    (signed,) = split_note(text + "\n" + line)[1]
+    assert signed.key_id == key_id(NAMES[0], 4, key.public.raw)
+    assert signed.signature[:8] == (1679315147).to_bytes(8, "big")
+    verify_ed25519(key.public.raw, SPEC_MESSAGE, signed.signature[8:])
+
+
+def cosign_line(key: SigningKey) -> str:
+    return signature_line(NAMES[0], key_id(NAMES[0], 1, key.public.raw), bytes(64))
