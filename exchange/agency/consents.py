@@ -160,6 +160,16 @@ class Consents:
                     rows.put(self._store, OWN, one.withdrawn_by(signed))
         return self.assert_withdrawal(self.row(consent.cid))
 
+    def signed_withdrawal(self, cid: str) -> bytes:
+        """The withdrawal of a consent as it was signed here, for an operator to carry to the hub.
+
+        For when the hub does not let this agency in. Raises: ConsentUnknown, also when it is not withdrawn.
+        """
+        row = self.row(cid)
+        if row.withdrawal is None:
+            raise ConsentUnknown("this consent was not withdrawn", hint="exchange-agency consent withdraw")
+        return row.withdrawal.to_bytes()
+
     def assert_withdrawal(self, row: Granted) -> Withdrawn:
         """Tell the hub of a kept withdrawal, again if need be. Raises: HubUnreachable, the hub's refusal."""
         if row.withdrawal is None:

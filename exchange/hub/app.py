@@ -32,6 +32,8 @@ from exchange.hub.api.spec import Api
 from exchange.hub.oauth.resource import ResourceGate
 from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
+from exchange.hub.services.startup import check_ready
+from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ExchangeError, LocalError, LogError, NotFound, ServiceError
 
@@ -63,8 +65,16 @@ _HSTS = "max-age=31536000"
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application of these settings. Raises: ConfigInvalid and what `open_hub` raises."""
-    return create_app_from(open_hub(settings))
+    """The application of these settings, once the hub may serve and nothing withdrawn can come back.
+
+    For any WSGI server; `exchange-hub serve` does the same once for all its workers.
+    Raises: ConfigInvalid and what `open_hub` raises; Unavailable with the start-up check that failed;
+    StoreCorrupt when the guard journal is damaged.
+    """
+    hub = open_hub(settings)
+    check_ready(hub)
+    replay_journal(hub)
+    return create_app_from(hub)
 
 
 def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) -> Flask:

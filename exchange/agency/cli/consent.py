@@ -12,6 +12,7 @@ from exchange.agency.model import ConsentInfo
 from exchange.agency.terms import Terms
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
+from exchange_keys.durable import durable_file
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()
@@ -138,6 +139,30 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         return
     for one in done:
         say(f"withdrawn: {one.undelivered} not fetched yet are deleted; {one.delivered} were fetched before")
+
+
+@consent.command("withdrawal")
+@common_options
+@click.argument("cid")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def withdrawal(options: Options, cid: str, file: Path) -> None:
+    """Write the signed withdrawal of consent CID to FILE, for the hub's operators to carry out.
+
+    Only when the hub does not let this agency in: `consent withdraw` has signed the withdrawal and could not
+    send it. An operator runs `exchange-hub consent withdraw FILE`.
+
+    \b
+    Example:
+      exchange-agency consent withdrawal 3Vb9 withdrawal.json
+    """
+    with open_client(options) as client:
+        data = client.consents.signed_withdrawal(cid)
+    with durable_file(file, replace=False) as out:
+        out.write(data + b"\n")
+    if options.json:
+        print_json({"file": str(file)})
+    else:
+        say(f"wrote {file}: give it to an operator of the hub")
 
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from exchange.hub.db import reading, storage_errors
-from exchange.hub.services.directory import auth_keys
+from exchange.hub.services.directory import auth_key
 from exchange_keys.jose import verify_client_assertion
 from exchange_keys.public import PublicKey
 from exchange_schemas.errors import Unauthorized
@@ -43,11 +43,12 @@ class ClientKeys:
         if found is not None:
             return found
         with storage_errors(), reading(self._hub.engine) as conn:
-            keys = auth_keys(conn, agency, self._hub.clock())
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known.update({(agency, key.kid): key for key in keys})
-        return self._known.get((agency, kid))
+            key = auth_key(conn, agency, kid, self._hub.clock())
+        if key is not None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[agency, kid] = key
+        return key
 
 
 def authenticate_client(hub: Hub, keys: ClientKeys, form: Mapping[str, str]) -> ClientAssertion | None:

@@ -7,7 +7,7 @@ the moment it is committed. Nothing here may be kept between two requests, and n
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +57,7 @@ _AUTH: Final = (
     )
     .order_by(directory_key.c.nbf.desc(), directory_key.c.kid)
 )
+_AUTH_KEY: Final = _AUTH.where(directory_key.c.kid == bindparam("kid"))
 _HOLDERS: Final = select(directory_key.c.holder).where(
     directory_key.c.agency == bindparam("agency"), directory_key.c.kid.in_(bindparam("kids", expanding=True))
 )
@@ -144,9 +145,12 @@ def state_of(conn: Connection, agency: AgencyId) -> AgencyState | None:
     return _agency_state(row, {key.kid: key for key in keys})
 
 
-def key_of(conn: Connection, kid: Kid, *, use: str, agency: AgencyId, now: datetime) -> PublicKey:
+def key_of(
+    conn: Connection, kid: Kid, *, use: str, agency: AgencyId, now: datetime, shut_out: bool = False
+) -> PublicKey:
     """The agency's key, if something new may be made with it now (the rules are `AgencyState.require_key`'s).
 
+    `shut_out`: also when the agency is suspended or expelled, for what it may still do: take consents back.
     Raises: KidUnknown, KeyWrongUse (another use, another agency), KeyRevoked, KeyNotActive.
     """
     key = key_in(conn, kid)
@@ -154,8 +158,10 @@ def key_of(conn: Connection, kid: Kid, *, use: str, agency: AgencyId, now: datet
         raise KidUnknown("kid: no key of the directory has this id", field="kid", rule="K1-known")
     if key.agency != agency:
         raise KeyWrongUse("kid: the key is another agency's", field="kid", rule="K2-use")
-    owner = conn.execute(_AGENCY, {"agency": agency}).one()
-    return _agency_state(owner, {kid: key}).require_key(kid, use=use, now=now).public
+    owner = _agency_state(conn.execute(_AGENCY, {"agency": agency}).one(), {kid: key})
+    if shut_out:
+        owner = replace(owner, status=AgencyStatus.ACTIVE)
+    return owner.require_key(kid, use=use, now=now).public
 
 
 def key_in(conn: Connection, kid: Kid) -> KeyState | None:
@@ -168,6 +174,16 @@ def auth_keys(conn: Connection, agency: AgencyId, now: datetime) -> list[PublicK
     """The OAuth client keys that the agency may use now, the newest first; none unless it is active."""
     keys = (key_state(row) for row in conn.execute(_AUTH, {"agency": agency}))
     return [key.public for key in keys if key.in_time(now)]
+
+
+def auth_key(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> PublicKey | None:
+    """The OAuth client key with this id, if the agency may use it now.
+
+    One row or none: how many keys an agency has, or whether there is such an agency, costs no time.
+    """
+    row = conn.execute(_AUTH_KEY, {"agency": agency, "kid": kid}).one_or_none()
+    key = None if row is None else key_state(row)
+    return key.public if key is not None and key.in_time(now) else None
 
 
 def holders_of(conn: Connection, agency: AgencyId, kids: Collection[Kid]) -> frozenset[str]:

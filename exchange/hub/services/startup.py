@@ -6,7 +6,8 @@ is not what it should be is for the operator to look at.
   S2-durable    a commit is on the disk before it is answered (fsync, full_page_writes, synchronous_commit;
                 SQLite: WAL with synchronous FULL)
   S3-trigger    PostgreSQL: the append trigger is there, always enabled, and the owner's
-  S4-roles      PostgreSQL: the worker's role owns no table of the log and may not change one
+  S4-roles      PostgreSQL: the worker's role owns no table of either log (audit, key directory) and may not
+                change one; it appends to the directory and to the audit log's entries only
   S5-head       the head is what its last leaf makes it
   S6-clock      the clock is not before the latest entry
   S7-guard      the log is not shorter than the high-water mark on the guard volume says, and not another one;
@@ -26,7 +27,14 @@ from exchange.log.tree import Frontier
 from exchange_schemas.errors import Malformed, StoreCorrupt, Unavailable
 
 _MARK_LAG_US: Final = 6 * highwater.EVERY_S * 1_000_000
-_LOG_TABLES: Final = ("log_entry", "log_leaf", "log_head", "log_node")
+_LOG_TABLES: Final = (
+    "log_entry",
+    "log_leaf",
+    "log_head",
+    "log_node",
+    "directory_event",
+    "directory_node",
+)
 
 
 def check_ready(hub: Hub) -> None:
@@ -96,7 +104,8 @@ _RIGHTS: Final = text("""
     SELECT pg_has_role(current_user, c.relowner, 'MEMBER') AS owns,
            has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') AS changes,
            has_any_column_privilege(c.oid, 'UPDATE') AS updates,
-           c.relname <> 'log_entry' AND has_any_column_privilege(c.oid, 'INSERT') AS inserts
+           c.relname IN ('log_leaf', 'log_head', 'log_node') AND has_any_column_privilege(c.oid, 'INSERT')
+             AS inserts
       FROM pg_class c WHERE c.oid IN (SELECT unnest(CAST(:tables AS text[]))::regclass)
 """)
 
@@ -105,7 +114,7 @@ def _check_roles(conn: Connection) -> None:
     """(S4)"""
     rows = conn.execute(_RIGHTS, {"tables": list(_LOG_TABLES)}).all()
     if len(rows) != len(_LOG_TABLES) or any(any(row) for row in rows):
-        raise _refuse("S4-roles", "the worker's role owns or may change a table of the audit log")
+        raise _refuse("S4-roles", "the worker's role owns or may change a table of a log")
 
 
 def _check_head(conn: Connection) -> None:

@@ -41,6 +41,9 @@ _FAMILY: Final[BindParameter[Any]] = bindparam("fam")
 _FAMILY_OF: Final = select(consent.c.family, consent.c.rcp).where(
     consent.c.cid == bindparam("cid"), consent.c.iss == _ME
 )
+_PARTIES: Final = select(consent_family.c.rcp).where(
+    consent_family.c.family == _FAMILY, consent_family.c.iss == _ME
+)
 _LOCK: Final = (
     select(consent_family)
     .where(consent_family.c.family == _FAMILY, consent_family.c.iss == _ME)
@@ -108,6 +111,27 @@ def withdraw(hub: Hub, caller: Caller, cid: ConsentId, body: JsonValue) -> Relea
     return release(hub, caller, trace, lambda unit: _withdraw(unit, caller, asked))
 
 
+def withdraw_by_operator(hub: Hub, operator: str, signed: Signed) -> Released:
+    """Withdraw a family with the issuer's own signed withdrawal, carried here by an operator, and logged so.
+
+    For an issuer that the hub does not let in: suspended, expelled, or without its machines. The operator
+    adds nothing but the way: the signature must be that of an approver of the issuer whose key is in force.
+    Raises: as `withdraw`, but SenderMismatch; NotFound for a family that the issuer does not have.
+    """
+    withdrawal = Withdrawal.from_bytes(signed.payload)
+    trace = Trace(act=Act.CONSENT_WITHDRAW, own=(withdrawal.iss,), family=withdrawal.family)
+
+    def work(unit: Unit) -> Answer:
+        key = {"me": withdrawal.iss, "fam": withdrawal.family}
+        row = unit.conn.execute(_PARTIES, key).first()
+        if row is None:
+            raise NotFound("the issuer has no such family of consents")
+        parties = trace.own if row.rcp is None else (*trace.own, row.rcp)
+        return _end_family(unit, signed, withdrawal, replace(trace, own=parties), shut_out=True)
+
+    return release_admin(hub, operator, trace, work)
+
+
 def replay_journal(hub: Hub) -> int:
     """Withdraw every family that the guard journal names and the database does not show as withdrawn.
 
@@ -138,8 +162,15 @@ def _withdraw(unit: Unit, caller: Caller, asked: _Request) -> Answer:
     if found.family != withdrawal.family:
         raise ConsentMismatch("family: the consent is of another family", field="family")
     trace = Trace(act=Act.CONSENT_WITHDRAW, own=(found.rcp,), family=withdrawal.family)
+    return _end_family(unit, asked.signed, withdrawal, trace, shut_out=False)
+
+
+def _end_family(
+    unit: Unit, signed: Signed, withdrawal: Withdrawal, trace: Trace, *, shut_out: bool
+) -> Answer:
+    """(4) to (8); `shut_out`: the issuer may be one that takes no part at present."""
     # (4) the family, locked; withdrawn is withdrawn, so that a repeated request gets the first answer
-    key = {"me": caller.agency, "fam": withdrawal.family}
+    key = {"me": withdrawal.iss, "fam": withdrawal.family}
     family = unit.conn.execute(_LOCK, key).one()
     if family.status == "withdrawn":
         at = datetime.fromtimestamp(family.withdrawn_at, UTC)
@@ -147,14 +178,14 @@ def _withdraw(unit: Unit, caller: Caller, asked: _Request) -> Answer:
         return replace(_answer(withdrawal.family, end, trace), receipt_of=family.entry_id)
     # (5) signed by an approver of the issuer
     verify(
-        asked.signed,
+        signed,
         Withdrawal.typ,
         origin=unit.hub.settings.origin,
-        key_for=lambda kid: key_of(unit.conn, kid, use="approver", agency=caller.agency, now=unit.now),
+        key_for=lambda kid: key_of(
+            unit.conn, kid, use="approver", agency=withdrawal.iss, now=unit.now, shut_out=shut_out
+        ),
     )
-    line = guard.Withdrawn(
-        withdrawal.family, withdrawal.iss, int(unit.now.timestamp()), asked.signed.to_bytes()
-    )
+    line = guard.Withdrawn(withdrawal.family, withdrawal.iss, int(unit.now.timestamp()), signed.to_bytes())
     end = _bury(unit, line)
     # (8) the journal, on its disk before the commit
     guard.append(unit.hub.settings.guard_dir, line)
@@ -190,8 +221,12 @@ def _replay(hub: Hub, line: guard.Withdrawn) -> None:
     def work(unit: Unit) -> Answer:
         # A family that the database does not know is kept as withdrawn, so that it can never begin.
         unit.conn.execute(_STUB, {"family": line.family, "iss": line.iss, "status": "active"})
-        if unit.conn.execute(_LOCK, {"me": line.iss, "fam": line.family}).one_or_none() is None:
+        family = unit.conn.execute(_LOCK, {"me": line.iss, "fam": line.family}).one_or_none()
+        if family is None:
             raise StoreCorrupt("the guard journal names another issuer of a family than the database")
+        if family.status == "withdrawn":
+            # Another worker that starts now was first; its counts and its entry stand.
+            return Answer(body={}, trace=trace, logged=False)
         _bury(unit, line)
         return Answer(body={}, trace=trace)
 

@@ -5,7 +5,9 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from exchange.hub.oauth.client import ClientKeys, authenticate_client
 from exchange_keys.jose import AuthKey
 from exchange_schemas.codec import b64u
 from tests.integration.http.conftest import ASSERTION_TYPE, BASE_URL, Exchange, Member
@@ -298,6 +300,30 @@ def test_attack_25_whoever_is_not_believed_gets_one_answer(exchange: Exchange, m
     assert len(shown) == 1
     assert answers[0].json == {"error": "invalid_client"}
     assert ASSERTION_TYPE not in answers[0].text
+
+
+def test_attack_25_looking_for_a_client_costs_one_statement_without_a_row(exchange: Exchange) -> None:
+    """Whoever names a key that an agency does not have learns nothing from how many keys it has."""
+    exchange.admit("agency-a")
+    for _ in range(20):
+        exchange.add_key("agency-a", AuthKey.generate("ES256"))
+    unknown = AuthKey.generate("ES256")
+    ran: list[list[tuple[str, Any]]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        ran[-1].append((statement, parameters))
+
+    event.listen(exchange.hub.engine, "before_cursor_execute", note)
+    for agency in ("agency-a", "agency-z"):
+        ran.append([])
+        form = Member(exchange.hub, exchange.client, agency, unknown).form()
+        assert authenticate_client(exchange.hub, ClientKeys(exchange.hub), form) is None
+    event.remove(exchange.hub.engine, "before_cursor_execute", note)
+    assert [[text for text, _ in found] for found in ran] == [[text for text, _ in ran[0]]] * 2
+    for found in ran:
+        with exchange.hub.engine.connect() as conn:
+            rows = [conn.exec_driver_sql(text, values) for text, values in found if "SELECT" in text]
+            assert [len(found.all()) for found in rows] == [0]
 
 
 def test_attack_25_basic_and_secret_authentication_are_no_methods(member: Member) -> None:

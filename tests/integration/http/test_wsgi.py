@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
+from exchange.hub.app import create_app
+from exchange.hub.db import migrate
+from exchange.hub.hubkeys import create_hub_keys
+from exchange.hub.models.consents import consent_family
 from exchange.hub.oauth.failures import PERIOD_S, FailureCounter
 from exchange.hub.oauth.standing import TRUSTED_S, Standings
-from exchange_schemas.errors import ConfigInvalid
-from exchange_schemas.ids import AgencyId
+from exchange.hub.services import guard
+from exchange.hub.services.hub import Hub, utc_now
+from exchange_schemas.errors import ConfigInvalid, Unavailable
+from exchange_schemas.ids import AgencyId, FamilyId
 from tests.integration.http.conftest import PROBE, Exchange, Member
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +27,27 @@ def test_wsgi_needs_its_settings_and_names_the_one_that_is_missing(monkeypatch: 
         monkeypatch.delenv(f"HOMEWARD_{name}", raising=False)
     with pytest.raises(ConfigInvalid, match="HOMEWARD_"):
         runpy.run_path(str(ROOT / "wsgi.py"))
+
+
+def test_any_server_applies_the_journal_of_withdrawals_before_it_serves(make_hub: Any) -> None:
+    hub: Hub = make_hub()
+    create_hub_keys(hub.settings, utc_now())
+    line = guard.Withdrawn(FamilyId("A" * 22), AgencyId("ngo-a"), 1, b"{}")
+    guard.append(hub.settings.guard_dir, line)
+    for _ in range(2):
+        assert create_app(hub.settings).test_client().get("/readyz").status_code == 200
+    with hub.engine.connect() as conn:
+        assert conn.execute(select(consent_family.c.family, consent_family.c.status)).all() == [
+            ("A" * 22, "withdrawn")
+        ]
+
+
+def test_no_server_serves_a_hub_whose_checks_do_not_hold(make_hub: Any) -> None:
+    hub: Hub = make_hub()
+    create_hub_keys(hub.settings, utc_now())
+    migrate(hub.settings, "0002", down=True)
+    with pytest.raises(Unavailable, match="may not serve"):
+        create_app(hub.settings)
 
 
 def test_failures_are_counted_and_logged_once_a_minute(exchange: Exchange) -> None:

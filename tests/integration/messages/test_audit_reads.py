@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.hub.db import reading
 from exchange.hub.services import audit_pulls, audit_read
 from exchange.hub.services.release import Caller
 from exchange.log.checkpoint import open_checkpoint, parse_vkey, vkey
@@ -14,9 +15,11 @@ from exchange.log.tiles import decode_bundle
 from exchange.log.tree import leaf_hash
 from exchange_schemas.codec import unb64u
 from exchange_schemas.errors import ExchangeError, Forbidden, Malformed, NotFound
+from exchange_schemas.ids import new_id
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import MovingClock, World
 from tests.integration.messages.edits import grant_of
+from tests.integration.messages.statements import statements
 
 
 @pytest.fixture
@@ -152,3 +155,19 @@ def test_an_entry_of_others_is_not_found(world: World, ngo: Agency, embassy: Age
     assert len(said) == 1
     with pytest.raises(ExchangeError):
         audit_pulls.receipt(world.hub, world.caller(world.agencies["commission"]), "not an id")
+
+
+def test_attack_18_a_receipt_of_others_costs_the_sql_of_one_that_is_not_there(
+    world: World, ngo: Agency, embassy: Agency, commission: Agency
+) -> None:
+    given = world.register(world.sign_consent(world.draft_consent(ngo, embassy))).receipt
+    assert given is not None
+    ran = []
+    for entry_id in (given.entry_id, new_id(os.urandom)):
+        with statements(world) as seen, pytest.raises(NotFound):
+            audit_pulls.receipt(world.hub, world.caller(commission), entry_id)
+        ran.append([text for text, _ in seen])
+        with reading(world.hub.engine) as conn:
+            rows = [conn.exec_driver_sql(text, values).all() for text, values in seen if "SELECT" in text]
+        assert rows == [[]]
+    assert ran[0] == ran[1]

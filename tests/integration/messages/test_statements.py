@@ -1,12 +1,10 @@
 """What a deposit, a fetch and a page cost the database: a fixed number of statements, no table scanned."""
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from exchange.hub.db import reading
 from exchange.hub.services import consents, inbox, outbox, parts
@@ -15,28 +13,13 @@ from exchange_schemas.codec import b64u, sha256
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import FOUND, REFERRAL, REFERRED, TWELVE, World
 from tests.integration.messages.edits import body_of, core_of, grant_of
+from tests.integration.messages.statements import Statement, statements
 
 DIGEST = b64u(sha256(b"sealed"))
-Statement = tuple[str, Any]
 # What grows with the number of messages.
 TABLES = ("grant_", "part", "consent", "consent_family", "manifest", "chain_head", "mailbox")
 # What `release` adds: begin, proof, token, savepoint, salts, disclosures, the entry and its leaf.
 RELEASE = 16
-
-
-@contextmanager
-def statements(world: World) -> Iterator[list[Statement]]:
-    """Every round trip to the database, with its parameters; an executemany is one."""
-    seen: list[Statement] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        seen.append((statement, parameters[0] if many else parameters))
-
-    event.listen(world.hub.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(world.hub.engine, "before_cursor_execute", note)
 
 
 def envelope(world: World, ngo: Agency, count: int, fields: tuple[str, ...]) -> SealedEnvelope:

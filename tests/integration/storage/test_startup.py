@@ -142,6 +142,9 @@ def test_a_worker_that_may_change_the_log_is_refused(hub: Hub, request: pytest.F
         "INSERT (idx) ON log_leaf",
         "TRIGGER ON log_entry",
         "TRUNCATE ON log_entry",
+        "UPDATE (agency) ON directory_event",
+        "DELETE ON directory_event",
+        "UPDATE ON directory_node",
     ]
     with engine.connect() as conn:
         for change in changes:
