@@ -27,6 +27,7 @@ from exchange_schemas.errors import (
     CheckpointInvalid,
     Conflict,
     ExchangeError,
+    LogFork,
     Malformed,
     NotFound,
     ProofInvalid,
@@ -36,6 +37,7 @@ SIZE_TYPE: Final = "text/x.tlog.size"
 ADD_CHECKPOINT: Final = "add-checkpoint"
 MAX_PROOF_LINES: Final = 63
 MAX_REQUEST_BYTES: Final = 64 * 1024
+_ATTEMPTS: Final = 3
 _OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})")
 _SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,18})\n")
 
@@ -160,6 +162,36 @@ def read_answer(status: int, content_type: str, body: bytes, note: str) -> Cosig
     if status == 422:
         raise ProofInvalid("the witness holds another history of this log", rule="T4-root")
     raise Malformed(f"the witness answered {status}", field="witness")
+
+
+def obtain_cosignature(
+    submit: Callable[[Submission], Cosigned | WitnessSize],
+    note: str,
+    proof_from: Callable[[int], Sequence[bytes]],
+    *,
+    old: int = 0,
+) -> str:
+    """Have one witness cosign `note`, the log's own checkpoint; gives the note with the witness's lines.
+
+    `old` is the size that the witness had last, as far as the log remembers; `proof_from(size)` is the
+    consistency proof from there to the note's size. A witness with another size says so and is asked again.
+    Raises: LogFork (rolled-back) when the witness has cosigned a larger tree than the note's, so that the
+    log went back, or somebody else published in between: the caller must look at the log's present size;
+    Conflict when the witness's size keeps changing; what `submit` raises.
+    """
+    size = Checkpoint.from_text(split_note(note)[0]).size
+    for _ in range(_ATTEMPTS):
+        answer = submit(Submission(old, tuple(proof_from(old)) if old else (), note))
+        if isinstance(answer, Cosigned):
+            return answer.note
+        if answer.size > size:
+            raise LogFork(
+                "the witness has cosigned a larger tree than this log has",
+                rule="rolled-back",
+                detail={"size": answer.size},
+            )
+        old = answer.size
+    raise Conflict("the witness's size keeps changing", field="old", detail={"size": old})
 
 
 def merge_notes(note: str, newer: str) -> str:

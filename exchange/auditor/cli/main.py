@@ -6,6 +6,7 @@ import click
 
 from exchange.auditor.cli.pull import pull
 from exchange.auditor.cli.verify import verify
+from exchange.auditor.cli.witness import witness
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
@@ -28,7 +29,7 @@ def cli(options: Options) -> None:
     """
 
 
-for _command in (init, enrol, pull, verify):
+for _command in (init, enrol, pull, verify, witness):
     cli.add_command(_command)
 
 

@@ -1,0 +1,1 @@
+"""A witness: it remembers the largest tree of each log it knows, and cosigns only what continues it."""
