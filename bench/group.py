@@ -17,6 +17,7 @@ GROUPS: Final = {
     "imports": "bench.imports",
     "verify": "bench.verification",
     "requests": "bench.requests",
+    "directory": "bench.directory",
 }
 
 

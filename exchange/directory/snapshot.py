@@ -65,12 +65,16 @@ class PageEvent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events after a size, the size and note of the newest checkpoint, and the proof between the two."""
+    """Events after a size, the size and note of the newest checkpoint, and the proof between the two.
+
+    `witnessed` is the note of the newest checkpoint that the hub holds cosignatures of; None: it shows none.
+    """
 
     events: tuple[PageEvent, ...]
     size: int
     checkpoint: str
     consistency: tuple[bytes, ...]
+    witnessed: str | None = None
 
     @classmethod
     def from_json(cls, value: JsonValue) -> "Page":
@@ -78,7 +82,11 @@ class Page:
 
         Raises: Malformed.
         """
-        page = _members(value, {"events", "size", "checkpoint", "consistency"}, "page")
+        shown = value.get("witnessed") if isinstance(value, dict) else None
+        if shown is not None and not isinstance(shown, str):
+            raise Malformed("witnessed: a text is needed", field="witnessed")
+        names = {"events", "size", "checkpoint", "consistency"}
+        page = _members(value, names if shown is None else {*names, "witnessed"}, "page")
         size, checkpoint = page["size"], page["checkpoint"]
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise Malformed("size: a count is needed", field="size")
@@ -92,6 +100,7 @@ class Page:
                 unb64u(item, field="consistency", length=HASH_BYTES)
                 for item in _items(page["consistency"], _PROOF_HASHES, "consistency")
             ),
+            shown,
         )
 
 
@@ -135,6 +144,15 @@ class DirectoryLog:
         if not self.complete:
             raise LogIncomplete("directory: the copy has not reached its checkpoint", rule="L4-order")
         return self.state
+
+    def remembering(self, seen: Checkpoint, note: str) -> "DirectoryLog":
+        """The same copy for a client that has verified the checkpoint `seen` before: nothing shorter will do.
+
+        For an empty or older copy, so that losing its files does not let a hub show another past.
+        """
+        if self.head is not None and self.head.size >= seen.size:
+            return self
+        return DirectoryLog(self.vkeys, self.state, seen, (*self.heads, seen), note)
 
     def apply(self, page: Page, *, own: AgencyId | None = None) -> "Applied":
         """Take one page that was asked for with `after` = the copy's size; the copy itself never changes.

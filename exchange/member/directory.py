@@ -1,28 +1,32 @@
 """This member's own copy of the key directory: fetched, verified, kept, watched for its own events.
 
-The pages lie as they came in directory/ (public data) and are verified again whenever they are loaded: a
-file that was changed on disk is found like a lie of the hub. Decisions are made with this copy and nothing
-else; an event about this agency that it did not make is an alarm.
+Decisions are made with this copy and nothing else. Every event is verified when it is first seen; later
+commands go on from the sealed state (see `kept_directory`), and from the pages when that is lost or altered.
+The newest checkpoint ever seen lies in the local store too: a copy, or a hub, that knows less is refused.
+An event about this agency that it did not make is an alarm, and stays one until a person has looked at it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from exchange.directory.replay import leaf_data
-from exchange.directory.snapshot import EVENTS_PER_PAGE, DirectoryLog, Page
+from exchange.directory.snapshot import EVENTS_PER_PAGE, FRESH_MOST, DirectoryLog, Page, check_fresh
 from exchange.directory.state import DirectoryState
-from exchange.log.tree import Frontier, leaf_hash
-from exchange.member.files import read_bounded, write_private
+from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.note import split_note
+from exchange.log.tree import leaf_hash
 from exchange.member.home import Home
+from exchange.member.kept_directory import Kept, KeptDirectory
 from exchange.member.own_events import OwnEvents
 from exchange.member.profile import Profile
 from exchange.member.store import Store
 from exchange.member.transport import Transport
+from exchange_keys.box import StoreKey
 from exchange_keys.jws import Signed
-from exchange_schemas.codec import JsonValue, b64u, decode, encode, format_time, parse_time
+from exchange_schemas.codec import JsonValue, b64u, format_time, parse_time
 from exchange_schemas.envelope import TreeHead
 from exchange_schemas.errors import (
     ConfigInvalid,
@@ -31,15 +35,15 @@ from exchange_schemas.errors import (
     LogFork,
     LogIncomplete,
     LogStale,
-    Malformed,
 )
 from exchange_schemas.ids import AgencyId, Digest
 
-PAGE_BYTES = 32 * 1024 * 1024
 FRESH_ENOUGH = timedelta(minutes=5)
 STALE_AFTER = timedelta(hours=24)
-_DEPTH = 12
+SAVE_EVERY = 200
+"""The state is sealed anew after so many events; the few since then are verified from the pages."""
 _PATH = "/v1/directory/events"
+_ROW = "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +58,36 @@ class DirectorySync:
 class DirectoryCopy:
     """Loaded when it is first needed; every method leaves it verified."""
 
-    def __init__(self, home: Home, profile: Profile, hub: Transport, store: Store) -> None:
+    def __init__(
+        self, home: Home, profile: Profile, hub: Transport, store: Store, store_key: StoreKey
+    ) -> None:
         """Use `Session.directory`."""
         self._home = home
         self._profile = profile
         self._hub = hub
         self._store = store
-        self._log: DirectoryLog | None = None
-        self._leaves: list[bytes] = []
+        self._files = KeptDirectory(home.directory, profile.deployment, store_key)
+        self._kept: Kept | None = None
+        self._saved = 0
+        self._roots: dict[int, bytes] = {}
         self.own = OwnEvents(store, profile)
 
     def state(self) -> DirectoryState:
         """What the copy says. Raises: ConfigInvalid (never synchronised), LogIncomplete, LogFork."""
-        log = self._loaded()
+        log = self._loaded().log
         if log.head is None:
             raise ConfigInvalid(
                 "this agency has no copy of the key directory yet",
+                hint="run `exchange-agency directory sync`",
+            )
+        if not log.complete:
+            # Another command may be in the middle of a synchronisation; else the last one was cut short.
+            with self._home.locked("the key directory"):
+                log = self._reloaded().log
+        if not log.complete:
+            raise LogIncomplete(
+                "the copy of the key directory lacks events that were seen before",
+                rule="L4-order",
                 hint="run `exchange-agency directory sync`",
             )
         return log.current()
@@ -93,10 +111,7 @@ class DirectoryCopy:
                 rule="directory-behind",
                 hint="try again; if it stays so, tell the operator",
             )
-        frontier = Frontier.empty()
-        for leaf in self._leaves[: claimed.size]:
-            frontier = frontier.append(leaf)
-        if b64u(frontier.root()) != claimed.root:
+        if b64u(self._root_at(claimed.size)) != claimed.root:
             raise LogFork(
                 "dir: the sender was shown another key directory than this agency",
                 field="dir",
@@ -107,25 +122,23 @@ class DirectoryCopy:
     def sync(self) -> DirectorySync:
         """Fetch and verify what is new, and look for events about this agency that it did not make.
 
-        Raises: HubUnreachable, LogFork, LogIncomplete, CheckpointInvalid, and what breaks a rule.
+        Raises: HubUnreachable, LogFork, LogIncomplete, LogStale (no witness has seen the log for a day),
+        CheckpointInvalid, and what breaks a rule.
         """
         with self._home.locked("the key directory"):
-            self._log, self._leaves = None, []
-            log = self._loaded()
-            begun, alarms = log.state.size, list[str]()
+            kept = self._reloaded()
+            begun, alarms = kept.log.state.size, list[str]()
             while True:
-                page, raw = self._fetch(log.state.size)
-                applied = log.apply(page, own=self._profile.agency)
-                alarms += self.own.alarms(page, applied.own)
-                if page.events:
-                    self._keep(log.state.size, raw)
-                self._take(page)
-                log = applied.log
-                if log.complete:
+                kept, page, new = self._next(kept)
+                alarms += new
+                if kept.log.complete:
                     break
-            self._log = log
-            self._store.put("directory", "synced", {"at": format_time(self._hub.tokens.now())})
-        return DirectorySync(log.state.size, log.state.size - begun, tuple(alarms))
+            self._kept = kept
+            self._save(kept)
+            self._store.put(_ROW, "synced", {"at": format_time(self._hub.tokens.now())})
+            self._note_witnessed(page)
+        self._check_witnessed()
+        return DirectorySync(kept.log.state.size, kept.log.state.size - begun, tuple(alarms))
 
     def ensure_fresh(self, *, agencies: Iterable[AgencyId] = (), size: int = 0) -> None:
         """Synchronise unless that was done in the last minutes; without a hub, a day-old copy will do.
@@ -133,8 +146,9 @@ class DirectoryCopy:
         It is also done when one of `agencies` is not in the copy, or the hub speaks of a greater `size`.
         Raises: LogStale, and as `sync`.
         """
-        age = self._age()
+        age = self._age("synced")
         if age is not None and age < FRESH_ENOUGH and self._knows(agencies, size):
+            self._check_witnessed()
             return
         try:
             self.sync()
@@ -145,40 +159,113 @@ class DirectoryCopy:
                     rule="L7-fresh",
                     hint=error.hint,
                 ) from error
+            self._check_witnessed()
+
+    def witnessed_at(self) -> datetime | None:
+        """When a quorum of the named witnesses had last cosigned what this copy holds; None: never."""
+        found = self._store.get(_ROW, "witnessed")
+        return None if found is None else parse_time(found.get("at"), field="at")
+
+    def verify_all(self) -> int:
+        """Verify every kept page again from the first event, whatever the sealed state says; the size.
+
+        Raises: LogFork, LogIncomplete.
+        """
+        with self._home.locked("the key directory"):
+            before = self._reloaded()
+            again = self._replayed(self._joined())
+            size = min(before.log.state.size, again.log.state.size)
+            if again.root_at(size) != before.root_at(size):
+                raise LogFork("the pages and the sealed state of the directory differ", rule="L6-root")
+            if again.log.state.size < before.log.state.size:
+                raise LogIncomplete("pages of the key directory are missing", rule="L4-order", hint=_AGAIN)
+        return again.log.state.size
+
+    def note_own(self, event: Signed) -> None:
+        """Remember an event that this agency is about to log."""
+        self.own.note(event)
+
+    # -- fetching ------------------------------------------------------------------------------------------
+
+    def _next(self, kept: Kept) -> tuple[Kept, Page, list[str]]:
+        """The copy after one more page. Its alarms are stored before it is: no crash can swallow one."""
+        start = kept.log.state.size
+        answer = self._hub.get(_PATH, {"after": start, "limit": EVENTS_PER_PAGE})
+        raw: dict[str, JsonValue] = {name: value for name, value in answer.items() if name != "receipt"}
+        page = Page.from_json(raw)
+        applied = kept.log.apply(page, own=self._profile.agency)
+        alarms = self.own.alarms(page, applied.own)
+        if page.events:
+            self._files.keep_page(start, raw)
+        if applied.log.head is not None and applied.log.head.size > self._seen_size():
+            self._store.put(_ROW, "head", {"note": applied.log.note, "size": applied.log.head.size})
+        return Kept(applied.log, kept.leaves + _leaves(page)), page, alarms
+
+    def _seen_size(self) -> int:
+        found = self._store.get(_ROW, "head")
+        size = None if found is None else found["size"]
+        return size if isinstance(size, int) else -1
+
+    def _note_witnessed(self, page: Page) -> None:
+        """Take the time of the newest quorum from a checkpoint of this very log that the hub shows."""
+        quorum, pins = self._profile.deployment.witnesses, self._profile.deployment
+        if quorum is None or self._kept is None:
+            return
+        known = self.witnessed_at()
+        for note in (page.checkpoint, page.witnessed):
+            if note is None:
+                continue
+            seen = open_checkpoint(note, [pins.directory_vkey])
+            if seen.size > self._kept.log.state.size or self._root_at(seen.size) != seen.root:
+                raise LogFork("witnessed: a checkpoint of another past", field="witnessed", rule="L6-root")
+            at = quorum.cosigned_at(note, self._hub.tokens.now())
+            if at is not None and (known is None or at > known):
+                known = at
+                self._store.put(_ROW, "witnessed", {"at": format_time(at)})
+
+    def _check_witnessed(self) -> None:
+        """L7. Without named witnesses nothing can be said. Raises: LogStale."""
+        if self._profile.deployment.witnesses is None:
+            return
+        check_fresh(self.witnessed_at(), self._hub.tokens.now(), required=True, most=FRESH_MOST)
 
     def _knows(self, agencies: Iterable[AgencyId], size: int) -> bool:
         state = self.state()
         return state.size >= size and all(state.agency(one) is not None for one in agencies)
 
-    def _age(self) -> timedelta | None:
-        found = self._store.get("directory", "synced")
+    def _age(self, name: str) -> timedelta | None:
+        found = self._store.get(_ROW, name)
         if found is None:
             return None
         age = self._hub.tokens.now() - parse_time(found.get("at"), field="at")
         # A clock that was set back says nothing about freshness.
         return None if age < timedelta(0) else age
 
-    def note_own(self, event: Signed) -> None:
-        """Remember an event that this agency is about to log."""
-        self.own.note(event)
+    # -- loading -------------------------------------------------------------------------------------------
 
-    def _fetch(self, after: int) -> tuple[Page, Mapping[str, JsonValue]]:
-        answer = self._hub.get(_PATH, {"after": after, "limit": EVENTS_PER_PAGE})
-        raw = {name: value for name, value in answer.items() if name != "receipt"}
-        return Page.from_json(raw), raw
+    def _root_at(self, size: int) -> bytes:
+        """The root over the first events; remembered, since senders often stand at the same size."""
+        kept = self._loaded()
+        if size not in self._roots:
+            self._roots[size] = kept.root_at(size)
+        return self._roots[size]
 
-    def _keep(self, start: int, raw: Mapping[str, JsonValue]) -> None:
-        write_private(self._home.directory / f"{start:09d}.json", encode(raw, depth=_DEPTH))
+    def _loaded(self) -> Kept:
+        return self._reloaded() if self._kept is None else self._kept
 
-    def _take(self, page: Page) -> None:
-        self._leaves += [leaf_hash(leaf_data(item.signed)) for item in page.events]
+    def _reloaded(self) -> Kept:
+        """What the files hold now: the sealed state and the pages since, or else all pages."""
+        self._roots = {}
+        sealed = self._files.load()
+        self._saved = 0 if sealed is None else sealed.log.state.size
+        kept = self._replayed(self._joined() if sealed is None else sealed)
+        kept = self._remembered(kept)
+        self._kept = kept
+        if kept.log.complete:
+            self._save(kept)
+        return kept
 
-    def _loaded(self) -> DirectoryLog:
-        if self._log is None:
-            self._log = self._load()
-        return self._log
-
-    def _load(self) -> DirectoryLog:
+    def _joined(self) -> Kept:
         pins = self._profile.deployment
         if pins.pin is None:
             raise ConfigInvalid(
@@ -186,26 +273,43 @@ class DirectoryCopy:
                 field="governance.pin",
                 hint="ask the operator for the file that `exchange-hub deployment export` writes",
             )
-        log = DirectoryLog.join(pins.origin, pin=pins.pin, vkeys=[pins.directory_vkey])
-        for path in sorted(self._home.directory.glob("*.json")):
-            page = _read_page(read_bounded(path, limit=PAGE_BYTES, what="copy of the key directory"))
+        return Kept(DirectoryLog.join(pins.origin, pin=pins.pin, vkeys=[pins.directory_vkey]), b"")
+
+    def _replayed(self, kept: Kept) -> Kept:
+        """After the kept pages that go on from there, each verified."""
+        for page in self._files.pages(kept.log.state.size):
             try:
-                log = log.apply(page).log
+                log = kept.log.apply(page).log
             except ExchangeError as error:
                 raise LogFork(
                     f"the kept copy of the key directory does not verify ({error.code})",
                     rule=error.rule,
                     hint="restore the folder directory/ from a backup, or delete it and sync again",
                 ) from error
-            self._take(page)
-        return log
+            kept = Kept(log, kept.leaves + _leaves(page))
+        return kept
+
+    def _remembered(self, kept: Kept) -> Kept:
+        """The copy with the newest checkpoint that was ever seen. Raises: LogFork when they contradict."""
+        found = self._store.get(_ROW, "head")
+        if found is None:
+            return kept
+        # It was verified before it was stored, perhaps under a log key that is retired by now.
+        note = str(found["note"])
+        seen = Checkpoint.from_text(split_note(note)[0])
+        if seen.size <= kept.log.state.size and kept.root_at(seen.size) != seen.root:
+            raise LogFork("the copy of the key directory is not the one that was seen before", rule="L6-root")
+        return Kept(kept.log.remembering(seen, note), kept.leaves)
+
+    def _save(self, kept: Kept) -> None:
+        size = kept.log.state.size
+        if size >= self._saved + SAVE_EVERY or (size and not self._saved):
+            self._files.save(kept)
+            self._saved = size
 
 
-def _read_page(data: bytes) -> Page:
-    try:
-        return Page.from_json(decode(data, limit=PAGE_BYTES, depth=_DEPTH))
-    except Malformed as error:
-        raise LogIncomplete(
-            "the kept copy of the key directory is damaged",
-            hint="delete the folder directory/ and run `exchange-agency directory sync`",
-        ) from error
+_AGAIN = "delete the folder directory/ and run `exchange-agency directory sync`"
+
+
+def _leaves(page: Page) -> bytes:
+    return b"".join(leaf_hash(leaf_data(item.signed)) for item in page.events)

@@ -103,7 +103,7 @@ def open_session(
         store=store,
         receipts=receipts,
         hub=hub,
-        directory=DirectoryCopy(home, profile, hub, store),
+        directory=DirectoryCopy(home, profile, hub, store, opened.store_key),
         now=now,
         random=os.urandom,
     )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import click
 
 from exchange.agency.cli.session import open_client
+from exchange.member.cli.exits import ALARM
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import alarm, print_json, print_table, say
+from exchange.member.cli.output import alarm, print_json, print_json_line, print_table, say
+from exchange.member.cli.session import open_unlocked
+from exchange.member.watching import WatchReport, acknowledge, watch
+from exchange_schemas.codec import format_time
+from exchange_schemas.errors import HubUnreachable
 
 
 @click.group()
@@ -61,3 +69,71 @@ def show(options: Options, agency: str | None) -> None:
         ("use", "alg", "kid", "status", "until"),
         [(key.use, key.alg, key.kid, key.status, key.expires) for key in keys],
     )
+
+
+@directory.command("watch")
+@common_options
+@click.option("--every", type=click.IntRange(10, 86400), metavar="SECONDS", help="Look again and again.")
+@click.option(
+    "--acknowledge", "index", type=click.IntRange(0), metavar="INDEX", help="An approver has looked at it."
+)
+def watch_(options: Options, *, every: int | None, index: int | None) -> None:
+    """Look whether anybody changed this agency's keys or shows it another directory.
+
+    Exit code 0: nothing. 4: an event of this agency that was not made here, or something that does not
+    verify, or no witness has seen the log for a day. 3: the hub cannot be reached. With --every it ends at
+    the first alarm, and a hub that cannot be reached is tried again. An alarm stands until an approver says
+    --acknowledge INDEX.
+
+    \b
+    Example:
+      exchange-agency --home ngo directory watch --json
+    """
+    with open_unlocked(options) as session:
+        if index is not None:
+            acknowledge(session, index)
+            say(f"the event {index} is acknowledged")
+            return
+        while True:
+            try:
+                report = watch(session)
+            except HubUnreachable as error:
+                if every is None:
+                    raise
+                say(f"the hub cannot be reached: {error.message}")
+            else:
+                _tell(report, as_json=options.json, line=every is not None)
+                if report.alarming:
+                    sys.exit(ALARM)
+            if every is None:
+                return
+            time.sleep(every)
+
+
+def _tell(report: WatchReport, *, as_json: bool, line: bool) -> None:
+    for one in report.alarms:
+        alarm(f"event {one.index}, signed {format_time(one.signed_at)}: {one.text}")
+    if report.failure is not None:
+        alarm(f"{report.detail} ({report.failure})")
+    if as_json:
+        (print_json_line if line else print_json)(report)
+    elif not report.alarming:
+        seen = "" if report.witnessed is None else f", witnessed {format_time(report.witnessed)}"
+        say(f"directory: {report.size} events, {report.new_events} new{seen}; nothing that was not made here")
+
+
+@directory.command("verify")
+@common_options
+def verify(options: Options) -> None:
+    """Verify every kept event again from the first one, and compare with the sealed state.
+
+    \b
+    Example:
+      exchange-agency --home ngo directory verify
+    """
+    with open_unlocked(options) as session:
+        size = session.directory.verify_all()
+    if options.json:
+        print_json({"size": size})
+        return
+    say(f"directory: {size} events verify from the first to the last")

@@ -232,34 +232,92 @@ def test_a_directory_that_goes_back_or_forks_is_refused(exchange: Exchange, ngo:
     assert ngo.sync().new_events == 0
 
 
-def test_a_copy_of_the_directory_that_was_changed_on_disk_is_found(exchange: Exchange, ngo: Client) -> None:
+def test_pages_of_the_directory_that_were_changed_on_disk_are_found(exchange: Exchange, ngo: Client) -> None:
     ngo.close()
-    (page,) = (exchange.folder / "ngo" / "directory").glob("*.json")
+    folder = exchange.folder / "ngo" / "directory"
+    (page,) = folder.glob("*.json")
     kept = page.read_bytes()
     changed = json.loads(kept)
     changed["events"][0]["event"]["payload"] = changed["events"][1]["event"]["payload"]
-    page.write_bytes(json.dumps(changed).encode())
-    with exchange.client(exchange.folder / "ngo") as client, pytest.raises(LogFork):
-        client.agencies()
-    page.write_bytes(b"{}")
-    with exchange.client(exchange.folder / "ngo") as client, pytest.raises(LogIncomplete):
-        client.agencies()
+    for data, error in ((json.dumps(changed).encode(), LogFork), (b"{}", LogIncomplete)):
+        page.write_bytes(data)
+        with exchange.client(exchange.folder / "ngo") as client, pytest.raises(error):
+            client.session.directory.verify_all()
+        box = (folder / "state.box").read_bytes()
+        (folder / "state.box").unlink()
+        with exchange.client(exchange.folder / "ngo") as client, pytest.raises(error):
+            client.agencies()
+        (folder / "state.box").write_bytes(box)
     page.write_bytes(kept)
     with exchange.client(exchange.folder / "ngo") as client:
+        assert client.session.directory.verify_all() == len(changed["events"])
         assert [one.agency for one in client.agencies()] == ["ngo"]
         assert {key.use for key in client.keys_of("ngo")} == {"root", "approver", "envelope", "enc", "auth"}
         with pytest.raises(RecipientDenied):
             client.keys_of("nobody")
 
 
+def test_a_sealed_state_that_was_altered_is_noticed_and_made_again(exchange: Exchange, ngo: Client) -> None:
+    before = ngo.keys_of("ngo")
+    ngo.close()
+    folder = exchange.folder / "ngo" / "directory"
+    box = (folder / "state.box").read_bytes()
+    for changed in (box[:-1] + bytes([box[-1] ^ 1]), box[:60], b"", b"{}"):
+        (folder / "state.box").write_bytes(changed)
+        with exchange.client(exchange.folder / "ngo") as client:
+            assert client.keys_of("ngo") == before
+        assert (folder / "state.box").read_bytes()[:60] not in (changed[:60], box[:60])
+
+
+def test_commands_go_on_from_the_sealed_state_without_the_pages(exchange: Exchange, ngo: Client) -> None:
+    before = ngo.keys_of("ngo")
+    ngo.close()
+    (page,) = (exchange.folder / "ngo" / "directory").glob("*.json")
+    page.write_bytes(b"{}")
+    with exchange.client(exchange.folder / "ngo") as client:
+        assert client.keys_of("ngo") == before
+
+
 def test_without_a_copy_of_the_directory_nothing_is_decided(exchange: Exchange, ngo: Client) -> None:
     ngo.close()
+    home = exchange.found("late")
+    with exchange.client(home) as client, pytest.raises(ConfigInvalid):
+        client.agencies()
     shutil.rmtree(exchange.folder / "ngo" / "directory")
     (exchange.folder / "ngo" / "directory").mkdir()
     with exchange.client(exchange.folder / "ngo") as client:
-        with pytest.raises(ConfigInvalid):
+        with pytest.raises(LogIncomplete):
             client.agencies()
         assert client.sync().new_events > 0
+        assert client.agencies()
+
+
+def test_a_hub_that_goes_back_is_refused_even_when_the_copy_was_deleted(
+    exchange: Exchange, ngo: Client
+) -> None:
+    shown: list[dict[str, object]] = []
+
+    def older(path: str, body: bytes) -> bytes:
+        if path == "/v1/directory/events":
+            shown.append(json.loads(body))
+            return json.dumps({**shown[0], "receipt": json.loads(body).get("receipt")}).encode()
+        return body
+
+    with exchange.client(exchange.found("before")) as client:
+        exchange.change = older
+        client.sync()
+        exchange.change = None
+        exchange.found("after")
+        client.sync()
+    shutil.rmtree(exchange.folder / "before" / "directory")
+    (exchange.folder / "before" / "directory").mkdir()
+    with exchange.client(exchange.folder / "before") as client:
+        exchange.change = older
+        with pytest.raises(LogFork) as caught:
+            client.sync()
+        assert caught.value.rule == "L2-forward"
+        exchange.change = None
+        client.sync()
 
 
 def test_a_day_old_copy_is_not_enough_without_a_hub(exchange: Exchange, ngo: Client) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from exchange.directory.replay import leaf_data
 from exchange.directory.rules import governance_pin
-from exchange.directory.snapshot import DirectoryLog, PageEvent, check_fresh
+from exchange.directory.snapshot import DirectoryLog, Page, PageEvent, check_fresh
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.note import split_note
 from exchange.log.tree import root_of
 from exchange_schemas.errors import (
     CheckpointInvalid,
@@ -225,3 +226,33 @@ def test_a_copy_is_fresh_for_24_hours_after_its_newest_cosignature() -> None:
     check_fresh(None, START)
     with pytest.raises(LogStale):
         check_fresh(None, START, required=True)
+
+
+# -- what was seen before ------------------------------------------------------------------------------
+
+
+def test_an_empty_copy_that_remembers_a_checkpoint_takes_nothing_shorter() -> None:
+    seen = Checkpoint.from_text(split_note(HUB.note(SIZE))[0])
+    log = joined().remembering(seen, HUB.note(SIZE))
+    assert not log.complete
+    refused(log, HUB.page(0, size=SIZE - 1), LogFork, "L2-forward")
+    refused(log, forked(SIZE - 1).page(0), LogFork)
+    whole = log.apply(HUB.page(0)).log
+    assert whole.complete
+    assert whole.remembering(seen, "") is whole
+
+
+def test_a_remembered_checkpoint_must_lie_in_a_longer_log_too() -> None:
+    other = forked(SIZE - 1)
+    seen = Checkpoint.from_text(split_note(other.note(SIZE))[0])
+    hub = longer(lambda world: (world.suspend(), {}))
+    refused(joined().remembering(seen, other.note(SIZE)), hub.page(0), LogFork, "L6-root")
+
+
+def test_a_page_may_show_a_witnessed_note_and_nothing_else() -> None:
+    value = {"events": [], "size": 0, "checkpoint": "c", "consistency": []}
+    assert Page.from_json(value).witnessed is None
+    assert Page.from_json(value | {"witnessed": "note"}).witnessed == "note"
+    for more in ({"witnessed": 7}, {"other": "x"}, {"witnessed": "x", "other": "x"}):
+        with pytest.raises(Malformed):
+            Page.from_json(value | more)

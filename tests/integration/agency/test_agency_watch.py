@@ -1,0 +1,186 @@
+"""`directory watch`: alarms that stand until somebody has looked, and a log that nobody witnesses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from exchange.agency import Client
+from exchange.directory.events import key_event
+from exchange.log.cosignature import Quorum, cosign, cosigner_vkey
+from exchange.member.enrolment import open_root
+from exchange.member.new_users import add_caseworker
+from exchange.member.users import NewUser
+from exchange.member.watching import acknowledge, watch
+from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import b64u
+from exchange_schemas.errors import CheckpointInvalid, LogFork, LogStale, NotPermitted, RecordUnknown
+from tests.integration.agency.exchange_world import PASSPHRASE, ROOT_PASSPHRASE, USER, Exchange
+from tests.unit.agency.cli_runner import CommandLine, secret_file
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+
+def log_a_thiefs_key(client: Client) -> None:
+    """Somebody with the root's passphrase logs a key that this program knows nothing of."""
+    thief, now = SigningKey.generate(), client.session.now().replace(microsecond=0)
+    root = open_root(client.session.home, None, ROOT_PASSPHRASE)
+    event = key_event(
+        origin=client.session.profile.deployment.origin,
+        iat=now,
+        agency=client.session.profile.agency,
+        use="envelope",
+        key=thief.public,
+        nbf=now,
+        exp=now + timedelta(days=9),
+        signers=root.signers,
+    )
+    keys = {str(thief.public.kid): b64u(thief.public.raw)}
+    client.session.hub.post("/v1/directory/events", {"event": event.to_json(), "keys": keys})
+
+
+def test_an_alarm_stands_until_an_approver_acknowledges_it(
+    exchange: Exchange,
+    ngo: Client,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
+    home = exchange.folder / "ngo"
+    here = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    calm = here("directory", "watch", "--json").json
+    assert (calm["alarms"], calm["failure"]) == ([], None)
+    log_a_thiefs_key(ngo)
+    for _ in range(2):
+        said = here("directory", "watch", "--json", ok=False)
+        assert said.code == 4
+        (one,) = said.json["alarms"]
+        assert one["event"] == "key"
+        assert "ALARM: event" in said.err
+    add_caseworker(ngo.session, NewUser("noor", b"noor's long passphrase", insecure=True))
+    with exchange.client(home, "noor", b"noor's long passphrase") as noor, pytest.raises(NotPermitted):
+        acknowledge(noor.session, one["index"])
+    with pytest.raises(RecordUnknown):
+        acknowledge(ngo.session, 10_000)
+    here("directory", "watch", "--acknowledge", str(one["index"]))
+    here("directory", "watch", "--every", "10", "--acknowledge", str(one["index"]))
+    assert "nothing that was not made here" in here("directory", "watch").out
+    assert "verify from the first" in here("directory", "verify").out
+
+
+def test_an_alarm_survives_a_crash_right_after_the_event_was_seen(
+    exchange: Exchange, ngo: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_a_thiefs_key(ngo)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("exchange.member.kept_directory.write_private", crash)
+    with pytest.raises(KeyboardInterrupt):
+        ngo.sync()
+    monkeypatch.undo()
+    monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
+    assert [one.event for one in watch(ngo.session).alarms] == ["key"]
+
+
+def test_a_fork_is_an_alarm_of_the_watch(exchange: Exchange, ngo: Client) -> None:
+    def shorter(path: str, body: bytes) -> bytes:
+        if path != "/v1/directory/events":
+            return body
+        answer = json.loads(body)
+        return json.dumps({**answer, "size": answer["size"] - 1}).encode()
+
+    exchange.change = shorter
+    report = watch(ngo.session)
+    assert (report.failure, report.alarming, report.size) == ("LOG_FORK", True, None)
+
+
+# -- witnesses -----------------------------------------------------------------------------------------
+
+WITNESSES = {name: SigningKey.generate() for name in ("a.example", "b.example")}
+
+
+@pytest.fixture
+def witnessed(exchange: Exchange, ngo: Client) -> Callable[[timedelta], None]:
+    """Name two witnesses in the NGO's pins; gives a function that lets both cosign what the hub shows."""
+    vkeys = [cosigner_vkey(name, key.public.raw) for name, key in WITNESSES.items()]
+    profile = ngo.session.profile
+    pins = replace(profile.deployment, witnesses=Quorum.of(2, vkeys))
+    ngo.session.directory.__init__(  # type: ignore[misc]
+        ngo.session.home,
+        replace(profile, deployment=pins),
+        ngo.session.hub,
+        ngo.session.store,
+        ngo.session.store_key,
+    )
+
+    def let(age: timedelta, names: tuple[str, ...] = tuple(WITNESSES)) -> None:
+        def cosigned(path: str, body: bytes) -> bytes:
+            if path != "/v1/directory/events":
+                return body
+            answer = json.loads(body)
+            note = answer["checkpoint"]
+            when = exchange.hub.clock() - age
+            lines = "".join(cosign(note, WITNESSES[name], name, when) for name in names)
+            return json.dumps({**answer, "witnessed": note + lines}).encode()
+
+        exchange.change = cosigned
+
+    return let
+
+
+def test_a_log_that_no_quorum_has_seen_for_a_day_is_stale(
+    exchange: Exchange, ngo: Client, witnessed: Callable[..., None]
+) -> None:
+    with pytest.raises(LogStale):
+        ngo.sync()
+    witnessed(timedelta(0), ("a.example",))
+    with pytest.raises(LogStale):
+        ngo.sync()
+    witnessed(timedelta(hours=25))
+    with pytest.raises(LogStale):
+        ngo.sync()
+    assert watch(ngo.session).failure == "LOG_STALE"
+    witnessed(timedelta(hours=23))
+    ngo.sync()
+    ngo.session.directory.ensure_fresh()
+    exchange.change = None
+    assert watch(ngo.session).failure is None
+
+
+def test_an_old_cosignature_cannot_make_the_log_younger_or_older(
+    exchange: Exchange, ngo: Client, witnessed: Callable[..., None]
+) -> None:
+    witnessed(timedelta(hours=1))
+    ngo.sync()
+    at = ngo.session.directory.witnessed_at()
+    witnessed(timedelta(hours=20))
+    ngo.sync()
+    assert ngo.session.directory.witnessed_at() == at
+
+
+def test_a_witnessed_checkpoint_of_another_tree_is_refused(
+    exchange: Exchange, ngo: Client, witnessed: Callable[..., None]
+) -> None:
+    witnessed(timedelta(0))
+    honest = exchange.change
+    assert honest is not None
+
+    def forged(path: str, body: bytes) -> bytes:
+        if path != "/v1/directory/events":
+            return body
+        answer = json.loads(honest(path, body))
+        lines = answer["witnessed"].split("\n")
+        lines[1] = str(int(lines[1]) - 1)
+        return json.dumps({**answer, "witnessed": "\n".join(lines)}).encode()
+
+    exchange.change = forged
+    with pytest.raises((LogFork, CheckpointInvalid)):
+        ngo.sync()
