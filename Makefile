@@ -5,14 +5,17 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 INPUT  ?=
 WORKERS ?= 2
+# Every folder of npm packages; each is installed as its lock says when the lock changes.
+NPM_LOCKS  := $(wildcard tests/node/*/package-lock.json)
+NPM_STAMPS := $(NPM_LOCKS:package-lock.json=node_modules/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench openapi docs serve lock clean
+.PHONY: help setup demo test check bench openapi release-api docs serve lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## install everything, hash-checked, into .venv
+setup: $(STAMP) $(NPM_STAMPS) ## install everything, hash-checked, into .venv and node_modules
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Homeward needs Python 3.11 or newer (found $$($(PYTHON) --version))"; echo "hint: make setup PYTHON=python3.11"; exit 2; }
@@ -21,10 +24,14 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+%/node_modules/.installed: %/package-lock.json %/package.json | $(STAMP)
+	$(BIN)/python -m tests.node.tools $*
+	@touch $@
+
 demo: $(STAMP) ## tell the whole story on a hub of its own (INPUT=path uses that file)
 	@$(BIN)/python -m demo $(if $(INPUT),--input "$(INPUT)")
 
-test: $(STAMP) ## run every test, fast ones first
+test: $(STAMP) $(NPM_STAMPS) ## run every test, fast ones first
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
@@ -41,6 +48,9 @@ bench: $(STAMP) ## print speed as ratios to floors measured in the same run
 openapi: $(STAMP) ## write openapi/exchange.yaml
 	$(BIN)/python -m exchange.hub.openapi
 
+release-api: $(STAMP) ## take today's description as the released one, which nothing may break
+	{ echo '# The description of the last release; `make release-api` renews it. Nothing in it may be broken.'; tail -n +2 openapi/exchange.yaml; } > openapi/released.yaml
+
 docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate
 
@@ -52,4 +62,4 @@ lock: ## renew requirements.lock (maintainers; needs uv)
 	uv export --quiet --frozen --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/node/*/node_modules .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -47,11 +47,8 @@ class PullOpened(JsonSchema):
     checkpoint = text(limit=4096)
 
 
-_OPENED = {
-    "pull": EXAMPLE_ID,
-    "size": 1,
-    "checkpoint": "hub.example/audit\n1\nx\n\n— hub.example/audit x\n",
-}
+_NOTE = "hub.example/audit\n1\nx\n\n— hub.example/audit x\n"
+_OPENED = {"pull": EXAMPLE_ID, "size": 1, "checkpoint": _NOTE}
 
 
 @blp.route("/log/checkpoint", methods=["GET"])
@@ -60,6 +57,7 @@ _OPENED = {
     summary="Give the signed checkpoint of the audit log",
     description="C2SP tlog-checkpoint. Not logged.",
     responses={200: TEXT},
+    examples={200: _NOTE},
 )
 def checkpoint() -> Response:
     """The note, for everybody."""

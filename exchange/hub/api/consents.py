@@ -12,11 +12,14 @@ from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
     EXAMPLE_JWS,
+    PAGE_MOST,
     JwsSchema,
     PageQuery,
     Whole,
+    cursor,
     digest,
     identifier,
+    listed,
     one_of,
     text,
 )
@@ -62,8 +65,8 @@ class ConsentShown(JsonSchema):
 class ConsentPage(JsonSchema):
     """`next` is null at the end."""
 
-    consents = fields.List(fields.Nested(ConsentShown), required=True)
-    next = fields.String(required=True, allow_none=True)
+    consents = listed(ConsentShown, limit=PAGE_MOST)
+    next = cursor()
 
 
 class WithdrawalRequest(JsonSchema):

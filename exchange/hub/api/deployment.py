@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
 from exchange.hub.api.problem import dump
-from exchange.hub.api.schemas import EXAMPLE_DIGEST, Whole, digest, encoded, text
+from exchange.hub.api.schemas import EXAMPLE_DIGEST, Whole, digest, encoded, listed, text
 from exchange.hub.services.deployment import deployment
 from exchange_schemas.limits import LIMITS
 
@@ -35,7 +35,7 @@ class GovernanceSchema(JsonSchema):
     """`k` of the operators sign each admission. `pin`: digest of the directory's first event."""
 
     k = Whole(required=True, validate=validate.Range(min=1, max=LIMITS.operators_per_deployment))
-    operators = fields.List(fields.Nested(OperatorSchema), required=True)
+    operators = listed(OperatorSchema, limit=LIMITS.operators_per_deployment)
     pin = digest()
 
 
@@ -43,7 +43,7 @@ class DeploymentSchema(JsonSchema):
     """The same members as the file of `exchange-hub deployment export`."""
 
     origin = text(limit=LIMITS.origin_chars)
-    base_url = fields.String(required=True, metadata={"format": "uri"})
+    base_url = fields.String(required=True, metadata={"format": "uri", "maxLength": 300})
     governance = fields.Nested(GovernanceSchema, required=True)
     directory_vkey = text(limit=_VKEY_CHARS, description="C2SP signed-note verifier key")
     audit_vkey = text(limit=_VKEY_CHARS, description="C2SP signed-note verifier key")

@@ -16,6 +16,7 @@ from exchange.hub.api.schemas import (
     Whole,
     digest,
     encoded,
+    listed,
     one_of,
     text,
 )
@@ -63,10 +64,10 @@ class EventSchema(JsonSchema):
 class EventPage(JsonSchema):
     """`consistency` proves that the tree of `after` events is a prefix of the one of the checkpoint."""
 
-    events = fields.List(fields.Nested(EventSchema), required=True)
+    events = listed(EventSchema, limit=directory.PAGE_LIMIT)
     size = Whole(required=True, validate=validate.Range(min=0))
     checkpoint = text(limit=4096, description="C2SP checkpoint of the log as it stands")
-    consistency = fields.List(encoded(limit=32), required=True)
+    consistency = fields.List(encoded(limit=32), required=True, metadata={"maxItems": 64})
 
 
 class EventRequest(JsonSchema):

@@ -17,40 +17,44 @@ from exchange.hub.api.schemas import (
     agency,
     digest,
     identifier,
+    listed,
 )
 from exchange.hub.services import deposit as service
+from exchange.hub.services.deposit_checks import INLINE_BYTES
 from exchange_schemas.entry import Act
 from exchange_schemas.limits import LIMITS
 
 blp = Blueprint("envelopes", "envelopes", url_prefix="/v1/envelopes", description="Sealed envelopes")
 _TEXT = "[A-Za-z0-9_-]*"
+_PARTS = LIMITS.grants_per_manifest * LIMITS.parts_per_grant
 
 
-def _sealed(description: str) -> fields.String:
-    """base64url of any length: the size of each is a step of its own, with its own answer."""
-    return fields.String(required=True, metadata={"description": description, "pattern": f"^{_TEXT}$"})
+def _sealed(description: str, *, limit: int) -> fields.String:
+    """base64url; the `limit` in bytes is described here, and checked as a step of its own."""
+    described = {"description": description, "pattern": f"^{_TEXT}$", "maxLength": (limit * 4 + 2) // 3}
+    return fields.String(required=True, metadata=described)
 
 
 class GrantSent(JsonSchema):
     """One recipient's grant."""
 
-    core = _sealed(f"The core's bytes, at most {LIMITS.grant_core_bytes}")
-    sealed = _sealed("The part keys, sealed to the recipient")
+    core = _sealed(f"The core's bytes, at most {LIMITS.grant_core_bytes}", limit=LIMITS.grant_core_bytes)
+    sealed = _sealed("The part keys, sealed to the recipient", limit=LIMITS.sealed_keys_bytes)
 
 
 class PartSent(JsonSchema):
     """One small part, inline."""
 
     sha256 = digest()
-    ct = _sealed("The ciphertext, at most 64 KiB; a larger one is uploaded first")
+    ct = _sealed("The ciphertext, at most 64 KiB; a larger one is uploaded first", limit=INLINE_BYTES)
 
 
 class DepositRequest(JsonSchema):
     """An envelope: the signed manifest, every grant it lists, and the small parts that are new."""
 
     manifest = fields.Nested(JwsSchema, required=True)
-    grants = fields.List(fields.Nested(GrantSent), required=True)
-    parts = fields.List(fields.Nested(PartSent), required=True)
+    grants = listed(GrantSent, limit=LIMITS.grants_per_manifest)
+    parts = listed(PartSent, limit=_PARTS)
 
 
 class GrantTaken(JsonSchema):
@@ -66,7 +70,7 @@ class DepositAnswer(JsonSchema):
 
     eid = identifier()
     manifest = digest()
-    grants = fields.List(fields.Nested(GrantTaken), required=True)
+    grants = listed(GrantTaken, limit=LIMITS.grants_per_manifest)
 
 
 _TAKEN = {

@@ -25,6 +25,7 @@ from exchange.hub.api.schemas import (
     digest,
     encoded,
     identifier,
+    listed,
     text,
 )
 from exchange.hub.services import grants, recipient_receipts
@@ -57,7 +58,7 @@ class GrantGiven(JsonSchema):
     core = encoded(limit=LIMITS.grant_core_bytes)
     sealed = encoded(limit=LIMITS.sealed_keys_bytes)
     manifest = fields.Nested(JwsSchema, required=True)
-    parts = fields.List(fields.Nested(PartGiven), required=True)
+    parts = listed(PartGiven, limit=LIMITS.parts_per_grant)
     consent = fields.Nested(JwsSchema, required=True, allow_none=True)
     directory = fields.Nested(DirectoryPosition, required=True)
 

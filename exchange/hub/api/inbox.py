@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response, request
-from marshmallow import fields
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_caller, current_hub, respond
 from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
+    PAGE_MOST,
     Flag,
     PageQuery,
     Whole,
     agency,
     digest,
     identifier,
+    listed,
     one_of,
     text,
 )
@@ -46,7 +47,7 @@ class InboxItem(JsonSchema):
 class InboxPage(JsonSchema):
     """`next` is where to go on, also later; `more` says that there is more now."""
 
-    items = fields.List(fields.Nested(InboxItem), required=True)
+    items = listed(InboxItem, limit=PAGE_MOST)
     next = text(limit=128)
     more = Flag(required=True)
 

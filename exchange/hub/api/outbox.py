@@ -13,12 +13,15 @@ from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
     EXAMPLE_JWS,
+    PAGE_MOST,
     JwsSchema,
     PageQuery,
     Whole,
     agency,
+    cursor,
     digest,
     identifier,
+    listed,
     matching,
     one_of,
     text,
@@ -30,6 +33,8 @@ from exchange_schemas.limits import LIMITS
 
 blp = Blueprint("outbox", "outbox", url_prefix="/v1/outbox", description="What the caller sent")
 _LIST = f"{AGENCY_PATTERN}(?:,{AGENCY_PATTERN}){{0,{LIMITS.grants_per_manifest - 1}}}"
+# An agency's id has 40 characters at most.
+_LIST_CHARS = 41 * LIMITS.grants_per_manifest - 1
 
 
 class OutboxItem(JsonSchema):
@@ -49,14 +54,14 @@ class OutboxItem(JsonSchema):
 class OutboxPage(JsonSchema):
     """`next` is null at the end."""
 
-    items = fields.List(fields.Nested(OutboxItem), required=True)
-    next = fields.String(required=True, allow_none=True)
+    items = listed(OutboxItem, limit=PAGE_MOST)
+    next = cursor()
 
 
 class HeadsQuery(JsonSchema):
     """Whose chains are asked for."""
 
-    rcp = matching(_LIST, description="Agencies, separated by commas; 65 at most")
+    rcp = matching(_LIST, limit=_LIST_CHARS, description="Agencies, separated by commas; 65 at most")
 
 
 class ChainHead(JsonSchema):

@@ -20,7 +20,7 @@ class PartKept(JsonSchema):
 
     sha256 = digest()
     bytes = Whole(required=True)
-    expires_at = fields.String(required=True, allow_none=True)
+    expires_at = fields.String(required=True, allow_none=True, metadata={"maxLength": 20})
 
 
 _KEPT = {"sha256": EXAMPLE_DIGEST, "bytes": 106568, "expires_at": "2026-11-24T12:00:00Z"}

@@ -112,7 +112,7 @@ def problem_of_http(error: HTTPException, base_url: str) -> Response:
 def internal_problem(base_url: str) -> Response:
     """The answer when the hub itself failed: a code and nothing else."""
     known = problems()[INTERNAL]
-    members = _members(known, base_url, known.status, known.happened)
+    members = members_of(known, base_url, known.status, known.happened)
     return Response(dump(members), status=known.status, mimetype=MEDIA_TYPE)
 
 
@@ -147,8 +147,8 @@ def _entry_of(error: ExchangeError) -> Problem:
 def _document(error: ExchangeError, known: Problem, base_url: str, status: int) -> dict[str, JsonValue]:
     # One text for "not yours" and "not there", and nothing of the hub's own failures.
     if known.code == INTERNAL or isinstance(error, NotFound):
-        return _members(known, base_url, status, known.happened)
-    members = _members(known, base_url, status, error.message)
+        return members_of(known, base_url, status, known.happened)
+    members = members_of(known, base_url, status, error.message)
     for name, value in (("field", error.field), ("rule", error.rule), ("hint", error.hint)):
         if value is not None:
             members[name] = value
@@ -156,7 +156,8 @@ def _document(error: ExchangeError, known: Problem, base_url: str, status: int) 
     return members
 
 
-def _members(known: Problem, base_url: str, status: int, detail: str) -> dict[str, JsonValue]:
+def members_of(known: Problem, base_url: str, status: int, detail: str) -> dict[str, JsonValue]:
+    """What every problem document of this code holds."""
     return {
         "type": f"{base_url}/problems/{known.code.lower()}",
         "title": known.title,

@@ -20,6 +20,7 @@ from exchange_schemas.limits import LIMITS
 MAX_INT: Final = 2**53 - 1
 CURSOR_CHARS: Final = 128
 PAGE_LIMIT: Final = 100
+PAGE_MOST: Final = 500
 EXAMPLE_ID: Final = "3q2-7wAAAAAAAAAAAAAAAA"
 EXAMPLE_DIGEST: Final = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 _DIGITS: Final = re.compile("0|[1-9][0-9]{0,15}")
@@ -124,6 +125,16 @@ def encoded(*, limit: int, required: bool = True, description: str | None = None
     return fields.String(required=required, validate=form, metadata=_metadata(description))
 
 
+def cursor() -> fields.String:
+    """Where a listing goes on; null at its end."""
+    return fields.String(required=True, allow_none=True, metadata={"maxLength": CURSOR_CHARS})
+
+
+def listed(item: type[JsonSchema], *, limit: int) -> fields.List[Any]:
+    """A list whose length the service checks, or makes: `limit` is only described."""
+    return fields.List(fields.Nested(item), required=True, metadata={"maxItems": limit})
+
+
 def _metadata(description: str | None) -> dict[str, Any]:
     return {} if description is None else {"description": description}
 
@@ -157,7 +168,7 @@ class PageQuery(JsonSchema):
     """Where a listing goes on and how much of it is wanted."""
 
     cursor = matching(f"[A-Za-z0-9_-]{{1,{CURSOR_CHARS}}}", required=False, limit=CURSOR_CHARS)
-    limit = Count(load_default=PAGE_LIMIT, validate=validate.Range(min=1, max=500))
+    limit = Count(load_default=PAGE_LIMIT, validate=validate.Range(min=1, max=PAGE_MOST))
 
 
 EXAMPLE_JWS: Final = {

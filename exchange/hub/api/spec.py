@@ -17,7 +17,10 @@ import flask_smorest
 from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields, validate
 
+from exchange.hub.api.problem import members_of, problems
 from exchange.hub.api.schemas import (
+    EXAMPLE_DIGEST,
+    EXAMPLE_ID,
     EXAMPLE_RECEIPT,
     MAX_INT,
     Count,
@@ -49,18 +52,21 @@ _CHALLENGE: Final = {
 _SECONDS: Final = {"type": "integer", "format": "int32", "minimum": 0, "maximum": 3600}
 _RETRY: Final = {"Retry-After": {"schema": _SECONDS, "description": "Seconds to wait"}}
 _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+# Of several codes, the one to show.
+_TYPICAL: Final[Mapping[int, str]] = {403: "FORBIDDEN", 410: "GRANT_EXPIRED", 422: "MALFORMED"}
 # An attachment of 25 MiB, padded (PADMÉ adds 12 % at most) and sealed.
 _MOST_BYTES: Final = 32 * 1024 * 1024
-_PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
-    "cid": ("A consent's id", ID_PATTERN),
-    "code": ("An error code in lower case", "[a-z][a-z_]{2,39}"),
-    "entry": ("An audit entry's id", ID_PATTERN),
-    "gid": ("A grant's id", ID_PATTERN),
-    "kid": ("A key's id", DIGEST_PATTERN),
-    "p": ("A part's id", ID_PATTERN),
-    "rest": ("The rest of a C2SP tlog-tiles path", "[0-9x][0-9/.px]{0,79}"),
-    "sha256": ("The digest of the body", DIGEST_PATTERN),
+_PATH_PARAMETERS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "cid": ("A consent's id", ID_PATTERN, EXAMPLE_ID),
+    "code": ("An error code in lower case", "[a-z][a-z_]{2,39}", "consent_withdrawn"),
+    "entry": ("An audit entry's id", ID_PATTERN, EXAMPLE_ID),
+    "gid": ("A grant's id", ID_PATTERN, EXAMPLE_ID),
+    "kid": ("A key's id", DIGEST_PATTERN, EXAMPLE_DIGEST),
+    "p": ("A part's id", ID_PATTERN, EXAMPLE_ID),
+    "rest": ("The rest of a C2SP tlog-tiles path", "[0-9x][0-9/.px]{0,79}", "000"),
+    "sha256": ("The digest of the body", DIGEST_PATTERN, EXAMPLE_DIGEST),
 }
+_SERVER: Final = "This hub: in production, or a sandbox whose origin says so"
 _RECEIPT_HEADER: Final = {
     "Homeward-Receipt": {
         "description": "Id of the audit entry that records this answer",
@@ -71,11 +77,15 @@ _RECEIPT_HEADER: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An answer that is not JSON: its media type, and the JSON schema of its text or bytes."""
+    """An answer that is not JSON: its media type, and the JSON schema of its text or bytes.
+
+    `as_json`: what a client gets that asks for JSON; the example is then of this.
+    """
 
     media_type: str
     schema: Mapping[str, Any]
     description: str = ""
+    as_json: type[JsonSchema] | None = None
 
 
 BYTES: Final = Content(
@@ -111,7 +121,7 @@ class _Paths(FlaskPlugin):  # type: ignore[misc]  # flask-smorest has no types
         for parameter in parameters:
             known = _PATH_PARAMETERS.get(parameter["name"])
             if known is not None:
-                parameter["description"], pattern = known
+                parameter["description"], pattern, parameter["example"] = known
                 parameter["schema"] = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": 80}
         return parameters
 
@@ -131,6 +141,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         """None: `app` sends every error through `problem`."""
 
     def _register_responses(self) -> None:
+        base_url = self._spec_kwargs["servers"][0]["url"]
         self.ma_plugin.map_to_openapi_type(Whole, "integer", None)
         self.ma_plugin.map_to_openapi_type(Count, "integer", None)
         self.ma_plugin.map_to_openapi_type(Flag, "boolean", None)
@@ -138,8 +149,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         self.ma_plugin.converter.add_attribute_function(_whole)
         for status in (None, *HTTPStatus):
             name = _PROBLEM if status is None else f"{_PROBLEM}{status.value}"
-            self.spec.components.response(name, _problem_response(status), lazy=True)
-        for name, scheme in _security_schemes(self._spec_kwargs["servers"][0]["url"]).items():
+            self.spec.components.response(name, _problem_response(status, base_url), lazy=True)
+        for name, scheme in _security_schemes(base_url).items():
             self.spec.components.security_scheme(name, scheme)
 
     def _register_etag_headers(self) -> None:
@@ -225,7 +236,11 @@ def _response(
         entry["headers"] = copy.deepcopy(_RECEIPT_HEADER)
     if isinstance(answer, Content):
         entry["description"] = answer.description or entry["description"]
-        entry["content"] = {answer.media_type: _media(dict(answer.schema), example)}
+        if answer.as_json is None:
+            entry["content"] = {answer.media_type: _media(dict(answer.schema), example)}
+        else:
+            plain = _media(dict(answer.schema), None)
+            entry["content"] = {answer.media_type: plain, _JSON: _media(answer.as_json, example)}
     elif answer is not None:
         if logged is not None:
             answer = with_receipt(answer, always=logged)
@@ -239,14 +254,21 @@ def _media(schema: Any, example: Any) -> dict[str, Any]:
     return {"schema": schema} if example is None else {"schema": schema, "example": copy.deepcopy(example)}
 
 
-def _problem_response(status: HTTPStatus | None) -> dict[str, Any]:
+def _problem_response(status: HTTPStatus | None, base_url: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "description": "Any other refusal or failure" if status is None else status.phrase,
-        "content": {PROBLEM_TYPE: {"schema": ProblemSchema}},
+        "content": {PROBLEM_TYPE: _media(ProblemSchema, _problem_example(status, base_url))},
     }
     if status is not None and status in _HEADERS:
         entry["headers"] = copy.deepcopy(dict(_HEADERS[status]))
     return entry
+
+
+def _problem_example(status: HTTPStatus | None, base_url: str) -> dict[str, Any] | None:
+    """A code of this status, as its page explains it; None when no code has the status."""
+    named = problems().get(_TYPICAL.get(status or HTTPStatus.UNPROCESSABLE_ENTITY, ""))
+    found = named or next((one for one in problems().values() if one.status == status), None)
+    return None if found is None else members_of(found, base_url, status or found.status, found.happened)
 
 
 def _pattern(_converter: Any, field: fields.Field[Any], **_kwargs: Any) -> dict[str, Any]:
@@ -277,7 +299,7 @@ def _spec_options(base_url: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "The operators of this exchange", "url": base_url},
         },
-        "servers": [{"url": base_url, "description": "This hub"}],
+        "servers": [{"url": base_url, "description": _SERVER, "x-internal": False}],
     }
 
 

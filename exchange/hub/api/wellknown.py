@@ -12,7 +12,7 @@ from marshmallow import fields, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub, current_wiring
 from exchange.hub.api.problem import dump
-from exchange.hub.api.schemas import text
+from exchange.hub.api.schemas import EXAMPLE_DIGEST, text
 from exchange.hub.services.tokens import SCOPES, SIGNING_ALGORITHMS
 from exchange_keys.jose import jwks_member
 
@@ -83,6 +83,19 @@ def metadata(base_url: str) -> dict[str, Any]:
 
 
 _EXAMPLE: Final = metadata("https://hub.example")
+_JWKS_EXAMPLE: Final = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+            "kid": EXAMPLE_DIGEST,
+            "alg": "ES256",
+            "use": "sig",
+        }
+    ]
+}
 
 
 @blp.route("/.well-known/oauth-authorization-server", methods=["GET"])
@@ -115,6 +128,7 @@ def openid_metadata() -> Response:
     summary="Keys of access tokens",
     description="Current first, then next and retired ones, so that a rotation breaks no valid token.",
     responses={200: JwksSchema},
+    examples={200: _JWKS_EXAMPLE},
 )
 def jwks() -> Response:
     """The JWK set."""
@@ -123,7 +137,12 @@ def jwks() -> Response:
 
 
 @blp.route("/openapi.json", methods=["GET"])
-@blp.operation(auth=False, summary="This interface description", responses={200: DescriptionSchema})
+@blp.operation(
+    auth=False,
+    summary="This interface description",
+    responses={200: DescriptionSchema},
+    examples={200: {"openapi": "3.1.0"}},
+)
 def openapi_json() -> Response:
     """OpenAPI 3.1."""
     return _public(dump(current_wiring().description()), _LONG)

@@ -53,6 +53,27 @@ def test_every_code_has_its_page(exchange: Exchange) -> None:
         assert f"/problems/{code.lower()}" in index
 
 
+def test_a_code_is_explained_in_json_to_a_client_that_prefers_it(exchange: Exchange) -> None:
+    known = problems()["CONSENT_WITHDRAWN"]
+    answer = exchange.client.get("/problems/consent_withdrawn", headers={"Accept": "application/json"})
+    assert answer.json == {
+        "code": known.code,
+        "status": known.status,
+        "title": known.title,
+        "happened": known.happened,
+        "todo": known.todo,
+    }
+    listed = exchange.client.get("/problems", headers={"Accept": "application/json"}).json
+    assert [one["code"] for one in listed["problems"]] == list(problems())
+    assert answer.headers["Vary"] == "Accept"
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json;q=0.5", "image/png"])
+def test_everybody_else_gets_the_page_of_a_code(exchange: Exchange, accept: str | None) -> None:
+    headers = {} if accept is None else {"Accept": accept}
+    assert exchange.client.get("/problems/forbidden", headers=headers).mimetype == "text/html"
+
+
 @pytest.mark.parametrize("code", ["MALFORMED", "nope", "<script>", "a" * 5000])
 def test_another_code_has_none(exchange: Exchange, code: str) -> None:
     assert exchange.client.get(f"/problems/{code}").status_code == 404

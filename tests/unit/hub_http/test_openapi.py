@@ -46,7 +46,9 @@ def contents(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
             yield from contents(item, f"{path}/{number}")
 
 
-EXAMPLES = dict(contents(DOCUMENT["paths"]))
+EXAMPLES = dict(contents(DOCUMENT))
+# Bytes and pages have no example; a page that is also given as JSON has one there.
+WITHOUT_EXAMPLE = ("application/octet-stream", "text/html")
 
 
 def test_the_description_is_valid_openapi() -> None:
@@ -69,10 +71,19 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{method} {path}", operation
 
 
-def test_every_json_body_of_an_operation_has_an_example() -> None:
+def test_every_request_and_every_answer_has_an_example() -> None:
     for name, operation in operations():
-        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
-        assert body is None or "example" in body, name
+        bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for media, content in ((m, c) for body in bodies for m, c in body.get("content", {}).items()):
+            assert "example" in content or media in WITHOUT_EXAMPLE, (name, media)
+        for parameter in operation.get("parameters", []):
+            assert parameter["in"] == "query" or "example" in parameter, (name, parameter["name"])
+
+
+def test_every_problem_has_an_example() -> None:
+    for name, answer in DOCUMENT["components"]["responses"].items():
+        (content,) = answer["content"].values()
+        assert content["example"]["type"].startswith("https://hub.example/problems/"), name
 
 
 def test_an_object_says_whether_more_members_are_allowed() -> None:
