@@ -42,6 +42,7 @@ def run(
     program: str,
     *arguments: str,
     env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
     timeout_s: int = 120,
 ) -> subprocess.CompletedProcess[str]:
     """Run a script of the folder, or a program that it installed, in the folder.
@@ -58,6 +59,7 @@ def run(
         [*command, *arguments],
         cwd=folder,
         env=environment(env),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout_s,

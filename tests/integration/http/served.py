@@ -1,0 +1,174 @@
+"""A hub served by two real worker processes on this machine, with one agency that holds given `auth` keys."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+from sqlalchemy import func, insert, select
+
+from exchange.hub.db import migrate, open_engine
+from exchange.hub.hubkeys import create_hub_keys
+from exchange.hub.models.directory import directory_agency, directory_key
+from exchange.hub.models.log import log_entry
+from exchange.hub.settings import Settings
+from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
+from exchange_schemas.codec import b64u
+from tests.integration.http.conftest import ASSERTION_TYPE, filled
+
+ROOT = Path(__file__).resolve().parents[3]
+FORM = "application/x-www-form-urlencoded"
+AGENCY = "agency-a"
+
+
+@dataclass
+class Server:
+    """A running hub and one agency that may use it."""
+
+    port: int
+    settings: Settings
+    key: AuthKey
+    dpop: AuthKey
+
+    @property
+    def base_url(self) -> str:
+        return self.settings.base_url
+
+    def send(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def raw(self, request: bytes) -> tuple[int, bytes]:
+        """What comes back for these very bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request)
+            with http.client.HTTPResponse(connection) as answer:
+                answer.begin()
+                return answer.status, answer.read()
+
+    def proof(self, method: str, path: str, token: str | None = None) -> str:
+        ath = None if token is None else token_hash(token)
+        now, jti = datetime.now(UTC), b64u(os.urandom(16))
+        return dpop_proof(self.dpop, htm=method, htu=self.base_url + path, now=now, jti=jti, ath=ath)
+
+    def form(self) -> str:
+        now, jti = datetime.now(UTC), b64u(os.urandom(16))
+        assertion = client_assertion(self.key, client_id=AGENCY, audience=self.base_url, now=now, jti=jti)
+        fields = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE}
+        return urlencode({**fields, "client_assertion": assertion})
+
+    def token(self) -> str:
+        headers = {"Content-Type": FORM, "DPoP": self.proof("POST", "/oauth/token")}
+        status, body = self.send("POST", "/oauth/token", self.form(), headers)
+        assert status == 200, body
+        return str(json.loads(body)["access_token"])
+
+    def entries(self) -> int:
+        engine = open_engine(self.settings.database_url)
+        with engine.connect() as conn:
+            count = conn.execute(select(func.count()).select_from(log_entry)).scalar_one()
+        engine.dispose()
+        return int(count)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, port: int) -> dict[str, str]:
+    passphrase = folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    passphrase.chmod(0o600)
+    return {
+        "HOMEWARD_ORIGIN": "exchange.example",
+        "HOMEWARD_BASE_URL": f"http://127.0.0.1:{port}",
+        "HOMEWARD_DATABASE_URL": f"sqlite:///{folder}/data/hub.sqlite",
+        "HOMEWARD_DATA_DIR": f"{folder}/data",
+        "HOMEWARD_GUARD_DIR": f"{folder}/guard",
+        "HOMEWARD_KEY_PASSPHRASE_FILE": str(passphrase),
+        "HOMEWARD_ENVIRONMENT": "development",
+        "HOMEWARD_INSECURE_HTTP": "1",
+        "HOMEWARD_INSECURE_KDF": "1",
+    }
+
+
+def prepare(settings: Settings, keys: Sequence[AuthKey], *, kind: str) -> None:
+    for directory in (settings.data_dir, settings.guard_dir):
+        directory.mkdir(parents=True)
+    create_hub_keys(settings, datetime.now(UTC))
+    migrate(settings)
+    agency = {"agency": AGENCY, "kind": kind, "status": "active"}
+    engine = open_engine(settings.database_url)
+    with engine.begin() as conn:
+        conn.execute(insert(directory_agency), filled(directory_agency, agency))
+        for public in (key.public for key in keys):
+            row = {"kid": public.kid, "agency": AGENCY, "use": "auth", "alg": public.alg, "raw": public.raw}
+            conn.execute(insert(directory_key), filled(directory_key, row | {"status": "active", "nbf": 0}))
+    engine.dispose()
+
+
+@contextmanager
+def served(
+    folder: Path, keys: Sequence[AuthKey], *, kind: str = "ngo", extra: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Make the hub in `folder`, serve it for the block; `extra` are settings beside the usual ones."""
+    port = free_port()
+    env = environment(folder, port) | dict(extra or {})
+    settings = Settings.from_environment(env)
+    prepare(settings, keys, kind=kind)
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "2", "--blocking-threads", "4", "--no-access-log"]
+    quiet = (folder / "server.log").open("wb")
+    with subprocess.Popen(
+        [*command, "wsgi:app"],
+        cwd=ROOT,
+        env=os.environ | env,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+    ) as process:
+        try:
+            running = Server(port, settings, keys[0], AuthKey.generate("ES256"))
+            wait_for(running, process)
+            yield running
+        finally:
+            stop(process)
+            quiet.close()
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        # Its workers with it: they are in a group of their own.
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the server stopped"
+        try:
+            if server.send("GET", "/healthz", None, {})[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not answer")
