@@ -10,7 +10,7 @@ from pathlib import Path
 from exchange.member.home import Home, create_home
 from exchange.member.keyring import AgencyKeys
 from exchange.member.profile import Profile
-from exchange.member.root_file import write_root
+from exchange.member.root_file import root_label, write_root
 from exchange.member.users import NewUser, write_user
 from exchange_keys.box import StoreKey
 from exchange_keys.passphrase import check_strength
@@ -18,26 +18,30 @@ from exchange_keys.root import RootKey
 from exchange_keys.signing import SigningKey
 
 
-def found_agency(path: Path, profile: Profile, first: NewUser, *, root_passphrase: bytes) -> Home:
+def found_agency(path: Path, profile: Profile, first: NewUser, *, root_passphrase: bytes | None) -> Home:
     """Make the folder `path` with keys, root and the first user, who is an approver.
+
+    Without `root_passphrase` no root is made: it lives on another machine (`exchange-agency root new`).
 
     Raises: ConfigInvalid (an agency lives there, the profile, a passphrase), StorageFull, Conflict.
     """
     home = create_home(path, profile)
     if not first.insecure:
         check_strength(first.passphrase)
-        check_strength(root_passphrase)
+        if root_passphrase is not None:
+            check_strength(root_passphrase)
     home.user_file(first.name)
     store_key = StoreKey.generate()
     with home.locked("init"):
         home.clear_unfinished()
-        write_root(
-            home.root_file,
-            RootKey.generate(),
-            passphrase=root_passphrase,
-            label=f"{profile.agency} root",
-            insecure=first.insecure,
-        )
+        if root_passphrase is not None:
+            write_root(
+                home.root_file,
+                RootKey.generate(),
+                passphrase=root_passphrase,
+                label=root_label(profile.agency),
+                insecure=first.insecure,
+            )
         write_user(home, first, store_key, SigningKey.generate())
         AgencyKeys.generate().save(home.keys_file, store_key, profile)
         home.finish(profile)

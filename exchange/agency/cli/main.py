@@ -14,10 +14,12 @@ from exchange.agency.cli.user import user
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.root import root
 
 COMMANDS: tuple[click.Command, ...] = (
     init,
     enrol,
+    root,
     user,
     directory,
     record,

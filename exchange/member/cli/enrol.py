@@ -10,14 +10,16 @@ from exchange.member.cli.options import Options, common_options, root_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.session import new_passphrase, open_unlocked, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
-from exchange.member.enrolment import write_enrolment
+from exchange.member.enrolment import enrol_request, take_bundle, write_enrolment
 from exchange.member.files import read_bounded
 from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.users import NewUser
+from exchange_keys.jws import Signed
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.ids import check_agency
+from exchange_schemas.limits import LIMITS
 
 _PATH = click.Path(path_type=Path)
 
@@ -34,6 +36,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--country", required=True, help="ISO 3166, two capital letters.")
 @click.option("--contact", required=True, help="A role address, never a person's.")
 @click.option("--public-authority", is_flag=True, help="It is a public authority.")
+@click.option("--no-root", is_flag=True, help="The root is made on another machine: `root new`.")
 @click.option(
     "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
 )
@@ -49,6 +52,7 @@ def init(
     country: str,
     contact: str,
     public_authority: bool,
+    no_root: bool,
     insecure_kdf: bool,
 ) -> None:
     """Make an agency's folder, its keys and its first user (an approver).
@@ -73,43 +77,73 @@ def init(
     )
     user = options.user if options.user is not None else "approver"
     passphrase = new_passphrase(f"New passphrase of {user}: ", options.passphrase_file, options.passphrase_fd)
-    root = new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
+    root = (
+        None
+        if no_root
+        else new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
+    )
     found_agency(options.folder(), profile, NewUser(user, passphrase, insecure_kdf), root_passphrase=root)
     if options.json:
         print_json({"agency": profile.agency, "user": user})
         return
     say(f"{profile.agency} lives in {options.folder()}; its first user is {user} (approver).")
-    say("Next: `exchange-agency enrol --out FILE`. Afterwards keep root.key offline.")
+    if no_root:
+        say("Next: `exchange-agency enrol --request FILE`, and `root sign` where the root is.")
+    else:
+        say("Next: `exchange-agency enrol --out FILE`. Afterwards keep root.key offline.")
 
 
 @click.command()
 @common_options
 @root_options
-@click.option("--out", type=_PATH, required=True, help="Where to write the bundle.")
+@click.option("--out", type=_PATH, help="Where to write the bundle.")
 @click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
+@click.option("--request", type=_PATH, help="Write what a root on another machine is to sign, instead.")
+@click.option("--signed", type=_PATH, help="Take the bundle that `root sign` made from the request.")
 def enrol(
     options: Options,
     *,
     root_passphrase_file: Path | None,
     root_passphrase_fd: int | None,
-    out: Path,
+    out: Path | None,
     root_key: Path | None,
+    request: Path | None,
+    signed: Path | None,
 ) -> None:
     """Write the signed enrolment bundle and print the root's fingerprint.
 
-    Give the file to the operator and read the fingerprint to them over another channel.
+    Give the file to the operator and read the fingerprint to them over another channel. Where the root is on
+    a machine without network: --request FILE here, `root sign FILE` there, --signed FILE here.
 
     \b
-    Example:
+    Examples:
       exchange-agency --home ngo enrol --out ngo-a.enrol
+      exchange-agency --home ngo enrol --request ngo-a.request.json
     """
+    if sum(file is not None for file in (out, request, signed)) != 1:
+        raise click.UsageError("give exactly one of --out, --request and --signed")
     with open_unlocked(options) as session:
-        passphrase = read_passphrase(
-            "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
-        )
-        fingerprint = write_enrolment(session, out, root_file=root_key, root_passphrase=passphrase)
+        if request is not None:
+            enrol_request(session).write(request)
+            _tell(options, request, None)
+            return
+        if signed is not None:
+            data = read_bounded(signed, limit=LIMITS.signed_object_bytes, what=signed.name)
+            _tell(options, signed, take_bundle(session, Signed.from_bytes(data, LIMITS.enrolment_bytes)))
+            return
+        if out is not None:
+            passphrase = read_passphrase(
+                "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+            )
+            shown = write_enrolment(session, out, root_file=root_key, root_passphrase=passphrase)
+            _tell(options, out, shown)
+
+
+def _tell(options: Options, file: Path, fingerprint: str | None) -> None:
     if options.json:
-        print_json({"file": str(out), "fingerprint": fingerprint})
-        return
-    say(f"wrote {out}")
-    say(f"fingerprint: {fingerprint}")
+        print_json({"file": str(file), "fingerprint": fingerprint})
+    elif fingerprint is None:
+        say(f"wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out FILE`")
+    else:
+        say(f"the bundle is {file}")
+        say(f"fingerprint: {fingerprint}")

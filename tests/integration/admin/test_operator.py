@@ -183,3 +183,27 @@ def test_nothing_is_signed_before_there_is_a_hub(shell: Shell) -> None:
     said = shell.run("operator", "list", code=2)
     assert "HOMEWARD_ORIGIN" in said.stderr
     assert "hint: " in said.stderr
+
+
+def test_any_two_of_three_operators_are_enough_and_one_who_left_is_none(pair: Shell) -> None:
+    def go_round(proposal: str, name: str) -> str:
+        pair.run("operator", "sign", proposal, *pair.signed_by(name), "--yes", data_dir=False)
+        return pair.run("operator", "submit", proposal).stdout
+
+    added(pair, "carla", "--proposal", "carla.json")
+    go_round("carla.json", "ben")
+    assert "2 of 3 must sign" in pair.run("operator", "list").stdout
+    agency = Agency.named("ngo-a")
+    words = ["--fingerprint", agency.fingerprint, "--proposal", "p.json"]
+    pair.run("agency", "admit", pair.bundle(agency), *words, *pair.signed_by("carla"))
+    sign = ["operator", "sign", "p.json", *pair.signed_by("ben"), "--fingerprint", agency.fingerprint]
+    pair.run(*sign, data_dir=False)
+    assert "is admitted" in pair.run("operator", "submit", "p.json").stdout
+    suspend = ["agency", "suspend", "ngo-a", "--reason", "security", "--proposal", "s.json"]
+    pair.run(*suspend, *pair.signed_by("carla"))
+    pair.run("operator", "remove", "carla", "--proposal", "r.json", *pair.signed_by("asha"))
+    go_round("r.json", "ben")
+    pair.run("operator", "sign", "s.json", *pair.signed_by("ben"), "--yes", data_dir=False)
+    said = pair.run("operator", "submit", "s.json", code=1)
+    assert "not a key of an operator" in said.stderr
+    assert pair.json("agency", "show", "ngo-a")["status"] == "active"

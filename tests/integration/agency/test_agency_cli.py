@@ -177,3 +177,32 @@ def test_several_users_work_and_only_approvers_decide(make: Make, tmp_path: Path
     assert ngo("user", "list").out.count("approver") == 2
     assert ngo("directory", "sync", "--json").json["alarms"] == []
     assert "harbour" in ngo("directory", "show", "harbour").out
+
+
+def test_an_agency_enrols_with_a_root_that_never_saw_its_machine(
+    exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, root = secret_file(tmp_path / "u", PASSPHRASE), secret_file(tmp_path / "r", ROOT_PASSPHRASE)
+    pins = tmp_path / "deployment.json"
+    pins.write_bytes(exchange.deployment().to_bytes())
+    bare = CommandLine(capsys, monkeypatch)
+    here = bare.of("--home", tmp_path / "ngo", "--user", "amal", "--passphrase-file", secret)
+    here(
+        "init", "--deployment", pins, "--agency", "ngo", "--name", "Ngo", "--kind", "ngo", "--country", "IQ",
+        "--contact", "desk@ngo.example", "--no-root", "--insecure-kdf",
+    )  # fmt: skip
+    assert not (tmp_path / "ngo" / "root.key").exists()
+    asked, bundle, key = tmp_path / "asked", tmp_path / "ngo.enrol", tmp_path / "root.key"
+    here("enrol", "--request", asked)
+    bare("root", "new", "--agency", "ngo", "--out", key, "--root-passphrase-file", root)
+    signed = ("root", "sign", asked, "--root-key", key, "--root-passphrase-file", root, "--yes")
+    said = bare(*signed, "--out", bundle, "--json").json
+    assert here("enrol", "--signed", bundle, "--json").json["fingerprint"] == said["fingerprint"]
+    exchange.admit(Signed.from_bytes(bundle.read_bytes(), LIMITS.enrolment_bytes))
+    assert "ALARM" not in here("directory", "sync").err
+    here("directory", "watch")
+    assert here("enrol", ok=False).code == 64
+    other = exchange.folder / "other"
+    stranger = bare.of("--home", other, "--user", "amal", "--passphrase-file", secret)
+    exchange.found("other")
+    assert stranger("enrol", "--signed", bundle, ok=False).code != 0
