@@ -12,7 +12,7 @@ from typing import TypeVar
 from exchange.auditor.mirror import Mirror, StoredTile
 from exchange.log.checkpoint import Checkpoint
 from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, node_reader
-from exchange.log.tree import ReadNode, frontier_at, leaf_hash, root_of
+from exchange.log.tree import ReadNode, complete_root, frontier_at, leaf_hash
 from exchange_schemas.errors import EntryInvalid, ExchangeError, LogIncomplete, Malformed, ProofInvalid
 
 T = TypeVar("T")
@@ -55,9 +55,9 @@ class Intake:
             return last[1]
         node = self.read(TILE_HEIGHT * (tile.level + 1), tile.n)
         row = self._kept(tile, lambda stored: stored.hashes(tile.width))
-        if row is None or root_of(row) != node:
+        if row is None or complete_root(row) != node:
             row = StoredTile(tile.width, self._download(tile)).hashes(tile.width)
-            if root_of(row) != node:
+            if complete_root(row) != node:
                 raise ProofInvalid("the hub shows a tile that is not in its tree", field="tile")
         self._last[tile.level] = tile, row
         return row

@@ -1,9 +1,10 @@
 """An auditor's copy of the log on disk: C2SP tiles and entry bundles, one checkpoint, and whose log it is.
 
 The folder has the layout that any static log has (`checkpoint`, `tile/…`), so that other C2SP tools can
-read it. Beside that: `log.vkey`, the key pinned at the first pull, and `evidence/`, signed notes that
-contradict the copy. This module stores and reads bytes; it believes nothing: what comes in is checked by
-`exchange.auditor.intake`, what lies here by `exchange.auditor.verify`.
+read it. Beside that: `log.vkey`, the key pinned at the first pull; `checkpoints/`, every checkpoint that was
+ever pulled, by size, with its cosignatures; `evidence/`, signed notes that contradict the copy. This module
+stores and reads bytes; it believes nothing: what comes in is checked by `exchange.auditor.intake`, what lies
+here by `exchange.auditor.verify`.
 """
 
 import os
@@ -16,11 +17,13 @@ from typing import Final
 
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, tile_path
 from exchange.log.tree import HASH_BYTES
+from exchange.log.witnessing import merge_notes
 from exchange.member.locks import hold
 from exchange_schemas.errors import ConfigInvalid, EntryInvalid, LogIncomplete, Malformed, StorageFull
 
 _KEY_FILE: Final = "log.vkey"
 _CHECKPOINT: Final = "checkpoint"
+_CHECKPOINTS: Final = "checkpoints"
 _EVIDENCE: Final = "evidence"
 _LOCK: Final = ".lock"
 
@@ -45,14 +48,28 @@ class StoredTile:
         return found[:width]
 
     def hashes(self, width: int) -> tuple[bytes, ...]:
-        """The first `width` hashes of a tile that holds exactly as many as its name says.
+        """The first `width` hashes of a tile, as `row`."""
+        return split_tile(self.row(width), width)
+
+    def row(self, width: int) -> bytes:
+        """The bytes of the first `width` hashes of a tile that holds exactly as many as its name says.
 
         Raises: Malformed, LogIncomplete.
         """
-        found = split_tile(self.data, self.width)
-        if len(self.data) != HASH_BYTES * self.width:
+        if len(self.data) > HASH_BYTES * self.width:
             raise Malformed("tile: more hashes than its name says", field="tile")
-        return found[:width]
+        if len(self.data) < HASH_BYTES * self.width:
+            raise LogIncomplete("tile: fewer hashes than its name says", field="tile")
+        return self.data[: HASH_BYTES * width]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptNote:
+    """A signed note of the log beside its newest checkpoint; `source` is where it lies."""
+
+    source: str
+    note: str
+    evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,22 @@ class Mirror:
         """
         os.sync()
         self._write(self.folder / _CHECKPOINT, note.encode(), durable=True)
+
+    def keep_checkpoint(self, size: int, note: str) -> None:
+        """Keep a signed checkpoint of `size` entries for good, with every cosignature that it ever had."""
+        path = self.folder / _CHECKPOINTS / str(size)
+        if path.is_file():
+            note = merge_notes(self._read_text(f"{_CHECKPOINTS}/{size}", "it went away"), note)
+        self._write(path, note.encode(), durable=True)
+
+    def kept(self) -> Iterator[KeptNote]:
+        """Every checkpoint and every piece of evidence that was kept, in no order. Raises: LogIncomplete."""
+        for folder in (_CHECKPOINTS, _EVIDENCE):
+            if (self.folder / folder).is_dir():
+                for path in sorted((self.folder / folder).iterdir()):
+                    if path.suffix != ".tmp":
+                        name = f"{folder}/{path.name}"
+                        yield KeptNote(name, self._read_text(name, "it went away"), folder == _EVIDENCE)
 
     def keep_evidence(self, note: str) -> Path:
         """Keep a signed note that contradicts this copy; the same note is kept once. Gives its file."""

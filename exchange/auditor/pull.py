@@ -14,10 +14,10 @@ from typing import Protocol
 from exchange.auditor.intake import Intake
 from exchange.auditor.mirror import Mirror, StoredTile
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, tile_path, tiles_of
+from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, node_reader, tile_path, tiles_of
 from exchange.log.tree import frontier_at
 from exchange_schemas.codec import Encodable, JsonValue
-from exchange_schemas.errors import HubRefused, LogFork, Malformed, ProofInvalid
+from exchange_schemas.errors import HubRefused, LogFork, Malformed
 
 LOG_PREFIX = "/v1/audit/log/"
 
@@ -75,8 +75,31 @@ def pull(
         for number, tile in enumerate(wanted, start=1):
             _store(mirror, intake, tile)
             progress(number, len(wanted))
+        mirror.keep_checkpoint(size, note)
         mirror.write_checkpoint(note)
     return Pulled(before, size, intake.fetched)
+
+
+def public_checkpoint(source: Source) -> str:
+    """The checkpoint that the hub shows to everybody, with the cosignatures it has."""
+    return source.get_text(LOG_PREFIX + "checkpoint", limit=_NOTE_BYTES)
+
+
+def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:
+    """Keep a checkpoint that somebody showed, if the copy reaches so far; gives what it says.
+
+    One of a larger tree is not kept: pull first. Raises: LogFork when it contradicts the copy, and then it
+    is kept as evidence; CheckpointInvalid.
+    """
+    with mirror.locked():
+        current, seen = open_checkpoint(mirror.checkpoint, [vkey]), open_checkpoint(note, [vkey])
+        if seen.size > current.size:
+            return seen
+        read = node_reader(current.size, lambda tile: mirror.stored(tile).data)
+        if frontier_at(seen.size, read).root() != seen.root:
+            raise _with_evidence(mirror, note, _forked())
+        mirror.keep_checkpoint(seen.size, note)
+    return seen
 
 
 def _announce(source: Source, before: int) -> str:
@@ -87,7 +110,7 @@ def _announce(source: Source, before: int) -> str:
         if error.field != "from":
             raise
         # The hub holds fewer entries than we do, and says so; its public checkpoint is the signed proof.
-        return source.get_text(LOG_PREFIX + "checkpoint", limit=_NOTE_BYTES)
+        return public_checkpoint(source)
     note = answer.get("checkpoint")
     if not isinstance(note, str):
         raise HubRefused("the hub's answer holds no checkpoint", field="checkpoint")
@@ -95,7 +118,7 @@ def _announce(source: Source, before: int) -> str:
 
 
 def _proved(mirror: Mirror, source: Source, old: Checkpoint | None, note: str, vkey: str) -> Intake:
-    """Steps (2) and (3); a signed note that fails them is kept as evidence."""
+    """Steps (2) and (3); a signed note that contradicts the copy is kept as evidence."""
 
     def fetch(tile: Tile) -> bytes:
         limit = _BUNDLE_BYTES if tile.level is None else _TILE_BYTES
@@ -112,10 +135,8 @@ def _proved(mirror: Mirror, source: Source, old: Checkpoint | None, note: str, v
         intake = Intake(mirror, new, fetch)
         if old is not None and frontier_at(old.size, intake.read).root() != old.root:
             raise _forked()
-    except (LogFork, ProofInvalid) as error:
-        kept = mirror.keep_evidence(note)
-        error.hint = f"tell the other auditors; the hub's signed note is kept in {kept}"
-        raise
+    except LogFork as error:
+        raise _with_evidence(mirror, note, error) from None
     return intake
 
 
@@ -139,6 +160,12 @@ def _store(mirror: Mirror, intake: Intake, tile: Tile) -> None:
     data = encode_bundle(intake.entries(tile)) if tile.level is None else b"".join(intake.hashes(tile))
     if not mirror.has_tile(tile) or mirror.stored(tile) != StoredTile(tile.width, data):
         mirror.write_tile(tile, data)
+
+
+def _with_evidence(mirror: Mirror, note: str, error: LogFork) -> LogFork:
+    kept = mirror.keep_evidence(note)
+    error.hint = f"tell the other auditors; the log's signed note is kept in {kept}"
+    return error
 
 
 def _forked() -> LogFork:

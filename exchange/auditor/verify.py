@@ -1,202 +1,186 @@
-"""Check a pulled log offline: every entry, the tree, the checkpoint. Files in, a verdict out.
+"""Check a pulled log offline: every entry, the tree, the checkpoint, its history, its witnesses.
 
-The order, which docs/threat-model.md uses too:
-(1) the checkpoint is signed by the pinned key and names this log;
+The order, which docs/audit.md uses too:
+(1) the checkpoint is signed by the log's key, as the auditor knows it, and names this log;
 (2) every entry bundle is there and splits into entries;
 (3) every entry is in the strict canonical form and names this log;
-(4) the hash of every entry is the leaf that the log's own tile holds, which names an altered entry;
+(4) the hash of every entry is the leaf that the log's own tile holds, which names the entry at fault;
 (5) every higher tile is the hash of the tiles below it;
-(6) the tree over all entries has the checkpoint's root.
-Verdicts are kept apart: integrity (3)-(6), completeness (2), and who witnessed the checkpoint.
-Memory is constant: one bundle of 256 entries at a time.
+(6) the tree over all entries has the checkpoint's root;
+(7) every other checkpoint that is known is a prefix of that tree;
+(8) no entry is dated before a tree that lacks it was cosigned (`exchange.auditor.history`).
+Memory is constant: one bundle of 256 entries at a time, and a few numbers for each checkpoint that was kept.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from typing import Final
 
-from exchange.auditor.mirror import Mirror
+from exchange.auditor.faults import Differences
+from exchange.auditor.growth import GrowingTree
+from exchange.auditor.history import Floor, Known, Trust, check_known, know, vouched
+from exchange.auditor.mirror import KeptNote, Mirror
+from exchange.auditor.verdict import Fault, Findings, Verdict
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, tiles_of
-from exchange.log.tree import Frontier, root_of
-from exchange_schemas.entry import check_canonical
-from exchange_schemas.errors import EntryInvalid, ExchangeError, LogError, LogIncomplete
+from exchange.log.tiles import Tile, read_bundle, split_tile, tiles_of
+from exchange_schemas.entry import entry_reader
+from exchange_schemas.errors import CheckpointInvalid, EntryInvalid, ExchangeError, LogIncomplete
 
-MAX_FINDINGS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: a stable code, the index of the entry to blame if one is, a sentence."""
-
-    code: str
-    index: int | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the files prove. `size` entries were named by the checkpoint, `checked` of them were read."""
-
-    origin: str
-    size: int
-    checked: int
-    integrity: bool
-    complete: bool
-    witnesses: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Integrity and completeness hold."""
-        return self.integrity and self.complete
+_UNKNOWN: Final = "?"
 
 
 def verify_mirror(
-    mirror: Mirror, *, progress: Callable[[int, int], None] = lambda done, total: None
+    mirror: Mirror,
+    trust: Trust,
+    *,
+    others: Iterable[KeptNote] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
     """Check everything the folder holds against its own checkpoint, as numbered above.
 
-    `progress` is called with (entries done, entries in all).
-    Raises: CheckpointInvalid when there is no checkpoint to check against; LogIncomplete when the folder
-    holds no log.
+    `others` are checkpoints that somebody else saw. `progress` gets (entries done, entries in all).
+    Raises: LogIncomplete when the folder holds no log.
     """
-    checkpoint = open_checkpoint(mirror.checkpoint, [mirror.vkey])  # (1)
-    run = _Run(mirror, checkpoint)
-    for tile in tiles_of(checkpoint.size, level=None):
+    findings = Findings()
+    note = mirror.checkpoint
+    try:
+        current = open_checkpoint(note, trust.keys)  # (1)
+    except CheckpointInvalid as error:
+        findings.add(Fault.UNSIGNED, f"checkpoint: {error.message}")
+        return _verdict(Checkpoint(_UNKNOWN, 0, b""), trust, [], 0, findings)
+    kept = [KeptNote("checkpoint", note), *mirror.kept(), *others]
+    known = know(kept, trust, current.origin, findings)
+    run = _Run(mirror, current, known, findings)
+    for tile in tiles_of(current.size, level=None):
         run.check_bundle(tile)
-        progress(min(checkpoint.size, tile.start + tile.width), checkpoint.size)
-        if len(run.findings) >= MAX_FINDINGS:
-            break
-    run.check_root()
-    return run.verdict()
+        progress(min(current.size, tile.start + tile.width), current.size)
+    run.finish()
+    return _verdict(current, trust, known, run.checked, findings)
+
+
+def _verdict(
+    current: Checkpoint, trust: Trust, known: Sequence[Known], checked: int, findings: Findings
+) -> Verdict:
+    return Verdict(
+        origin=current.origin,
+        key=trust.source,
+        size=current.size,
+        checked=checked,
+        witnessed=vouched(known, current, trust.policy),
+        counts=dict(findings.counts),
+        findings=tuple(findings.listed),
+    )
 
 
 class _Run:
-    """One verification under way: the frontier so far and what was found."""
+    """One verification under way."""
 
-    def __init__(self, mirror: Mirror, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, mirror: Mirror, current: Checkpoint, known: Sequence[Known], findings: Findings
+    ) -> None:
         self._mirror = mirror
-        self._checkpoint = checkpoint
-        # The tree over whole bundles, and the leaves of the last, partial one: one inner hash a leaf.
-        self._bundles = Frontier.empty()
-        self._rest = Frontier.empty()
-        self._above: dict[int, list[bytes]] = {}
-        self._checked = 0
-        self._complete = True
-        self.findings: list[Finding] = []
+        self._current = current
+        self._known = known
+        self._findings = findings
+        self._read = entry_reader(current.origin)
+        self._floor = Floor(known)
+        self._differences = Differences()
+        # The log's own leaves, and what the entries hash to: one tree until a bundle differs.
+        self._leaves = GrowingTree([item.checkpoint.size for item in known], self._compare_upper)
+        self._entries: GrowingTree | None = None
+        self._whole = True
+        self.checked = 0
 
     def check_bundle(self, tile: Tile) -> None:
-        """Steps (2) to (5) for 256 entries."""
-        try:
-            entries = self._mirror.stored(tile).entries(tile.width)
-        except LogIncomplete as error:
-            self._complete = False
-            self._found(error, None)
-            return
-        except LogError as error:
-            self._found(error, self._first_broken(tile))
-            return
-        for index, entry in enumerate(entries, start=tile.start):
-            try:
-                check_canonical(entry, log=self._checkpoint.origin)
-            except EntryInvalid as error:
-                self._found(error, index)
-        hashes = [sha256(b"\x00" + entry).digest() for entry in entries]
-        self._compare(Tile(0, tile.n, tile.width), hashes)
-        self._checked += len(hashes)
-        if tile.width == TILE_WIDTH:
-            node = root_of(hashes)
-            self._bundles = self._bundles.append(node)
-            self._climb(1, node)
+        """Steps (2) to (5) and (8) for up to 256 entries."""
+        row = self._stored(Tile(0, tile.n, tile.width))
+        entries, rest = self._bundle(tile)
+        found = [sha256(b"\x00" + entry).digest() for entry in entries or ()]
+        if entries is not None:
+            self.checked += min(len(found), tile.width)
+        leaves = found
+        if row is None:
+            # Without the log's own leaves the entries must lead to the root by themselves.
+            self._whole = self._whole and len(found) == tile.width
+        elif b"".join(found) != row:
+            leaves = list(split_tile(row, tile.width))
+        if entries is not None and (rest or found is not leaves):
+            self._entries = self._leaves.copy() if self._entries is None else self._entries
+            self._differences.compare(tile.start, found, leaves, broken=rest)
+            for index, (entry, leaf) in enumerate(zip(entries, found, strict=True), tile.start):
+                # What the log never committed to breaks no rule of the log.
+                if leaf in leaves:
+                    self._check_rules(index, [entry])
         else:
-            self._rest = self._rest.extend(hashes)
+            self._check_rules(tile.start, entries or ())
+        if self._entries is not None:
+            self._entries.add(leaves if entries is None else found)
+        self._leaves.add(leaves)
 
-    def check_root(self) -> None:
-        """Step (6), and the partial tiles of the upper levels."""
-        for level, hashes in self._above.items():
-            if hashes:
-                n = (self._checkpoint.size >> (TILE_HEIGHT * level)) // TILE_WIDTH
-                self._compare(Tile(level, n, len(hashes)), hashes)
-        if not self._complete or self._checked != self._checkpoint.size:
-            return
-        tree = Frontier(self._checked, (*self._bundles.hashes, *self._rest.hashes))
-        if tree.root() != self._checkpoint.root:
-            self.findings.append(
-                Finding(
-                    "PROOF_INVALID", None, "the tree over all entries does not have the checkpoint's root"
-                )
-            )
+    def finish(self) -> None:
+        """Step (6), the partial tiles of the upper levels, and step (7)."""
+        signed = self._current.root
+        self._leaves.finish()
+        true = self._leaves if self._whole and self._leaves.root() == signed else None
+        if true is None and self._entries is not None and self._entries.root() == signed:
+            true = self._entries
+            self._findings.add(Fault.TILE, "a tile of leaves is not that of its entries, which are right")
+        else:
+            self._differences.settle(self._findings)
+            if true is None and self._whole:
+                self._findings.add(Fault.REWRITTEN, "the entries do not lead to the root that the log signed")
+        for known in self._known:
+            check_known(known, self._current, None if true is None else true.roots, self._findings)
 
-    def verdict(self) -> Verdict:
-        """The result so far."""
-        return Verdict(
-            origin=self._checkpoint.origin,
-            size=self._checkpoint.size,
-            checked=self._checked,
-            integrity=all(finding.code == LogIncomplete.code for finding in self.findings),
-            complete=self._complete and self._checked == self._checkpoint.size,
-            witnesses=(),
-            findings=tuple(self.findings),
-        )
-
-    def _first_broken(self, tile: Tile) -> int | None:
-        """In a bundle whose lengths do not add up: the first entry that is not the one in the log's tile."""
+    def _bundle(self, tile: Tile) -> tuple[list[bytes] | None, bool]:
+        """The entries that are there, None without the file; and whether bytes are left that make none."""
         try:
-            stored = self._mirror.stored(Tile(0, tile.n, tile.width)).hashes(tile.width)
+            stored = self._mirror.stored(tile)
+        except LogIncomplete as error:
+            self._findings.add(Fault.MISSING, error.message)
+            return None, False
+        try:
+            return stored.entries(tile.width), False
         except ExchangeError:
-            return None
-        data, at = self._mirror.stored(tile).data, 0
-        for offset, leaf in enumerate(stored):
-            end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-            if sha256(b"\x00" + data[at + 2 : end]).digest() != leaf:
-                return tile.start + offset
-            at = end
+            entries, rest = read_bundle(stored.data)
+            return entries, rest != b""
+
+    def _check_rules(self, start: int, entries: Sequence[bytes]) -> None:
+        """Steps (3) and (8)."""
+        read = self._read
+        try:
+            times = [read(entry) for entry in entries]
+        except EntryInvalid:
+            times = [self._time_of(index, entry) for index, entry in enumerate(entries, start)]
+        if times and min(times) < self._floor.at(start + len(times) - 1):
+            for index, time in enumerate(times, start):
+                if time < self._floor.at(index):
+                    self._findings.add(
+                        Fault.BACK_DATED,
+                        f"entry {index} is dated before a tree without it was cosigned",
+                        index,
+                    )
+
+    def _time_of(self, index: int, entry: bytes) -> int:
+        try:
+            return self._read(entry)
+        except EntryInvalid as error:
+            self._findings.add(Fault.MALFORMED, f"entry {index}: {error.message}", index)
+            return self._floor.at(index)
+
+    def _stored(self, tile: Tile) -> bytes | None:
+        try:
+            return self._mirror.stored(tile).row(tile.width)
+        except LogIncomplete as error:
+            self._findings.add(Fault.MISSING, error.message)
+        except ExchangeError as error:
+            self._findings.add(Fault.TILE, error.message)
         return None
 
-    def _climb(self, level: int, node: bytes) -> None:
-        """Keep a finished subtree's hash; compare and pass on each full tile of the level (5)."""
-        row = self._above.setdefault(level, [])
-        row.append(node)
-        if len(row) == TILE_WIDTH:
-            done = self._bundles.size >> (TILE_HEIGHT * (level - 1))
-            self._compare(Tile(level, done // TILE_WIDTH - 1), row)
-            self._above[level] = []
-            self._climb(level + 1, root_of(row))
-
-    def _compare(self, tile: Tile, computed: list[bytes]) -> None:
-        """The log's own tile must hold these hashes; at level 0 a difference names the entry (4)."""
-        try:
-            stored = self._mirror.stored(tile).hashes(tile.width)
-        except LogIncomplete as error:
-            self._complete = False
-            self._found(error, None)
-            return
-        except ExchangeError as error:
-            self._found(error, None)
-            return
-        for offset in _differences(stored, computed):
-            if tile.level == 0:
-                index = tile.start + offset
-                self.findings.append(
-                    Finding("ENTRY_INVALID", index, f"entry {index} is not the one the log committed to")
-                )
-            else:
-                self.findings.append(
-                    Finding(
-                        "PROOF_INVALID",
-                        None,
-                        f"the tile at level {tile.level} does not follow from the entries",
-                    )
-                )
-
-    def _found(self, error: ExchangeError, index: int | None) -> None:
-        where = "" if index is None else f"entry {index}: "
-        self.findings.append(Finding(error.code, index, f"{where}{error.message}"))
-
-
-def _differences(stored: tuple[bytes, ...], computed: list[bytes]) -> Iterator[int]:
-    if list(stored) != computed:
-        yield from (
-            at for at, (left, right) in enumerate(zip(stored, computed, strict=True)) if left != right
-        )
+    def _compare_upper(self, tile: Tile, computed: list[bytes]) -> None:
+        """Step (5): the log's own tile must hold these hashes."""
+        stored = self._stored(tile)
+        if stored is not None and stored != b"".join(computed):
+            self._findings.add(
+                Fault.TILE, f"tile {tile.n} of level {tile.level} does not follow from the tiles below it"
+            )

@@ -49,16 +49,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A checkpoint that a log of the policy signed, who cosigned it, and since when its quorum is met.
+class Quorate:
+    """Which witnesses of a policy cosigned, and since when its quorum is met.
 
     `witnessed` without `when`: the policy asks for no witness.
     """
 
-    checkpoint: Checkpoint
     cosignatures: tuple[Cosignature, ...]
     witnessed: bool
     when: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A checkpoint that a log of the policy signed, and what its witnesses say of it."""
+
+    checkpoint: Checkpoint
+    quorum: Quorate
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,16 @@ class Policy:
         Raises: CheckpointInvalid.
         """
         checkpoint = open_checkpoint(note, [log.key for log in self.logs], origin=origin)
+        return Judged(checkpoint, self.judge_cosignatures(note, now))
+
+    def judge_cosignatures(self, note: str, now: datetime) -> Quorate:
+        """Steps (2) and (3) alone, for who knows the log's key from elsewhere. Raises: CheckpointInvalid."""
         keys = tuple(witness.key for witness in self.witnesses.values())
         cosigned = newest_cosignatures(note, keys, now)
         if self.quorum == NONE:
-            return Judged(checkpoint, cosigned, witnessed=True, when=None)
-        times = {item.witness: item.when for item in cosigned}
-        when = self._when(self.quorum, times)
-        return Judged(checkpoint, cosigned, witnessed=when is not None, when=when)
+            return Quorate(cosigned, witnessed=True, when=None)
+        when = self._when(self.quorum, {item.witness: item.when for item in cosigned})
+        return Quorate(cosigned, witnessed=when is not None, when=when)
 
     def judge_entry(self, entry: bytes, proof_text: str, now: datetime) -> Judged:
         """What this policy says of a C2SP tlog-proof that these entry bytes are in the log.

@@ -144,12 +144,20 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
 
 def split_bundle(data: bytes) -> list[bytes]:
     """All entries of a bundle, 256 at the most. Raises: EntryInvalid when the bytes are not a bundle."""
+    entries, rest = read_bundle(data)
+    if rest:
+        raise EntryInvalid("bundle: its lengths do not add up")
+    return entries
+
+
+def read_bundle(data: bytes) -> tuple[list[bytes], bytes]:
+    """The entries at the start of a bundle's bytes, 256 at the most, and the bytes that make no entry."""
     entries: list[bytes] = []
-    at = 0
-    while at < len(data):
-        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if at + 2 > len(data) or end > len(data) or len(entries) == TILE_WIDTH:
-            raise EntryInvalid("bundle: its lengths do not add up")
+    at, size = 0, len(data)
+    while at + 2 <= size and len(entries) < TILE_WIDTH:
+        end = at + 2 + (data[at] << 8 | data[at + 1])
+        if end > size:
+            break
         entries.append(data[at + 2 : end])
         at = end
-    return entries
+    return entries, data[at:]

@@ -121,6 +121,14 @@ def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     return Frontier.empty().extend(leaf_hashes).root()
 
 
+def complete_root(row: Sequence[bytes]) -> bytes:
+    """As `root_of`, faster, for a row in memory whose length is a power of two: a tile, level by level."""
+    while len(row) > 1:
+        pairs = iter(row)
+        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+    return row[0]
+
+
 def proof_at_append(old: Frontier) -> list[bytes]:
     """The inclusion proof of leaf `old.size` in the tree of size `old.size + 1`.
 

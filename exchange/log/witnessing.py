@@ -194,18 +194,21 @@ def obtain_cosignature(
     raise Conflict("the witness's size keeps changing", field="old", detail={"size": old})
 
 
-def merge_notes(note: str, newer: str) -> str:
-    """The note with the signature lines of the same note from elsewhere; a key's newer line wins.
+def merge_notes(note: str, other: str) -> str:
+    """The note with the signature lines of the same note from elsewhere; of a cosigner the newest line.
 
+    Nothing is verified: a line that is newer and bad stands out when a policy judges the note.
     Raises: CheckpointInvalid (N1-form) when one is no note; Malformed when their texts differ.
     """
-    (text, lines), (same, more) = split_note(note), split_note(newer)
+    (text, lines), (same, more) = split_note(note), split_note(other)
     if text != same:
         raise Malformed("the two notes are not about the same checkpoint")
-    by_key = {(line.name, line.key_id): line for line in (*lines, *more)}
-    merged = join_note(
-        text, [signature_line(name, key, line.signature) for (name, key), line in by_key.items()]
-    )
+    newest: dict[tuple[str, bytes], bytes] = {}
+    for line in (*lines, *more):
+        # A cosignature begins with its time, so that the newer of two is the greater.
+        known = newest.get((line.name, line.key_id), b"")
+        newest[line.name, line.key_id] = max(known, line.signature)
+    merged = join_note(text, [signature_line(name, key, data) for (name, key), data in newest.items()])
     split_note(merged)
     return merged
 

@@ -7,7 +7,7 @@ Strict JSON in canonical form (sorted members, no spaces), so that a leaf has ex
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
@@ -179,30 +179,83 @@ def _canonical() -> re.Pattern[bytes]:
     return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
 
 
-def check_canonical(data: bytes, *, log: str) -> None:
-    """That `data` is one entry of the log `log`, in canonical form, with every rule kept.
+def check_canonical(data: bytes, *, log: str) -> int:
+    """That `data` is one entry of the log `log`, in canonical form, with every rule kept; gives its `ts`.
 
     For an auditor's pass over millions of entries: one regular expression built from the schema. It accepts
     exactly what `Entry.from_bytes` accepts and `to_bytes` writes (a test holds them together).
     Raises: EntryInvalid.
     """
+    return entry_reader(log)(data)
+
+
+@lru_cache(maxsize=16)
+def entry_reader(log: str) -> Callable[[bytes], int]:
+    """`check_canonical` for one log, without looking the log up for every entry."""
+    fullmatch = _canonical_of(log).fullmatch
+    longest, latest = LIMITS.entry_bytes, str(MAX_TS_US).encode("ascii")
+
+    def read(data: bytes) -> int:
+        match = fullmatch(data)
+        if match is None or len(data) > longest:
+            raise _diagnosis(data, log)
+        fld, org, _refused, own, ts = match.groups()
+        if not _lists_hold(fld, org, own) or (len(ts) == len(latest) and ts > latest):
+            raise _diagnosis(data, log)
+        return int(ts)
+
+    return read
+
+
+@cache
+def _canonical_of(log: str) -> re.Pattern[bytes]:
+    """As `_canonical` with the log's name in it; lists are left to `_lists_hold`, and few groups are kept."""
+    special = {
+        "fld": r"(?P<fld>\[[^\]]*+\])",
+        "log": re.escape(f'"{log}"'),
+        "out": f'"(?:{OUTCOMES[0]}|(?P<refused>{"|".join(OUTCOMES[1:])}))"',
+        "own": r"(?P<own>\[[^\]]*+\])",
+    }
+    parts: list[str] = []
+    for name, member in members_of(EntrySchema).items():
+        spelling = special.get(name, _spelling(member))
+        if name in ("org", "ts"):
+            spelling = f"(?P<{name}>{spelling})"
+        text = f'{"," if parts else ""}"{name}":{spelling}'
+        if name == "rsn":
+            text = f"(?(refused){text}|)"
+        elif not member.required:
+            text = f"(?:{text})?+"
+        parts.append(text)
+    return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
+
+
+@lru_cache(maxsize=1024)  # the same parties and fields come again and again
+def _lists_hold(fld: bytes, org: bytes | None, own: bytes) -> bool:
+    members = members_of(EntrySchema)
+    for name, spelled in (("fld", fld), ("own", own)):
+        if re.fullmatch(_spelling(members[name]).encode("ascii"), spelled) is None:
+            return False
+    return _strictly_sorted(own) and _strictly_sorted(fld) and (org is None or org in own)
+
+
+def _diagnosis(data: bytes, log: str) -> EntryInvalid:
+    """Which rule an entry breaks that the fast way refused."""
     match = _canonical().fullmatch(data) if len(data) <= LIMITS.entry_bytes else None
     if match is None:
-        raise EntryInvalid("the entry is not in canonical form")
-    of_log, ts, own, fld, rsn, out, org = match.group("log", "ts", "own", "fld", "rsn", "out", "org")
+        return EntryInvalid("the entry is not in canonical form")
+    of_log, ts, own, fld, rsn, out = match.group("log", "ts", "own", "fld", "rsn", "out")
     if of_log[1:-1] != log.encode():
-        raise EntryInvalid("the entry belongs to another log", field="log")
+        return EntryInvalid("the entry belongs to another log", field="log")
     if int(ts) > MAX_TS_US:
-        raise EntryInvalid("the entry's time is out of range", field="ts")
+        return EntryInvalid("the entry's time is out of range", field="ts")
     if not (_strictly_sorted(own) and _strictly_sorted(fld)):
-        raise EntryInvalid("a list of the entry is not sorted")
+        return EntryInvalid("a list of the entry is not sorted")
     if (rsn is None) is not (out == b'"allow"'):
-        raise EntryInvalid("a reason is needed unless the outcome is allow", field="rsn")
-    if org is not None and org not in own:
-        raise EntryInvalid("the acting agency is not one of the entry's parties", field="own")
+        return EntryInvalid("a reason is needed unless the outcome is allow", field="rsn")
+    return EntryInvalid("the acting agency is not one of the entry's parties", field="own")
 
 
-@lru_cache(maxsize=4096)  # the same parties and fields come again and again
 def _strictly_sorted(spelled: bytes) -> bool:
     if b"," not in spelled:
         return True

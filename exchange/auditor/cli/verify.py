@@ -1,4 +1,4 @@
-"""`verify`: check a pulled log offline; no key, no passphrase, no network."""
+"""`verify`: check a pulled log offline; no passphrase, no network."""
 
 from __future__ import annotations
 
@@ -6,52 +6,113 @@ from pathlib import Path
 
 import click
 
+from exchange.auditor.cli.trust import read_notes, read_policy, read_trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.verify import Verdict, verify_mirror
-from exchange.member.cli.exits import DONE, FAILED, REFUSED
+from exchange.auditor.verdict import Verdict
+from exchange.auditor.verify import verify_mirror
+from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
+from exchange_schemas.errors import LogIncomplete
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_KEYS = {
+    "policy": "from the policy",
+    "given": "as given",
+    "deployment": "from this auditor's own folder",
+    "folder": "from the copy itself: PROVES NOTHING against somebody who could write to it",
+}
 
 
 @click.command()
 @common_options
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-def verify(options: Options, folder: Path) -> int:
-    """Check every entry, the tree and the checkpoint of the pulled log in DIR.
+@click.option("--policy", type=_FILE, help="Logs, witnesses and quorum to trust (C2SP tlog-policy).")
+@click.option("--vkey", help="The log's key, if no policy names it.")
+@click.option(
+    "--against", type=_FILE, multiple=True, help="A checkpoint that somebody else saw; may be given again."
+)
+def verify(
+    options: Options, folder: Path, *, policy: Path | None, vkey: str | None, against: tuple[Path, ...]
+) -> int:
+    """Check the pulled log in DIR: its entries, tree and checkpoint, its history, its witnesses.
 
-    Exit code 0: all holds; 2: an entry, tile, root or signature is wrong; 1: files are missing.
+    \b
+    Exit codes:
+      0  everything that was asked for holds
+      2  the log or the copy is wrong: an entry, a tile, a root, a signature, a time, another history
+      1  nothing is wrong, but files are missing or the policy's quorum is not met
 
     \b
     Example:
-      exchange-audit verify log/
+      exchange-audit verify log/ --policy homeward.policy
     """
-    with steps_bar("verifying") as progress:
-        verdict = verify_mirror(Mirror(folder), progress=progress)
+    mirror = Mirror(folder)
+    wanted = read_policy(policy)
+    try:
+        trust = read_trust(options, mirror, wanted, vkey)
+        with steps_bar("verifying") as progress:
+            verdict = verify_mirror(mirror, trust, others=read_notes(against), progress=progress)
+    except LogIncomplete as error:
+        report(error)
+        return FAILED
     if options.json:
-        print_json({**_plain(verdict), "findings": list(verdict.findings)})
+        print_json(as_json(verdict))
     else:
         _tell(verdict)
-    if not verdict.integrity:
+    if not (verdict.integrity and verdict.history):
         return REFUSED
-    return DONE if verdict.complete else FAILED
+    return DONE if verdict.ok else FAILED
 
 
-def _plain(verdict: Verdict) -> dict[str, object]:
+def as_json(verdict: Verdict) -> dict[str, object]:
+    """The verdict as docs/audit.md describes it."""
+    witnessed = verdict.witnessed
     return {
         "log": verdict.origin,
+        "key": verdict.key,
         "size": verdict.size,
         "checked": verdict.checked,
         "integrity": verdict.integrity,
         "complete": verdict.complete,
-        "witnesses": list(verdict.witnesses),
+        "history": verdict.history,
+        "witnessed": None
+        if witnessed is None
+        else {
+            "satisfied": witnessed.satisfied,
+            "needed": witnessed.needed,
+            "size": witnessed.size,
+            "until": witnessed.when,
+        },
+        "ok": verdict.ok,
+        "faults": verdict.counts,
+        "findings": list(verdict.findings),
     }
 
 
 def _tell(verdict: Verdict) -> None:
-    say(f"log: {verdict.origin}, {verdict.size} entries by its checkpoint, {verdict.checked} read")
-    say(f"integrity: {'every entry and the tree hold' if verdict.integrity else 'BROKEN'}")
-    say(f"completeness: {f'whole to entry {verdict.size}' if verdict.complete else 'files are MISSING'}")
-    say("witnessed: by nobody (compare checkpoints with another auditor)")
+    say(f"log:          {verdict.origin}, {verdict.size} entries by its checkpoint, {verdict.checked} read")
+    say(f"key:          {_KEYS[verdict.key]}")
+    say(f"integrity:    {'every entry and the tree hold' if verdict.integrity else 'BROKEN'}")
+    whole = f"whole to entry {verdict.size}" if verdict.complete else "entries or tiles are MISSING"
+    say(f"completeness: {whole}")
+    say(f"history:      {'nothing that is known contradicts it' if verdict.history else 'CONTRADICTED'}")
+    say(f"witnessed:    {_witnesses(verdict)}")
     for finding in verdict.findings:
-        say(f"  {finding.code}: {finding.text}")
+        say(f"  {finding.fault}: {finding.text}")
+    told = len(verdict.findings)
+    if sum(verdict.counts.values()) > told:
+        rest = ", ".join(f"{fault} {count}" for fault, count in sorted(verdict.counts.items()))
+        say(f"  and more; in all: {rest}")
+
+
+def _witnesses(verdict: Verdict) -> str:
+    found = verdict.witnessed
+    if found is None:
+        return "not judged: no policy was given"
+    if not found.needed:
+        return "the policy asks for no witness"
+    if not found.satisfied or found.when is None:
+        return "the policy's quorum is NOT met for any checkpoint of this copy"
+    return f"until {found.when:%Y-%m-%d %H:%M:%S} UTC, to entry {found.size}"

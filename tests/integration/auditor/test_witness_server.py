@@ -105,7 +105,7 @@ def test_a_log_gets_its_checkpoints_cosigned_as_it_grows(store: WitnessStore, cl
     old = 0
     for size in (0, 1, 7, 7, 33):
         cosigned = obtain_cosignature(client.submit, note(size), proofs(size), old=old)
-        assert policy(store).judge(cosigned, datetime.now(UTC)).witnessed
+        assert policy(store).judge(cosigned, datetime.now(UTC)).quorum.witnessed
         assert client.latest(ORIGIN) == cosigned
         old = size
 
@@ -283,7 +283,7 @@ def test_the_program_makes_serves_and_stops_a_witness(audit: Run, tmp_path: Path
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=30) == 0
     one = Policy.from_bytes(f"log {VKEY}\nwitness w {made['vkey']}\nquorum w\n".encode())
-    assert one.judge(cosigned, datetime.now(UTC)).witnessed
+    assert one.judge(cosigned, datetime.now(UTC)).quorum.witnessed
     assert json.loads(audit("witness", "show", folder).stdout) == {"logs": [{"origin": ORIGIN, "size": 7}]}
     other = vkey("hub.test/directory", LOG.public.raw)
     assert audit("witness", "add-log", folder, other).returncode == 0

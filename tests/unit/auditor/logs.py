@@ -1,12 +1,14 @@
 """A small real log for the auditor's tests: signed, tiled, with entries that verify."""
 
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.pull import LOG_PREFIX
-from exchange.log.checkpoint import Checkpoint, sign_checkpoint, vkey
+from exchange.log.checkpoint import Checkpoint, parse_vkey, sign_checkpoint, vkey
 from exchange.log.tiles import Tile, encode_bundle, tile_path, tiles_of
 from exchange.log.tree import root_of
 from exchange_keys.signing import SigningKey
@@ -18,14 +20,16 @@ from exchange_schemas.ids import AgencyId
 LOG = "test.example/audit"
 KEY = SigningKey.from_seed(bytes(32))
 VKEY = vkey(LOG, KEY.public.raw)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TRUST = Trust((parse_vkey(VKEY),), "given", NOW)
 
 
-def entry(number: int, *, log: str = LOG) -> bytes:
+def entry(number: int, *, log: str = LOG, ts: int | None = None) -> bytes:
     """Entry number `number`, canonical."""
     return Entry(
         log=log,
         id=b64u(number.to_bytes(16, "big")),
-        ts=1_790_000_000_000_000 + number,
+        ts=1_790_000_000_000_000 + number if ts is None else ts,
         act=Act.GRANT_FETCH,
         out="allow",
         org=AgencyId("embassy-a"),
@@ -63,6 +67,7 @@ def mirror(folder: Path, entries: list[bytes]) -> Mirror:
     made.pin(VKEY)
     for tile, data in tiles(entries).items():
         made.write_tile(tile, data)
+    made.keep_checkpoint(len(entries), note(entries))
     made.write_checkpoint(note(entries))
     return made
 

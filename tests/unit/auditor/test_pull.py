@@ -6,9 +6,10 @@ import pytest
 
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.pull import pull
+from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, NotFound
-from tests.unit.auditor.logs import VKEY, Hub, entry
+from tests.unit.auditor.logs import TRUST, VKEY, Hub, entry
 
 
 def entries(count: int, *, start: int = 0) -> list[bytes]:
@@ -19,7 +20,7 @@ def test_a_first_pull_is_whole_and_verifies(tmp_path: Path) -> None:
     mirror = Mirror(tmp_path)
     result = pull(mirror, Hub(entries(300)), VKEY)
     assert (result.before, result.size, result.files) == (0, 300, 5)
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
 
 
 def test_the_next_pull_fetches_only_what_is_new(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_the_next_pull_fetches_only_what_is_new(tmp_path: Path) -> None:
     hub = Hub(entries(610))
     pull(mirror, hub, VKEY)
     assert hub.fetched == ["tile/0/002.p/98", "tile/entries/002.p/98"]
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
     again = Hub(entries(610))
     pull(mirror, again, VKEY)
     assert again.fetched == []
@@ -45,7 +46,7 @@ def test_an_interrupted_pull_is_resumed(tmp_path: Path) -> None:
     pull(mirror, hub, VKEY)
     full = [path for path in hub.fetched if ".p/" not in path]
     assert len(full) == len(set(full))
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
 
 
 def test_a_shorter_log_is_a_roll_back(tmp_path: Path) -> None:
@@ -54,7 +55,9 @@ def test_a_shorter_log_is_a_roll_back(tmp_path: Path) -> None:
     with pytest.raises(LogFork) as caught:
         pull(mirror, Hub(entries(299)), VKEY)
     assert caught.value.rule == "rolled-back"
-    assert verify_mirror(mirror).ok
+    verdict = verify_mirror(mirror, TRUST)
+    assert (verdict.integrity, verdict.complete) == (True, True)
+    assert verdict.counts == {Fault.ROLLED_BACK: 1}
 
 
 @pytest.mark.parametrize("size", [301, 700])

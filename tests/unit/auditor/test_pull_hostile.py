@@ -7,9 +7,10 @@ import pytest
 
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.pull import LOG_PREFIX, pull
+from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
 from exchange_schemas.errors import ExchangeError, LogFork
-from tests.unit.auditor.logs import VKEY, Hub, entry, note
+from tests.unit.auditor.logs import TRUST, VKEY, Hub, entry, note
 
 
 def entries(count: int, *, changed: int | None = None) -> list[bytes]:
@@ -34,7 +35,9 @@ def test_a_fork_is_named_and_the_copy_stays_untouched(tmp_path: Path, size: int,
         pull(Mirror(tmp_path), Hub(entries(size, changed=changed)), VKEY)
     assert caught.value.rule == "forked"
     assert contents(tmp_path) == before
-    assert verify_mirror(Mirror(tmp_path)).ok
+    verdict = verify_mirror(Mirror(tmp_path), TRUST)
+    assert (verdict.integrity, verdict.complete) == (True, True)
+    assert verdict.counts == {Fault.FORKED: 1}
 
 
 @pytest.mark.parametrize(("size", "changed"), [(300, 5), (700, 5), (299, None)])
@@ -88,7 +91,7 @@ def test_an_answer_that_does_not_fit_the_tree_is_not_stored(tmp_path: Path, path
         pull(mirror, Damaged(TREE, path, answer), VKEY)
     assert not mirror.has_checkpoint()
     pull(mirror, Hub(TREE), VKEY)
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
 
 
 def test_a_file_that_went_bad_on_the_disk_is_fetched_again(tmp_path: Path) -> None:
@@ -102,7 +105,7 @@ def test_a_file_that_went_bad_on_the_disk_is_fetched_again(tmp_path: Path) -> No
     for path in stored:
         path.write_bytes(b"")
     pull(mirror, Hub(TREE), VKEY)
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
 
 
 def test_a_rewritten_log_between_an_interrupted_pull_and_the_next_leaves_no_trace(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_a_rewritten_log_between_an_interrupted_pull_and_the_next_leaves_no_trac
     with pytest.raises(ExchangeError):
         pull(mirror, hub, VKEY)
     pull(mirror, Hub(TREE), VKEY)
-    assert verify_mirror(mirror).ok
+    assert verify_mirror(mirror, TRUST).ok
 
 
 def test_a_checkpoint_that_is_not_text_is_refused(tmp_path: Path) -> None:

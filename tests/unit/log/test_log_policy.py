@@ -73,21 +73,21 @@ def test_the_quorum_of_groups_is_as_old_as_the_last_member_it_needs(
     ages: dict[str, int], minutes: int | None
 ) -> None:
     judged = policy(EXAMPLE).judge(note(**ages), NOW)
-    assert judged.witnessed is (minutes is not None)
-    assert judged.when == (None if minutes is None else NOW - timedelta(minutes=minutes))
-    assert {item.witness.name for item in judged.cosignatures} == {f"{name}.example" for name in ages}
+    assert judged.quorum.witnessed is (minutes is not None)
+    assert judged.quorum.when == (None if minutes is None else NOW - timedelta(minutes=minutes))
+    assert {item.witness.name for item in judged.quorum.cosignatures} == {f"{name}.example" for name in ages}
 
 
 def test_a_policy_without_a_quorum_asks_for_no_witness_and_claims_no_time() -> None:
     judged = policy(f"log {LOG_VKEY}\nquorum none\n").judge(NOTE, NOW)
-    assert (judged.checkpoint.size, judged.witnessed, judged.when) == (1, True, None)
+    assert (judged.checkpoint.size, judged.quorum.witnessed, judged.quorum.when) == (1, True, None)
 
 
 def test_a_single_witness_may_be_the_quorum() -> None:
     one = policy(f"log {LOG_VKEY}\n{witness('X1')} https://w.example/\nquorum X1\n")
     assert one.witnesses["X1"].url == "https://w.example/"
-    assert one.judge(note(X1=1), NOW).witnessed
-    assert not one.judge(note(X2=1), NOW).witnessed
+    assert one.judge(note(X1=1), NOW).quorum.witnessed
+    assert not one.judge(note(X2=1), NOW).quorum.witnessed
 
 
 def test_a_checkpoint_that_no_log_of_the_policy_signed_is_refused() -> None:
@@ -106,13 +106,13 @@ def test_a_bad_line_of_a_named_witness_spoils_the_note() -> None:
 
 def test_a_cosignature_from_the_future_meets_no_quorum() -> None:
     one = policy(f"log {LOG_VKEY}\n{witness('X1')}\nquorum X1\n")
-    assert one.judge(note(X1=-2), NOW).witnessed
-    assert not one.judge(note(X1=-3), NOW).witnessed
+    assert one.judge(note(X1=-2), NOW).quorum.witnessed
+    assert not one.judge(note(X1=-3), NOW).quorum.witnessed
 
 
 def test_a_proof_is_judged_with_the_checkpoint_in_it() -> None:
     text = format_proof(0, [], note(X1=1, X2=2, Y1=3))
-    assert policy(EXAMPLE).judge_entry(b"entry", text, NOW).when == NOW - timedelta(minutes=3)
+    assert policy(EXAMPLE).judge_entry(b"entry", text, NOW).quorum.when == NOW - timedelta(minutes=3)
     with pytest.raises(ProofInvalid):
         policy(EXAMPLE).judge_entry(b"another", text, NOW)
 

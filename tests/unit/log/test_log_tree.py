@@ -10,6 +10,7 @@ from exchange.log.tree import (
     EMPTY_ROOT,
     MAX_SIZE,
     Frontier,
+    complete_root,
     consistency_proof,
     frontier_at,
     inclusion_proof,
@@ -295,3 +296,9 @@ def test_an_unaligned_subtree_is_not_a_subtree() -> None:
     with pytest.raises(ProofInvalid) as caught:
         root_from(3, 2, 5, bytes(32), [bytes(32), bytes(32)])
     assert caught.value.rule == "T1-range"
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 256])
+def test_a_full_row_has_the_same_root_level_by_level(count: int) -> None:
+    leaves = [leaf_hash(number.to_bytes(2, "big")) for number in range(count)]
+    assert complete_root(leaves) == root_of(leaves)

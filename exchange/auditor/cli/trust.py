@@ -1,0 +1,50 @@
+"""What an auditor brings along to judge a log by: its key, a policy, checkpoints that others saw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from exchange.auditor.history import Trust
+from exchange.auditor.mirror import KeptNote, Mirror
+from exchange.log.checkpoint import parse_vkey
+from exchange.log.policy import MAX_BYTES, Policy
+from exchange.member.cli.options import Options
+from exchange.member.files import read_bounded
+from exchange.member.home import Home
+from exchange_schemas.errors import ConfigInvalid
+
+NOTE_BYTES = 64 * 1024
+
+
+def read_policy(path: Path | None) -> Policy | None:
+    """The policy file, if one was named. Raises: ConfigInvalid."""
+    return None if path is None else Policy.from_bytes(read_bounded(path, limit=MAX_BYTES, what="policy"))
+
+
+def read_trust(options: Options, mirror: Mirror, policy: Policy | None, vkey: str | None) -> Trust:
+    """The log's key from the surest source there is: policy, `--vkey`, the auditor's own folder, the copy.
+
+    Raises: ConfigInvalid; LogIncomplete when the copy has none either.
+    """
+    now = datetime.now(UTC)
+    if policy is not None and policy.logs:
+        return Trust(tuple(log.key for log in policy.logs), "policy", now, policy)
+    if vkey is not None:
+        return Trust((parse_vkey(vkey),), "given", now, policy)
+    if options.home is not None:
+        pinned = Home(options.home).profile().deployment.audit_vkey
+        return Trust((parse_vkey(pinned),), "deployment", now, policy)
+    return Trust((parse_vkey(mirror.vkey),), "folder", now, policy)
+
+
+def read_notes(paths: tuple[Path, ...]) -> list[KeptNote]:
+    """Checkpoints that somebody else saw. Raises: ConfigInvalid."""
+    return [KeptNote(str(path), _text(path)) for path in paths]
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_bounded(path, limit=NOTE_BYTES, what="checkpoint").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigInvalid(f"{path.name} is no signed note", field="against") from error
