@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from exchange.auditor.cli.export import export
+from exchange.auditor.cli.prove import check_entry, prove_entry
 from exchange.auditor.cli.pull import pull
 from exchange.auditor.cli.verify import verify
 from exchange.auditor.cli.witness import witness
@@ -29,7 +31,7 @@ def cli(options: Options) -> None:
     """
 
 
-for _command in (init, enrol, pull, verify, witness):
+for _command in (init, enrol, pull, verify, prove_entry, check_entry, export, witness):
     cli.add_command(_command)
 
 

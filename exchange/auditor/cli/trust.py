@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
+
+import click
 
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import KeptNote, Mirror
@@ -15,6 +19,8 @@ from exchange.member.home import Home
 from exchange_schemas.errors import ConfigInvalid
 
 NOTE_BYTES = 64 * 1024
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def read_policy(path: Path | None) -> Policy | None:
@@ -22,10 +28,17 @@ def read_policy(path: Path | None) -> Policy | None:
     return None if path is None else Policy.from_bytes(read_bounded(path, limit=MAX_BYTES, what="policy"))
 
 
-def read_trust(options: Options, mirror: Mirror, policy: Policy | None, vkey: str | None) -> Trust:
+def trust_options(command: F) -> F:
+    """Add --policy and --vkey."""
+    policy = click.option("--policy", type=_FILE, help="Logs, witnesses, quorum to trust (C2SP tlog-policy).")
+    vkey = click.option("--vkey", help="The log's key, if no policy names it.")
+    return policy(vkey(command))
+
+
+def read_trust(options: Options, mirror: Mirror | None, policy: Policy | None, vkey: str | None) -> Trust:
     """The log's key from the surest source there is: policy, `--vkey`, the auditor's own folder, the copy.
 
-    Raises: ConfigInvalid; LogIncomplete when the copy has none either.
+    Raises: ConfigInvalid when there is none at all; LogIncomplete when the copy has none.
     """
     now = datetime.now(UTC)
     if policy is not None and policy.logs:
@@ -35,6 +48,8 @@ def read_trust(options: Options, mirror: Mirror, policy: Policy | None, vkey: st
     if options.home is not None:
         pinned = Home(options.home).profile().deployment.audit_vkey
         return Trust((parse_vkey(pinned),), "deployment", now, policy)
+    if mirror is None:
+        raise ConfigInvalid("the log's key is not known", field="vkey", hint="give --policy or --vkey")
     return Trust((parse_vkey(mirror.vkey),), "folder", now, policy)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exchange.auditor.cli.trust import read_notes, read_policy, read_trust
+from exchange.auditor.cli.trust import read_notes, read_policy, read_trust, trust_options
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.verdict import Verdict
 from exchange.auditor.verify import verify_mirror
@@ -28,8 +28,7 @@ _KEYS = {
 @click.command()
 @common_options
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--policy", type=_FILE, help="Logs, witnesses and quorum to trust (C2SP tlog-policy).")
-@click.option("--vkey", help="The log's key, if no policy names it.")
+@trust_options
 @click.option(
     "--against", type=_FILE, multiple=True, help="A checkpoint that somebody else saw; may be given again."
 )

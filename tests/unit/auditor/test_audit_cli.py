@@ -1,50 +1,19 @@
 """`exchange-audit verify` on the command line: its exit codes, its JSON, and whose key it believes."""
 
-import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from exchange.auditor.cli import main
 from exchange.auditor.mirror import Mirror
 from exchange.log.checkpoint import vkey
 from exchange.log.cosignature import cosigner_vkey
 from exchange.log.tiles import Tile
 from exchange_keys.signing import SigningKey
+from tests.unit.auditor.command_line import CommandLine
 from tests.unit.auditor.logs import KEY, LOG, VKEY, entry, mirror, note, tiles
 
 ENTRIES = [entry(number) for number in range(300)]
 THIEF = SigningKey.from_seed(bytes([7]) * 32)
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """`exchange-audit` inside the test."""
-
-    capsys: pytest.CaptureFixture[str]
-    monkeypatch: pytest.MonkeyPatch
-
-    def run(self, *words: object) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
-        self.monkeypatch.setattr(sys, "argv", ["exchange-audit", *map(str, words)])
-        self.monkeypatch.delenv("HOMEWARD_HOME", raising=False)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self.capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    def json(self, *words: object) -> tuple[int, Any]:
-        """Exit code and the JSON document."""
-        code, out, _ = self.run(*words, "--json")
-        return code, json.loads(out)
-
-
-@pytest.fixture
-def audit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    return CommandLine(capsys, monkeypatch)
 
 
 @pytest.fixture
