@@ -10,7 +10,7 @@ NPM_LOCKS  := $(wildcard tests/node/*/package-lock.json)
 NPM_STAMPS := $(NPM_LOCKS:package-lock.json=node_modules/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench openapi release-api docs serve lock clean
+.PHONY: help setup demo test check bench openapi release-api reference docs serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,11 +51,15 @@ openapi: $(STAMP) ## write openapi/exchange.yaml
 release-api: $(STAMP) ## take today's description as the released one, which nothing may break
 	{ echo '# The description of the last release; `make release-api` renews it. Nothing in it may be broken.'; tail -n +2 openapi/exchange.yaml; } > openapi/released.yaml
 
+reference: tests/node/reference/node_modules/.installed ## copy the script of /reference and its licences from their npm package
+	cp tests/node/reference/node_modules/redoc/bundles/redoc.standalone.js exchange/hub/reference/
+	cd tests/node/reference/node_modules/redoc && { cat LICENSE; echo; echo '----- Software in the bundle, as its build names it -----'; echo; cat bundles/redoc.standalone.js.LICENSE.txt; } > $(CURDIR)/exchange/hub/reference/LICENSE.txt
+
 docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate
 
-serve: $(STAMP) ## run a hub for development in ./var (embedded database)
-	$(BIN)/python -m demo.serve
+serve: $(STAMP) ## run a sandbox in ./var: a hub with invented agencies and data to develop against
+	@$(BIN)/exchange-hub sandbox --dir var
 
 lock: ## renew requirements.lock (maintainers; needs uv)
 	uv lock --upgrade

@@ -7,8 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from demo import agencies, chapters
-from demo.hub import CommandFailed, DemoHub
+from demo import chapters
+from exchange.sandbox import members
+from exchange.sandbox.hub import LocalHub
+from exchange.sandbox.programs import INSECURE_KDF, CommandFailed
 from exchange_schemas.errors import ExchangeError, ImportUnreadable
 
 SAMPLE = Path(__file__).with_name("sample.pfif-1.4.xml")
@@ -22,27 +24,27 @@ def say(text: str) -> None:
 def tell(path: Path, folder: Path, *, insecure: bool) -> None:
     """Every chapter in order. Raises when one does not go as it must."""
     chapters.look_at(path, say)
-    hub = DemoHub(folder)
+    hub = LocalHub(folder, origin="demo.homeward.example")
     try:
         say("1. An operator makes a hub on an embedded database and starts it.")
         hub.create()
         hub.start()
         say("2. Four agencies and an auditor make their keys; the operator admits each by fingerprint.")
-        enrolled = agencies.enrol_all(folder, hub, insecure=insecure)
+        enrolled = members.enrol_all(folder, hub, insecure=insecure)
         for name, member in enrolled.items():
             say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
         say("9. The auditor pulls the log and verifies it without trusting the hub.")
-        chapters.audit(enrolled[agencies.AUDITOR.id], folder, say)
+        chapters.audit(enrolled[members.AUDITOR.id], folder, say)
     finally:
         hub.stop()
 
 
-def _share(path: Path, folder: Path, enrolled: dict[str, agencies.Enrolled]) -> None:
+def _share(path: Path, folder: Path, enrolled: dict[str, members.Enrolled]) -> None:
     with (
-        enrolled[agencies.RIVER.id].open() as river,
-        enrolled[agencies.COMMISSION.id].open() as commission,
-        enrolled[agencies.EMBASSY.id].open() as embassy,
+        enrolled[members.RIVER.id].open() as river,
+        enrolled[members.COMMISSION.id].open() as commission,
+        enrolled[members.EMBASSY.id].open() as embassy,
     ):
         for client in (river, commission, embassy):
             client.sync()
@@ -65,7 +67,7 @@ def _share(path: Path, folder: Path, enrolled: dict[str, agencies.Enrolled]) -> 
         say("7. River Relief tries to send the embassy a field outside the consent.")
         chapters.refuse_outside(river, record, say)
         say("8. The consent for the embassy is withdrawn.")
-        chapters.withdraw_and_refuse(river, embassy, record, granted[agencies.EMBASSY.id], say)
+        chapters.withdraw_and_refuse(river, embassy, record, granted[members.EMBASSY.id], say)
 
 
 def main() -> int:
@@ -76,7 +78,7 @@ def main() -> int:
     said = parser.parse_args()
     path, insecure = said.input, said.insecure_kdf
     if insecure:
-        os.environ["HOMEWARD_INSECURE_KDF"] = "1"
+        os.environ[INSECURE_KDF] = "1"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="homeward-demo-") as folder:
         try:

@@ -2,24 +2,18 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from demo import picture
-from demo.agencies import COMMISSION, EMBASSY, Enrolled
-from demo.hub import CommandFailed, run
 from exchange.agency import Client, Record
 from exchange.agency.imports import Imported, Refused, read_source
-from exchange.agency.terms import Terms
+from exchange.sandbox.members import COMMISSION, EMBASSY, Enrolled
+from exchange.sandbox.programs import CommandFailed, run
+from exchange.sandbox.sharing import FOR, consent, decide
 from exchange_schemas.errors import ConsentWithdrawn, ExchangeError, FieldDenied, NotPermitted
 
 Say = Callable[[str], None]
-
-FOR_COMMISSION = (
-    "child_ref", "name_given", "name_family", "names_other", "sex", "age_range", "current_area", "languages",
-    "photo",
-)  # fmt: skip
-FOR_EMBASSY = ("child_ref", "name_given", "sex", "age_range", "current_area")
 
 
 class EveryRecordRefused(Exception):
@@ -85,9 +79,7 @@ def prepare(client: Client, record: Record, folder: Path, say: Say) -> Record:
         raise CommandFailed("the photo kept its metadata")
     if client.records.sendable(record).rule is not None:
         say(f"   nothing may be sent as it stands: {client.records.sendable(record).reason}")
-    record = client.records.decide(
-        record.ref, procedure="bia", outcome="for_sharing", body="case panel, River Relief"
-    )
+    record = decide(client, record)
     say("   a best-interests decision for sharing is recorded")
     return record
 
@@ -95,20 +87,9 @@ def prepare(client: Client, record: Record, folder: Path, say: Say) -> Record:
 def consent_and_send(client: Client, record: Record, say: Say) -> dict[str, str]:
     """Two consents with different fields for two recipients, one sealed envelope. Gives the consent ids."""
     granted = {}
-    for member, fields in ((COMMISSION, FOR_COMMISSION), (EMBASSY, FOR_EMBASSY)):
-        names = tuple(sorted(name for name in fields if name == "child_ref" or name in record.fields))
-        terms = Terms(
-            purposes=("trace",),
-            evidence="minutes of the case panel",
-            fields=names,
-            kind="found_notice",
-            basis="best_interests_decision",
-            screening="cleared",
-            screening_evidence="protection screening, signed by two",
-            lasts=timedelta(days=60),
-        )
-        granted[member.id] = client.consents.grant(record.ref, to=member.id, terms=terms).cid
-        say(f"   consent for {member.id}: {', '.join(names)}")
+    for to in (COMMISSION.id, EMBASSY.id):
+        granted[to], names = consent(client, record, to)
+        say(f"   consent for {to}: {', '.join(names)}")
     sent = client.send("found_notice", to=(COMMISSION.id, EMBASSY.id), record=record.ref, purpose="trace")
     say(f"   one envelope, sealed for {len(sent.grants)} recipients; the hub holds ciphertext only")
     return granted
@@ -131,7 +112,7 @@ def refuse_outside(client: Client, record: Record, say: Say) -> None:
             to=(EMBASSY.id,),
             record=record.ref,
             purpose="trace",
-            fields=(*(name for name in FOR_EMBASSY), "photo"),
+            fields=(*FOR[EMBASSY.id], "photo"),
         )
     except (FieldDenied, NotPermitted) as error:
         say(f"   refused: {error.message} ({error.code})")

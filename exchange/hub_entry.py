@@ -19,5 +19,8 @@ def main() -> None:
         )
         sys.exit(2)
     from exchange.hub.admin.cli import main as run
+    from exchange.sandbox.command import sandbox
 
+    # Here and not in the hub, which knows nothing of the agency program that a sandbox needs.
+    run.add_command(sandbox)
     run()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ("unit", "vectors", "vectors_log", "guards", "integration", "e2e")
+ORDER = ("unit", "vectors", "vectors_log", "guards", "integration", "sandbox", "e2e")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -1,6 +1,6 @@
 """The Flask application of the hub: blueprints, errors, headers.
 
-It holds no session, sets no cookie, serves no file, trusts no Host header, and redirects nothing.
+It holds no session, sets no cookie, trusts no Host header, and redirects nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from exchange.hub.api import (
     outbox,
     parts,
     problems,
+    reference,
     wellknown,
 )
 from exchange.hub.api.base import EXTENSION, Blueprint, Wiring
@@ -51,13 +52,13 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     wellknown.blp,
     health.blp,
     problems.blp,
+    reference.blp,
 )
-# Nothing here is a page: whatever a browser makes of an answer, it may load and run nothing.
+_POLICY = "Content-Security-Policy"
+# Whatever a browser makes of an answer, it may load and run nothing; the reference says what its page may.
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    _POLICY: ("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -159,8 +160,10 @@ def _add_headers(app: Flask, hub: Hub, gate: ResourceGate) -> None:
 
     @app.after_request
     def add(response: Response) -> Response:
-        # No answer has set any of these itself.
+        own = response.headers.get(_POLICY)
         response.headers.extend(fixed)
+        if own is not None:
+            response.headers.set(_POLICY, own)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         if hub.settings.dpop_nonce and "DPoP-Nonce" not in response.headers and _is_bound(request):

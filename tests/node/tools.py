@@ -31,8 +31,12 @@ def install(folder: Path) -> int:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with our node first, and without what a hub or an agency would read."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEWARD_")}
+    """This process's environment with our node first, and without what a hub or an agency would read.
+
+    Nor does a tool hear that it runs in CI: optic then leaves a file behind.
+    """
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HOMEWARD_")}
+    kept = {name: value for name, value in ours.items() if name != "CI"}
     path = f"{NODE.parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept | {"PATH": path, "NO_COLOR": "1", "DO_NOT_TRACK": "1"} | dict(extra or {})
 

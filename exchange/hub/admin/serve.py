@@ -60,7 +60,7 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     One line with the address is printed when it listens; GET /readyz says when a worker answers. Put a proxy
     that ends TLS in front: the base URL is https, this server speaks plain HTTP.
     """
-    _refuse_taken(host, port)
+    refuse_taken(host, port)
     with opened_hub(target) as hub:
         _prepare(target, hub)
     server = _server(host, port, hub.settings.workers if workers is None else workers, threads)
@@ -85,7 +85,7 @@ def _prepare(target: Target, hub: Hub) -> None:
     release_admin(hub, HUB, trace, lambda _unit: Answer({}, trace))
 
 
-def _refuse_taken(host: str, port: int) -> None:
+def refuse_taken(host: str, port: int) -> None:
     """The workers share their port, so without this a second server would quietly share it too.
 
     Raises: Conflict when somebody listens there; ConfigInvalid when it is no address of this machine.

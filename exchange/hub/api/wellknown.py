@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from flask import Response
+from flask import Response, request
 from marshmallow import fields, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub, current_wiring
@@ -15,6 +15,7 @@ from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import EXAMPLE_DIGEST, text
 from exchange.hub.services.tokens import SCOPES, SIGNING_ALGORITHMS
 from exchange_keys.jose import jwks_member
+from exchange_schemas.codec import b64u, sha256
 
 blp = Blueprint("wellknown", "wellknown", description="Metadata, keys, interface description; not logged")
 
@@ -78,7 +79,7 @@ def metadata(base_url: str) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": ["private_key_jwt"],
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
         "dpop_signing_alg_values_supported": algorithms,
-        "service_documentation": f"{base_url}/openapi.json",
+        "service_documentation": f"{base_url}/reference",
     }
 
 
@@ -102,24 +103,24 @@ _JWKS_EXAMPLE: Final = {
 @blp.operation(
     auth=False,
     summary="Authorization server metadata",
-    responses={200: MetadataSchema},
+    responses={200: MetadataSchema, 304: None},
     examples={200: _EXAMPLE},
 )
 def oauth_metadata() -> Response:
     """RFC 8414."""
-    return _public(dump(metadata(current_hub().settings.base_url)), _LONG)
+    return public(dump(metadata(current_hub().settings.base_url)))
 
 
 @blp.route("/.well-known/openid-configuration", methods=["GET"])
 @blp.operation(
     auth=False,
     summary="The same metadata where some clients look first",
-    responses={200: MetadataSchema},
+    responses={200: MetadataSchema, 304: None},
     examples={200: _EXAMPLE},
 )
 def openid_metadata() -> Response:
     """The same document."""
-    return _public(dump(metadata(current_hub().settings.base_url)), _LONG)
+    return public(dump(metadata(current_hub().settings.base_url)))
 
 
 @blp.route("/oauth/jwks.json", methods=["GET"])
@@ -127,28 +128,31 @@ def openid_metadata() -> Response:
     auth=False,
     summary="Keys of access tokens",
     description="Current first, then next and retired ones, so that a rotation breaks no valid token.",
-    responses={200: JwksSchema},
+    responses={200: JwksSchema, 304: None},
     examples={200: _JWKS_EXAMPLE},
 )
 def jwks() -> Response:
     """The JWK set."""
     keys = [jwks_member(key.public) for key in current_hub().keys.published()]
-    return _public(dump({"keys": keys}), _SHORT)
+    return public(dump({"keys": keys}), cache=_SHORT)
 
 
 @blp.route("/openapi.json", methods=["GET"])
 @blp.operation(
     auth=False,
     summary="This interface description",
-    responses={200: DescriptionSchema},
+    responses={200: DescriptionSchema, 304: None},
     examples={200: {"openapi": "3.1.0"}},
 )
 def openapi_json() -> Response:
     """OpenAPI 3.1."""
-    return _public(dump(current_wiring().description()), _LONG)
+    return public(dump(current_wiring().description()))
 
 
-def _public(body: bytes, cache: str) -> Response:
-    response = Response(body, mimetype="application/json")
+def public(body: bytes, media_type: str = "application/json", *, cache: str = _LONG) -> Response:
+    """What is the same for everybody: a client may keep it, and ask by its ETag whether it still holds."""
+    response = Response(body, mimetype=media_type)
     response.headers["Cache-Control"] = cache
+    response.set_etag(b64u(sha256(body)))
+    response.make_conditional(request)
     return response

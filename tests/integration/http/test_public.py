@@ -1,5 +1,6 @@
 """What anybody may read: metadata, keys, health, the interface description, the pages of the codes."""
 
+import re
 from typing import Any
 
 import pytest
@@ -83,6 +84,42 @@ def test_the_interface_description_names_this_hub(exchange: Exchange) -> None:
     body = exchange.client.get("/openapi.json").json
     assert body["openapi"] == "3.1.0"
     assert body["servers"][0]["url"] == BASE_URL
+
+
+def test_the_reference_may_load_what_the_hub_ships_and_nothing_else(exchange: Exchange) -> None:
+    page = exchange.client.get("/reference")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    (policy,) = page.headers.getlist("Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert (rules["script-src"], rules["connect-src"]) == ("'self'", "'self'")
+    assert "http" not in policy
+    loaded = re.findall(r'(?:src|href|spec-url)="([^"]+)"', page.text)
+    assert loaded
+    assert all(exchange.client.get(path).status_code == 200 for path in loaded), loaded
+    assert "<script>" not in page.text
+
+
+def test_the_script_of_the_reference_comes_with_its_licences(exchange: Exchange) -> None:
+    script = exchange.client.get("/reference/redoc.js")
+    assert (script.status_code, script.mimetype) == (200, "text/javascript")
+    assert "MIT License" in exchange.client.get("/reference/licence.txt").text
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/healthz", "/problems", "/nope"])
+def test_no_other_answer_may_load_anything(exchange: Exchange, path: str) -> None:
+    (policy,) = exchange.client.get(path).headers.getlist("Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; base-uri 'none'")
+
+
+@pytest.mark.parametrize(
+    "path", ["/openapi.json", "/oauth/jwks.json", "/.well-known/oauth-authorization-server", "/reference"]
+)
+def test_what_is_the_same_for_everybody_is_sent_once(exchange: Exchange, path: str) -> None:
+    first = exchange.client.get(path)
+    again = exchange.client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert exchange.client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
 def test_public_answers_are_not_logged(exchange: Exchange) -> None:

@@ -47,8 +47,8 @@ def contents(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
 
 
 EXAMPLES = dict(contents(DOCUMENT))
-# Bytes and pages have no example; a page that is also given as JSON has one there.
-WITHOUT_EXAMPLE = ("application/octet-stream", "text/html")
+# Bytes, pages and scripts have no example; a page that is also given as JSON has one there.
+WITHOUT_EXAMPLE = ("application/octet-stream", "text/html", "text/javascript")
 
 
 def test_the_description_is_valid_openapi() -> None:

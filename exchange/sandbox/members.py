@@ -1,17 +1,18 @@
-"""The demo's four agencies and its auditor: founded, enrolled by bundle and fingerprint, opened."""
+"""Four invented agencies and an auditor: founded, enrolled by bundle and fingerprint, opened."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.hub import DemoHub, secret_file
 from exchange.agency import Client
 from exchange.member.deployment import Deployment
 from exchange.member.enrolment import write_enrolment
 from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.users import NewUser
+from exchange.sandbox.hub import LocalHub
+from exchange.sandbox.programs import secret_file, secret_in
 from exchange_schemas.ids import AgencyId
 
 
@@ -46,10 +47,10 @@ class Enrolled:
 
     def open(self) -> Client:
         """The unlocked agency."""
-        return Client.open(self.home, self.member.user, self.passphrase_file.read_bytes().strip())
+        return Client.open(self.home, self.member.user, secret_in(self.passphrase_file).encode())
 
 
-def enrol_all(folder: Path, hub: DemoHub, *, insecure: bool) -> dict[str, Enrolled]:
+def enrol_all(folder: Path, hub: LocalHub, *, insecure: bool) -> dict[str, Enrolled]:
     """Every member founded (two at a time, each on a machine of its own in life), then admitted in turn."""
     deployment = Deployment.from_bytes(hub.deployment().read_bytes())
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -75,7 +76,7 @@ def _found(member: Member, folder: Path, deployment: Deployment, *, insecure: bo
         public_authority=member.public,
         deployment=deployment,
     )
-    passphrase = secret.read_bytes().strip()
+    passphrase = secret_in(secret).encode()
     first = NewUser(member.user, passphrase, insecure=insecure)
     found_agency(home, profile, first, root_passphrase=root_passphrase)
     bundle = folder / f"{member.id}.enrol"
