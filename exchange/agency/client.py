@@ -37,11 +37,13 @@ from typing import Self
 from exchange.agency import directory_view, message_rows
 from exchange.agency.consents import Consents
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
+from exchange.agency.key_rotation import Keys
 from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport
 from exchange.agency.outbox import outbox
 from exchange.agency.planning import Planner, Wish
 from exchange.agency.receiving import Receiver
 from exchange.agency.records import Records
+from exchange.agency.regranting import Regranter
 from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
@@ -90,7 +92,7 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        return Syncer(self.session, self.consents, self._receiver()).sync()
+        return Syncer(self.session, self.consents, self._receiver(), self._regranter()).sync()
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
@@ -182,6 +184,14 @@ class Client:
     def receipts(self) -> Iterator[StoredReceipt]:
         """The verified receipts of the hub's audit log, oldest first."""
         return self.session.receipts.each()
+
+    @property
+    def keys(self) -> Keys:
+        """This agency's own keys: list them, change one."""
+        return Keys(self.session, self._receiver(), self._regranter)
+
+    def _regranter(self) -> Regranter:
+        return Regranter(self.session, self.records)
 
     def _sender(self) -> Sender:
         return Sender(self.session, self._spool, self.on_bytes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, GrantId, ThreadId
+from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, GrantId, Kid, ThreadId
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """One grant waiting at the hub. `state` is waiting, fetched, receipted or dead."""
+    """One grant waiting at the hub. `state` is waiting, fetched, receipted or dead; `kid` it is sealed to."""
 
     gid: GrantId
     eid: EnvelopeId
@@ -131,6 +131,7 @@ class InboxItem:
     seq: int
     digest: Digest
     state: str
+    kid: Kid | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ class OutboxItem:
     state: str
     outcome: str | None
     outcome_code: str | None
+    kid: Kid | None = None
 
 
 @dataclass(frozen=True, slots=True)

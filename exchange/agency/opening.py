@@ -55,7 +55,7 @@ def open_parts(session: Session, fetched: Fetched, core: GrantCore, on_bytes: On
     Raises: PartMissing, PartDigest, Malformed, DecryptFailed, FieldDenied, HubUnreachable.
     """
     _check_listed(fetched, core)
-    unlocked = unlock_grant(fetched.core, fetched.sealed, session.keys.enc_for(core.rcp_kid))
+    unlocked = unlock_grant(fetched.core, fetched.sealed, session.enc_key(core.rcp_kid))
     inline = {part.p: part.ct for part in fetched.parts}
     # Steps (6) to (8) for all but the photo.
     plain = unlocked.fields(lambda ref: _ciphertext(inline, ref))

@@ -10,8 +10,8 @@ from exchange.directory.state import ENVELOPE
 from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import HubRefused, Malformed, ManifestMismatch
-from exchange_schemas.ids import AgencyId, EnvelopeId, GrantId, ThreadId, check_agency, check_id
+from exchange_schemas.errors import HubRefused, KeyNotActive, KeyRevoked, Malformed, ManifestMismatch
+from exchange_schemas.ids import AgencyId, EnvelopeId, GrantId, ThreadId, check_agency, check_id, check_kid
 from exchange_schemas.receipt import RecipientReceipt
 
 PAGE = 100
@@ -23,6 +23,11 @@ def outbox(session: Session) -> Iterator[OutboxItem]:
 
     Raises: SigInvalid, KeyWrongUse, ManifestMismatch, HubUnreachable.
     """
+    return (item for item in listed(session) if item.recipient != session.profile.agency)
+
+
+def listed(session: Session) -> Iterator[OutboxItem]:
+    """As `outbox`, with this agency's grants for itself."""
     cursor: str | None = None
     for _ in range(MAX_PAGES):
         params: dict[str, str | int] = {"limit": PAGE}
@@ -33,9 +38,7 @@ def outbox(session: Session) -> Iterator[OutboxItem]:
         if not isinstance(items, list):
             raise HubRefused("the hub's listing lacks its items", field="items")
         for value in items:
-            item = _item(session, value)
-            if item.recipient != session.profile.agency:
-                yield item
+            yield _item(session, value)
         if not isinstance(following, str):
             return
         cursor = following
@@ -49,9 +52,13 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
         raise Malformed("items: seq must be a number", field="seq")
     gid = GrantId(check_id(value.get("gid"), field="gid"))
     recipient = AgencyId(check_agency(value.get("rcp"), field="rcp"))
-    receipt = None
+    receipt, unproved = None, None
     if value.get("receipt") is not None:
-        receipt = _receipt(session, value["receipt"], gid, recipient, value.get("digest"))
+        try:
+            receipt = _receipt(session, value["receipt"], gid, recipient, value.get("digest"))
+        except (KeyRevoked, KeyNotActive) as error:
+            # It was good when it came; its key was revoked since. One such receipt must not hide the others.
+            unproved = error.code
     return OutboxItem(
         gid=gid,
         eid=EnvelopeId(check_id(value.get("eid"), field="eid")),
@@ -61,7 +68,8 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
         seq=seq,
         state=str(value.get("state")),
         outcome=None if receipt is None else receipt.outcome,
-        outcome_code=None if receipt is None else receipt.code,
+        outcome_code=unproved if receipt is None else receipt.code,
+        kid=None if value.get("rcp_kid") is None else check_kid(value["rcp_kid"], field="rcp_kid"),
     )
 
 

@@ -25,6 +25,7 @@ from exchange.agency.parties import party_of
 from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
+from exchange.agency.signatures import signers_of
 from exchange.consent import (
     ConsentStanding,
     ShareRequest,
@@ -35,10 +36,20 @@ from exchange.consent import (
     decide,
     enforce,
 )
+from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_schemas.catalogue import Catalogue, KindSpec, check_kind, load_catalogue
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import FieldDenied, Malformed, PurposeDenied, RecordUnknown
+from exchange_schemas.consent import Consent
+from exchange_schemas.errors import (
+    AuthorityMissing,
+    FieldDenied,
+    KeyNotActive,
+    KeyRevoked,
+    Malformed,
+    PurposeDenied,
+    RecordUnknown,
+)
 from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id, new_id
 from exchange_schemas.message import validate_content
 
@@ -116,6 +127,7 @@ class Planner:
         catalogue: Catalogue,
     ) -> PlannedGrant:
         consent = self._consent(wish, kind, to, record, answered)
+        self._check_approvers(kind, consent)
         purpose = _purpose(wish, kind, consent, answered)
         if record is not None and kind.authority == "consent":
             # Step (1); the others are the methods below.
@@ -155,6 +167,31 @@ class Planner:
         if answered is not None and answered.consent is not None:
             return self.consents.row(answered.consent)
         return None
+
+    def _check_approvers(self, kind: KindSpec, row: Granted | None) -> None:
+        """A consent whose approver's key was revoked since is worth nothing to any recipient.
+
+        Raises: AuthorityMissing.
+        """
+        if row is None or kind.authority != "consent":
+            return
+        consent, session = row.consent, self.session
+        try:
+            signers_of(
+                session.directory.state(),
+                row.signed,
+                Consent.typ,
+                agency=consent.iss,
+                use=APPROVER,
+                signed_at=consent.iat,
+                now=session.now(),
+            )
+        except (KeyRevoked, KeyNotActive) as error:
+            raise AuthorityMissing(
+                f"the key that signed the consent to {consent.rcp} was revoked: it counts no more",
+                rule="C13-authority",
+                hint="an approver decides again: `exchange-agency consent grant`",
+            ) from error
 
     # -- (4) ---------------------------------------------------------------------------------------------
 
@@ -224,16 +261,9 @@ class Planner:
     def _own_values(
         self, names: Sequence[str], to: AgencyId, record: Record | None, catalogue: Catalogue
     ) -> dict[str, JsonValue]:
-        links = Links(self.session.store, self.session.random)
-        own: dict[str, JsonValue] = {}
-        for name in names:
-            if record is None or not catalogue.field(name).per_recipient:
-                continue
-            if name == "child_ref":
-                own[name] = links.child_ref(record.ref, to)
-            else:
-                own[name] = _kin_for(links, to, record.fields.get(name))
-        return own
+        if record is None:
+            return {}
+        return own_values(Links(self.session.store, self.session.random), names, to, record, catalogue)
 
     def _thread(
         self, wish: Wish, to: AgencyId, record: Record | None, row: Granted | None, answered: Message | None
@@ -258,6 +288,21 @@ class Planner:
         if row is None or kind.authority != "consent":
             return wanted
         return min(wanted, row.consent.exp)
+
+
+def own_values(
+    links: Links, names: Sequence[str], to: AgencyId, record: Record, catalogue: Catalogue
+) -> dict[str, JsonValue]:
+    """The values of those fields that every recipient gets in its own words: references."""
+    own: dict[str, JsonValue] = {}
+    for name in names:
+        if not catalogue.field(name).per_recipient:
+            continue
+        if name == "child_ref":
+            own[name] = links.child_ref(record.ref, to)
+        else:
+            own[name] = _kin_for(links, to, record.fields.get(name))
+    return own
 
 
 def _purpose(wish: Wish, kind: KindSpec, row: Granted | None, answered: Message | None) -> str:

@@ -24,13 +24,15 @@ from exchange.agency.withdrawals import bury
 from exchange.consent import check_detention
 from exchange.member.session import Session
 from exchange_keys.grants import grant_digest
-from exchange_keys.jws import sign
+from exchange_keys.jws import Signed, sign
 from exchange_schemas.codec import JsonValue, b64u, parse_time
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import (
     Conflict,
     ExchangeError,
     HubRefused,
+    KeyNotActive,
+    KeyRevoked,
     KidUnknown,
     LogFork,
     LogStale,
@@ -47,6 +49,7 @@ from exchange_schemas.ids import (
     check_agency,
     check_digest,
     check_id,
+    check_kid,
 )
 from exchange_schemas.receipt import RecipientReceipt
 
@@ -223,9 +226,24 @@ class Receiver:
         kept = store.get(_RECEIPTS, gid)
         if kept is None or kept.get("sent") is True:
             return
-        with suppress(Replay, Conflict):
-            self.session.hub.post(f"/v1/grants/{gid}/receipt", {"receipt": kept["receipt"]})
+        try:
+            self._post_receipt(gid, kept["receipt"])
+        except (KeyNotActive, KeyRevoked, KidUnknown):
+            # Our envelope key was changed since it was signed.
+            self.session.refresh_keys()
+            kept = {**kept, "receipt": self._signed_anew(kept["receipt"])}
+            self._post_receipt(gid, kept["receipt"])
         store.put(_RECEIPTS, gid, {**kept, "sent": True})
+
+    def _post_receipt(self, gid: str, receipt: JsonValue) -> None:
+        with suppress(Replay, Conflict):
+            self.session.hub.post(f"/v1/grants/{gid}/receipt", {"receipt": receipt})
+
+    def _signed_anew(self, receipt: JsonValue) -> JsonValue:
+        """The same receipt under the present envelope key."""
+        old = RecipientReceipt.from_bytes(Signed.from_json(receipt, RecipientReceipt.LIMIT).payload)
+        fresh = replace(old, iat=self.session.now())
+        return sign(fresh.to_bytes(), RecipientReceipt.typ, [self.session.keys.envelope[-1]]).to_json()
 
     def _refuse(self, fetched: Fetched, error: ProtocolError) -> None:
         """Tell the sender with which code its grant was refused, where it can be named at all."""
@@ -271,4 +289,5 @@ def _item(value: JsonValue) -> InboxItem:
         seq=seq,
         digest=Digest(check_digest(value.get("digest"), field="digest")),
         state=str(value.get("state")),
+        kid=None if value.get("rcp_kid") is None else check_kid(value["rcp_kid"], field="rcp_kid"),
     )

@@ -25,6 +25,7 @@ from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, sea
 from exchange_schemas import message, record
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, encode
+from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import KeyNotActive, RecordUnknown, TooLarge
 from exchange_schemas.ids import AgencyId, EnvelopeId, Kid, ThreadId, new_id
 from exchange_schemas.limits import LIMITS
@@ -55,9 +56,12 @@ def seal(session: Session, plan: Plan, *, job: str | None = None) -> SealedJob:
             random=session.random,
         )
     ident = new_id(session.random) if job is None else job
-    grants = tuple(SpooledGrant(one.gid, one.rcp, one.seq, one.digest) for one in sealed.grants)
+    grants = tuple(
+        SpooledGrant(one.gid, one.rcp, one.seq, one.digest, GrantCore.from_bytes(one.core).rcp_kid)
+        for one in sealed.grants
+    )
     attachments = {digest: path.name for digest, path in sealed.attachments.items()}
-    return SealedJob(Job(ident, eid, plan, grants, attachments, now), _deposit(sealed))
+    return SealedJob(Job(ident, eid, plan, grants, attachments, now), deposit_of(sealed))
 
 
 def _draft(session: Session, plan: Plan, eid: EnvelopeId, now: datetime, photo: Path | None) -> EnvelopeDraft:
@@ -86,7 +90,7 @@ def encoded(name: str, value: JsonValue) -> bytes:
 
 def _recipient(session: Session, one: PlannedGrant, now: datetime) -> Recipient:
     head = head_out(session.store, one.agency)
-    kid, raw = _sealing_key(session, one.agency, now)
+    kid, raw = sealing_key(session, one.agency, now)
     return Recipient(
         agency=one.agency,
         kid=kid,
@@ -107,7 +111,7 @@ def _self_recipient(session: Session, plan: Plan, now: datetime) -> Recipient:
     """The sender's own grant: all shared parts, and the references by which it knows the child itself."""
     me = session.profile.agency
     head = head_out(session.store, me)
-    kid, raw = _sealing_key(session, me, now)
+    kid, raw = sealing_key(session, me, now)
     own: dict[str, JsonValue] = {}
     for one in plan.grants:
         own |= one.own
@@ -124,7 +128,8 @@ def _self_recipient(session: Session, plan: Plan, now: datetime) -> Recipient:
     )
 
 
-def _sealing_key(session: Session, agency: AgencyId, now: datetime) -> tuple[Kid, bytes]:
+def sealing_key(session: Session, agency: AgencyId, now: datetime) -> tuple[Kid, bytes]:
+    """The agency's newest key that may be sealed to now. Raises: KeyNotActive, RecipientDenied."""
     active = active_agency(session.directory.state(), agency).active_keys(ENC, now)
     if not active:
         raise KeyNotActive(
@@ -135,7 +140,8 @@ def _sealing_key(session: Session, agency: AgencyId, now: datetime) -> tuple[Kid
     return active[0].kid, active[0].public.raw
 
 
-def _deposit(sealed: SealedEnvelope) -> bytes:
+def deposit_of(sealed: SealedEnvelope) -> bytes:
+    """The bytes to deposit. Raises: TooLarge."""
     body = encode(
         {
             "manifest": sealed.manifest.to_json(),

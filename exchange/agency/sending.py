@@ -18,7 +18,7 @@ from exchange.agency.finality import may_pass
 from exchange.agency.model import Sent, SentGrant
 from exchange.agency.plan import Plan
 from exchange.agency.sealing import seal
-from exchange.agency.sent_rows import SentRow
+from exchange.agency.sent_rows import OwnGrant, SentRow
 from exchange.agency.spool import Job, Spool
 from exchange.member.locks import hold
 from exchange.member.session import Session
@@ -77,7 +77,9 @@ class Sender:
                 if isinstance(error, SeqConflict):
                     self._follow(error.detail.get("head"))
                 else:
+                    # A key was changed: the recipient's, or our own by another command.
                     self.session.directory.sync()
+                    self.session.refresh_keys()
                 job = self._seal_anew(job)
             except PartMissing as error:
                 # The hub keeps unused uploads for a day: up they go again. Lost here: seal anew.
@@ -133,6 +135,8 @@ class Sender:
     def _arrived(self, job: Job, answer: Mapping[str, JsonValue]) -> Sent:
         session, store = self.session, self.session.store
         planned = {one.agency: one for one in job.plan.grants}
+        me = session.profile.agency
+        own = next((OwnGrant(GrantId(one.gid), one.digest) for one in job.grants if one.agency == me), None)
         rows: list[SentRow] = []
         with store.writing():
             for one in job.grants:
@@ -155,6 +159,9 @@ class Sender:
                     content=_content(job.plan),
                     in_reply_to=job.plan.in_reply_to,
                     sent_at=session.now(),
+                    kid=one.kid,
+                    expires=plan.expires,
+                    own=own,
                 )
                 sent_rows.put(store, row)
                 rows.append(row)

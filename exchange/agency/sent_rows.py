@@ -9,14 +9,26 @@ from datetime import datetime
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
-from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId, ThreadId
+from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId, Kid, ThreadId, check_kid
 
 COLLECTION = "sent"
 
 
 @dataclass(frozen=True, slots=True)
+class OwnGrant:
+    """The sender's own grant of an envelope: from it, and from nothing else, it can grant again."""
+
+    gid: GrantId
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class SentRow:
-    """One grant that the hub has taken. `content` are its message fields, `fields` the names of all parts."""
+    """One grant that the hub has taken. `content` are its message fields, `fields` the names of all parts.
+
+    `kid` is the key it is sealed to and `expires` its end; with `own`, None in rows of an older version.
+    `again` is the grant that was given in its place, to a newer key.
+    """
 
     gid: GrantId
     eid: EnvelopeId
@@ -32,6 +44,10 @@ class SentRow:
     content: Mapping[str, JsonValue]
     in_reply_to: EnvelopeId | None
     sent_at: datetime
+    kid: Kid | None = None
+    expires: datetime | None = None
+    own: OwnGrant | None = None
+    again: GrantId | None = None
 
 
 def put(store: Store, row: SentRow) -> None:
@@ -39,6 +55,8 @@ def put(store: Store, row: SentRow) -> None:
     lookups = [("eid", row.eid), ("thread", row.thread)]
     if row.record is not None:
         lookups.append(("record", row.record))
+    if row.kid is not None:
+        lookups.append(("kid", row.kid))
     store.put(
         COLLECTION,
         row.gid,
@@ -56,6 +74,10 @@ def put(store: Store, row: SentRow) -> None:
             "content": row.content,
             "in_reply_to": row.in_reply_to,
             "sent_at": format_time(row.sent_at),
+            "kid": row.kid,
+            "expires": None if row.expires is None else format_time(row.expires),
+            "own": None if row.own is None else {"gid": row.own.gid, "digest": row.own.digest},
+            "again": row.again,
         },
         lookups=lookups,
     )
@@ -73,7 +95,7 @@ def each(store: Store) -> Iterator[SentRow]:
 
 
 def found(store: Store, name: str, text: str) -> list[SentRow]:
-    """Those of an envelope (`eid`), a `thread` or a `record`."""
+    """Those of an envelope (`eid`), a `thread`, a `record`, or sealed to a key (`kid`)."""
     return [_row(gid, value) for gid, value in store.found(COLLECTION, name, text)]
 
 
@@ -89,6 +111,7 @@ def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
     if not isinstance(seq, int) or not isinstance(fields, list) or not isinstance(content, dict):
         raise TypeError
     record, cid, reply = value["record"], value["cid"], value["in_reply_to"]
+    kid, expires, own, again = (value.get(name) for name in ("kid", "expires", "own", "again"))
     return SentRow(
         gid=GrantId(gid),
         eid=EnvelopeId(str(value["eid"])),
@@ -104,4 +127,8 @@ def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
         content=content,
         in_reply_to=None if reply is None else EnvelopeId(str(reply)),
         sent_at=parse_time(value["sent_at"], field="sent_at"),
+        kid=None if kid is None else check_kid(kid, field="kid"),
+        expires=None if expires is None else parse_time(expires, field="expires"),
+        own=OwnGrant(GrantId(str(own["gid"])), Digest(str(own["digest"]))) if isinstance(own, dict) else None,
+        again=None if again is None else GrantId(str(again)),
     )

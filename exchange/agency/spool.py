@@ -16,7 +16,7 @@ from exchange.agency.plan import Plan
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import PartMissing, RecordUnknown, StoreCorrupt
-from exchange_schemas.ids import Digest, EnvelopeId
+from exchange_schemas.ids import Digest, EnvelopeId, Kid, check_kid
 
 _JOBS = "spool"
 _DEPOSITS = "spool_deposit"
@@ -30,6 +30,8 @@ class SpooledGrant:
     agency: str
     seq: int
     digest: Digest
+    kid: Kid | None = None
+    """The key that it is sealed to; None in a job of an older version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,13 @@ class Spool:
                 "eid": job.eid,
                 "plan": job.plan.to_json(),
                 "grants": [
-                    {"gid": one.gid, "agency": one.agency, "seq": one.seq, "digest": one.digest}
+                    {
+                        "gid": one.gid,
+                        "agency": one.agency,
+                        "seq": one.seq,
+                        "digest": one.digest,
+                        "kid": one.kid,
+                    }
                     for one in job.grants
                 ],
                 "attachments": {str(digest): name for digest, name in job.attachments.items()},
@@ -151,4 +159,11 @@ def _read(ident: str, value: Mapping[str, JsonValue]) -> Job:
 def _grant(value: JsonValue) -> SpooledGrant:
     if not isinstance(value, dict) or not isinstance(value["seq"], int):
         raise TypeError
-    return SpooledGrant(str(value["gid"]), str(value["agency"]), value["seq"], Digest(str(value["digest"])))
+    kid = value.get("kid")
+    return SpooledGrant(
+        gid=str(value["gid"]),
+        agency=str(value["agency"]),
+        seq=value["seq"],
+        digest=Digest(str(value["digest"])),
+        kid=None if kid is None else check_kid(kid, field="kid"),
+    )

@@ -14,6 +14,7 @@ from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
 from exchange.agency.model import SyncReport
 from exchange.agency.receiving import Receiver
+from exchange.agency.regranting import Regranter
 from exchange.agency.signatures import signers_of
 from exchange.agency.withdrawals import accept_withdrawal
 from exchange.directory.state import APPROVER
@@ -21,7 +22,7 @@ from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Consent, Withdrawal
-from exchange_schemas.errors import HubRefused, Malformed
+from exchange_schemas.errors import HubRefused, KeyNotActive, KeyRevoked, Malformed
 
 PAGE = 100
 MAX_PAGES = 100_000
@@ -34,6 +35,7 @@ class Syncer:
     session: Session
     consents: Consents
     receiver: Receiver
+    regranter: Regranter
 
     def sync(self) -> SyncReport:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
@@ -45,6 +47,7 @@ class Syncer:
             alarms += self._take(value)
             alarms += self._reassert(value)
         self._register_kept()
+        alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
@@ -79,15 +82,11 @@ class Syncer:
             return ["the hub shows a consent between other agencies: tell the operator"]
         collection = OWN if consent.iss == me else RECEIVED
         if rows.get(store, collection, consent.cid) is None:
-            signers_of(
-                self.session.directory.state(),
-                signed,
-                Consent.typ,
-                agency=consent.iss,
-                use=APPROVER,
-                signed_at=consent.iat,
-                now=self.session.now(),
-            )
+            try:
+                self._check_signers(signed, consent)
+            except (KeyRevoked, KeyNotActive):
+                # Its approver's key was revoked since. It is worth nothing; what else the hub shows is not.
+                return []
             rows.put(store, collection, Granted(signed, registered=True))
         if value.get("status") == rows.SUPERSEDED:
             self._mark_superseded(collection, consent.cid)
@@ -95,6 +94,17 @@ class Syncer:
         if withdrawal is None:
             return []
         return self._withdrawn(collection, Signed.from_json(withdrawal, Withdrawal.LIMIT))
+
+    def _check_signers(self, signed: Signed, consent: Consent) -> None:
+        signers_of(
+            self.session.directory.state(),
+            signed,
+            Consent.typ,
+            agency=consent.iss,
+            use=APPROVER,
+            signed_at=consent.iat,
+            now=self.session.now(),
+        )
 
     def _mark_superseded(self, collection: str, cid: str) -> None:
         row = rows.get(self.session.store, collection, cid)

@@ -100,7 +100,7 @@ def _check_core(session: Session, fetched: Fetched, core: GrantCore) -> None:
         raise RecipientDenied("rcp: the grant is for another agency", field="rcp")
     if core.snd == core.rcp:
         raise SenderMismatch("snd: this is an agency's grant for itself", field="snd")
-    session.keys.enc_for(core.rcp_kid)
+    session.enc_key(core.rcp_kid)
     if core.iat > session.now() + CLOCK_LEEWAY:
         raise Malformed("iat: in the future", field="iat")
     if core.exp <= session.now():

@@ -7,9 +7,11 @@ keys are never here: the one belongs to a person, the other offline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from exchange.directory.state import AUTH, ENC
 from exchange.member.profile import Profile
 from exchange_keys.box import StoreKey
 from exchange_keys.jose import AuthKey
@@ -64,6 +66,28 @@ class AgencyKeys:
             "rcp_kid: sealed to a key that this agency does not hold",
             field="rcp_kid",
             hint="ask the sender to send it again to the present key",
+        )
+
+    def with_key(self, use: str, secret: bytes) -> AgencyKeys:
+        """The same with one more key, the newest of its use; nothing changes when it is there already.
+
+        Raises: Malformed.
+        """
+        if use == ENC:
+            enc = EncKey.from_seed(secret)
+            return self if enc.public.kid in self.kids() else replace(self, enc=(*self.enc, enc))
+        if use == AUTH:
+            auth = AuthKey.from_secret(secret)
+            return self if auth.public.kid in self.kids() else replace(self, auth=(*self.auth, auth))
+        key = SigningKey.from_seed(secret)
+        return self if key.public.kid in self.kids() else replace(self, envelope=(*self.envelope, key))
+
+    def without(self, kids: Collection[Kid]) -> AgencyKeys:
+        """The same without these keys."""
+        return AgencyKeys(
+            envelope=tuple(key for key in self.envelope if key.public.kid not in kids),
+            enc=tuple(key for key in self.enc if key.public.kid not in kids),
+            auth=tuple(key for key in self.auth if key.public.kid not in kids),
         )
 
     def save(self, path: Path, key: StoreKey, profile: Profile) -> None:

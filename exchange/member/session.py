@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from exchange.member.directory import DirectoryCopy
@@ -22,9 +23,12 @@ from exchange.member.transport import Transport
 from exchange.member.users import open_user
 from exchange.member.wire import Wire
 from exchange_keys.box import StoreKey
+from exchange_keys.jose import AuthKey
+from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
-from exchange_schemas.errors import NotPermitted
+from exchange_schemas.errors import KidUnknown, NotPermitted
+from exchange_schemas.ids import Kid
 
 INSECURE_VARIABLE = "HOMEWARD_INSECURE_KDF"
 
@@ -50,6 +54,25 @@ class Session:
         """Close the store and the connections."""
         self.store.close()
         self.hub.wire.close()
+
+    def refresh_keys(self) -> bool:
+        """Read the agency's keys again, after another command may have changed one; whether one changed.
+
+        Raises: KeyFileCorrupt, WrongPassphrase, ConfigInvalid.
+        """
+        found = load_keys(self.home.keys_file, self.store_key, self.profile)
+        changed = found.public() != self.keys.public()
+        self.keys = found
+        return changed
+
+    def enc_key(self, kid: Kid) -> EncKey:
+        """The enc key of that id. Raises: KidUnknown when this agency does not hold it (any more)."""
+        try:
+            return self.keys.enc_for(kid)
+        except KidUnknown:
+            if not self.refresh_keys():
+                raise
+            return self.keys.enc_for(kid)
 
     def require_approver(self) -> SigningKey:
         """The approver's key. Raises: NotPermitted for a caseworker."""
@@ -93,7 +116,7 @@ def open_session(
     hub = _transport(
         profile, keys, store, receipts, user=user, now=now, wire=Wire() if wire is None else wire
     )
-    return Session(
+    session = Session(
         home=home,
         profile=profile,
         user=user,
@@ -107,6 +130,14 @@ def open_session(
         now=now,
         random=os.urandom,
     )
+    hub.tokens.newest_auth = partial(_newest_auth, session)
+    return session
+
+
+def _newest_auth(session: Session) -> AuthKey:
+    """The key to log in with, after the one in use was refused: another command may have changed it."""
+    session.refresh_keys()
+    return session.keys.auth[-1]
 
 
 def _transport(

@@ -7,7 +7,7 @@ never touches the disk. Sources: RFC 7523 (private_key_jwt), RFC 9449 (DPoP), RF
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -62,6 +62,8 @@ class Tokens:
     random: Callable[[int], bytes]
     noted: Callable[[str], None]
     """Called with the entry id that the hub's log gave to a token."""
+    newest_auth: Callable[[], AuthKey] | None = None
+    """Gives the agency's newest OAuth key, asked for when the one in use is refused."""
     _dpop: AuthKey = field(default_factory=lambda: AuthKey.generate("ES256"))
     _token: str | None = None
     _until: float = 0.0
@@ -78,6 +80,11 @@ class Tokens:
     def drop(self) -> None:
         """Forget the token: the hub no longer takes it."""
         self._token = None
+
+    def take_newest_key(self) -> None:
+        """Log in with the agency's newest key from the next request on."""
+        self._took_newer_key()
+        self.drop()
 
     def take_nonce(self, headers: Mapping[str, str]) -> bool:
         """Keep a nonce that an answer carries; says whether it is a new one."""
@@ -108,6 +115,8 @@ class Tokens:
         answer = self._request()
         if self.take_nonce(answer.headers) and oauth_code(answer.body) == "use_dpop_nonce":
             answer = self._request()
+        if answer.status != 200 and self._took_newer_key():
+            answer = self._request()
         if answer.status != 200:
             # A wrong clock is the usual reason, and the only one that the person can mend at once.
             check_skew(answer.headers, self.now(), limit=SUSPECT_SECONDS)
@@ -117,6 +126,15 @@ class Tokens:
         if entry is not None:
             self.noted(entry)
         return _read_token(answer.body)
+
+    def _took_newer_key(self) -> bool:
+        """Whether the agency's key was changed since this one was read; the new one is used from now on."""
+        if self.newest_auth is None:
+            return False
+        newest = self.newest_auth()
+        changed = newest.public.kid != self.caller.auth.public.kid
+        self.caller = replace(self.caller, auth=newest)
+        return changed
 
     def _request(self) -> Answer:
         path = "/oauth/token"

@@ -14,6 +14,7 @@ from exchange.member.home import Home
 from exchange_keys.box import StoreKey
 from exchange_keys.keyfile import Cost, PublicEntry, read_keyfile, write_keyfile
 from exchange_keys.keyfile_format import MAX_FILE_BYTES, parse_file
+from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import ConfigInvalid
 
@@ -42,7 +43,13 @@ class OpenedUser:
 
 def write_user(home: Home, new: NewUser, store_key: StoreKey, approver: SigningKey | None) -> None:
     """Write a user's key file. Raises: ConfigInvalid (name, weak passphrase), Conflict (it exists)."""
-    path = home.user_file(new.name)
+    write_user_file(home.user_file(new.name), new, store_key, approver)
+
+
+def write_user_file(
+    path: Path, new: NewUser, store_key: StoreKey, approver: SigningKey | None, *, replace: bool = False
+) -> None:
+    """The same under another path, perhaps in place of an older file. Raises: as `write_user`."""
     secrets = {_STORE: store_key.raw}
     public: tuple[PublicEntry, ...] = ()
     if approver is not None:
@@ -55,6 +62,7 @@ def write_user(home: Home, new: NewUser, store_key: StoreKey, approver: SigningK
         passphrase=new.passphrase,
         cost=Cost.INSECURE if new.insecure else Cost.MODERATE,
         label=new.name,
+        replace=replace,
         allow_insecure=new.insecure,
     )
 
@@ -73,6 +81,17 @@ def open_user(home: Home, name: str, passphrase: bytes, *, allow_insecure: bool 
         store_key=StoreKey(material.secret(_STORE)),
         approver=None if seed is None else SigningKey.from_seed(seed),
     )
+
+
+def public_of(path: Path) -> PublicKey | None:
+    """The approver key that a user's file shows without a passphrase; None for a caseworker, or no file.
+
+    Raises: KeyFileCorrupt.
+    """
+    if not path.is_file():
+        return None
+    header, _ = parse_file(read_bounded(path, limit=MAX_FILE_BYTES, what="key file"))
+    return next((entry.key for entry in header.public if entry.use == APPROVER), None)
 
 
 def role_of(path: Path) -> str:

@@ -7,6 +7,7 @@ import click
 from exchange.agency.cli.consent import consent
 from exchange.agency.cli.directory import directory
 from exchange.agency.cli.inbox import inbox, open_
+from exchange.agency.cli.keys import keys
 from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.record import record
 from exchange.agency.cli.send import send, spool
@@ -21,6 +22,7 @@ COMMANDS: tuple[click.Command, ...] = (
     enrol,
     root,
     user,
+    keys,
     directory,
     record,
     consent,

@@ -40,6 +40,7 @@ class InboxItem(JsonSchema):
     iat = text(limit=20)
     exp = text(limit=20)
     seq = Whole(required=True)
+    rcp_kid = digest(description="The key that it is sealed to")
     digest = digest()
     state = one_of(*STATES)
 
@@ -64,6 +65,7 @@ _ITEM = {
     "seq": 1,
     "digest": EXAMPLE_DIGEST,
     "state": "waiting",
+    "rcp_kid": EXAMPLE_DIGEST,
 }
 
 

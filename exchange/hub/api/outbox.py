@@ -46,6 +46,7 @@ class OutboxItem(JsonSchema):
     rcp = agency()
     thread = identifier()
     seq = Whole(required=True)
+    rcp_kid = digest(description="The recipient's key that it is sealed to")
     digest = digest()
     state = one_of(*STATES)
     receipt = fields.Nested(JwsSchema)
@@ -86,6 +87,7 @@ _ITEM = {
     "seq": 1,
     "digest": EXAMPLE_DIGEST,
     "state": "receipted",
+    "rcp_kid": EXAMPLE_DIGEST,
     "receipt": EXAMPLE_JWS,
 }
 

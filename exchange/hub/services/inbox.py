@@ -40,6 +40,7 @@ _PAGE: Final = (
         grant.c.seq,
         grant.c.digest,
         grant.c.state,
+        grant.c.rcp_kid,
         grant.c.inbox_pos,
     )
     .where(grant.c.rcp == bindparam("me"), grant.c.inbox_pos > bindparam("after"))
@@ -95,6 +96,7 @@ def _item(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, JsonValue]:
         "seq": row.seq,
         "digest": row.digest,
         "state": state_at(row, now),
+        "rcp_kid": row.rcp_kid,
     }
 
 

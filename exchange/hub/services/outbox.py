@@ -38,6 +38,7 @@ _PAGE: Final = (
         grant.c.digest,
         grant.c.dies,
         grant.c.state,
+        grant.c.rcp_kid,
         grant.c.receipt,
         grant.c.outbox_pos,
     )
@@ -93,6 +94,7 @@ def _item(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, JsonValue]:
         "seq": row.seq,
         "digest": row.digest,
         "state": state_at(row, now),
+        "rcp_kid": row.rcp_kid,
     }
     if row.receipt is not None:
         shown["receipt"] = decode(row.receipt, limit=LIMITS.signed_object_bytes)

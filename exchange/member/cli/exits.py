@@ -27,6 +27,7 @@ Exit codes:
    2  refused by a rule (consent, purpose, field, age, source flags)
    3  the hub cannot be reached or cannot serve now; the same command may be repeated
    4  alarm: a signature, proof or digest does not verify; nothing was accepted, tell the operator
+   5  a change of a key waits for a person, and says for what (`keys` only)
   64  the command line is wrong
 """
 

@@ -206,3 +206,41 @@ def test_an_agency_enrols_with_a_root_that_never_saw_its_machine(
     stranger = bare.of("--home", other, "--user", "amal", "--passphrase-file", secret)
     exchange.found("other")
     assert stranger("enrol", "--signed", bundle, ok=False).code != 0
+
+
+def test_keys_are_listed_and_changed_in_the_terminal(make: Make, tmp_path: Path) -> None:
+    ngo = make("ngo")
+    listed = ngo("keys", "list", "--json").json
+    assert {one["key"]["use"] for one in listed} == {"approver", "auth", "enc", "envelope", "root"}
+    assert not any(one["overdue"] for one in listed)
+    assert "the enc key is changed" in ngo("keys", "rotate", "enc").out
+    done = ngo("keys", "rotate", "all", "--json").json
+    assert [(one["use"], one["finished"]) for one in done] == [
+        ("auth", True), ("envelope", True), ("enc", True),
+    ]  # fmt: skip
+    assert "change by" in ngo("keys", "list").out
+    assert all(one["finished"] for one in ngo("keys", "compromise", "all", "--yes", "--json").json)
+    assert ngo("keys", "compromise", "enc", ok=False).code == 1
+    assert ngo("keys", "rotate", "enc", "--root-request", tmp_path / "x", ok=False).code == 1
+    assert ngo("keys", "rotate", "root", "--root-request", tmp_path / "x", ok=False).code == 1
+    assert ngo("directory", "watch").code == 0
+
+
+def test_an_approver_and_the_root_are_changed_in_the_terminal(make: Make, tmp_path: Path) -> None:
+    ngo = make("ngo")
+    root, new = secret_file(tmp_path / "r", ROOT_PASSPHRASE), secret_file(tmp_path / "n", b"new root words")
+    asked, signed = tmp_path / "asked", tmp_path / "signed"
+    stop = ngo("keys", "rotate", "approver", "--root-request", asked, ok=False)
+    assert (stop.code, "root sign" in stop.out) == (5, True)
+    old = tmp_path / "ngo" / "root.key"
+    ngo("root", "sign", asked, "--root-key", old, "--root-passphrase-file", root, "--out", signed, "--yes")
+    ngo("keys", "rotate", "approver", "--root-signed", signed)
+    fresh = tmp_path / "new.key"
+    ngo("root", "new", "--agency", "ngo", "--out", fresh, "--root-passphrase-file", new)
+    said = ngo(
+        "keys", "rotate", "root", "--new-root", fresh, "--root-passphrase-file", root,
+        "--new-root-passphrase-file", new,
+    )  # fmt: skip
+    assert "destroy every copy of the old root" in said.out
+    ngo("keys", "rotate", "approver", "--root-key", fresh, "--root-passphrase-file", new)
+    assert ngo("directory", "watch").code == 0

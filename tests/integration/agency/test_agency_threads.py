@@ -9,7 +9,7 @@ import pytest
 
 from exchange.agency import Client, Message, Sent
 from exchange.agency.confirmations import relation_verified
-from exchange.agency.sealing import _sealing_key
+from exchange.agency.sealing import sealing_key
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (
     ConsentMismatch,
@@ -218,5 +218,5 @@ def test_a_recipient_without_a_key_to_seal_to_is_named(ngo: Client, embassy: Cli
     ngo.sync()
     later = datetime.now(UTC) + timedelta(days=800)
     with pytest.raises(KeyNotActive) as caught:
-        _sealing_key(ngo.session, embassy.session.profile.agency, later)
+        sealing_key(ngo.session, embassy.session.profile.agency, later)
     assert "embassy" in caught.value.message

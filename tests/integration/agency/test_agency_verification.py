@@ -329,8 +329,10 @@ def test_a_sender_who_saw_another_directory_is_a_fork(embassy: Client, item: Inb
 
 def test_a_sealed_grant_for_a_lost_key_says_what_to_do(embassy: Client, item: InboxItem) -> None:
 
-    keys = embassy.session.keys
-    embassy.session.keys = type(keys)(keys.envelope, (EncKey.generate(),), keys.auth)
+    session, keys = embassy.session, embassy.session.keys
+    lost = type(keys)(keys.envelope, (EncKey.generate(),), keys.auth)
+    lost.save(session.home.keys_file, session.store_key, session.profile)
+    session.refresh_keys()
     with pytest.raises(KidUnknown) as caught:
         embassy.open_grant(item.gid)
     assert caught.value.hint is not None

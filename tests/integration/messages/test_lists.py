@@ -70,6 +70,7 @@ def test_the_inbox_shows_what_the_hub_may_know(world: World, ngo: Agency, embass
         "seq": 1,
         "digest": grant_of(sealed, embassy).digest,
         "state": "waiting",
+        "rcp_kid": core.rcp_kid,
     }
 
 

@@ -1,0 +1,106 @@
+"""Changes that only the root may sign: of a person's approver key, and of the root itself.
+
+The plan asks for signatures; they come from the root's key file at hand, or from another machine as a file
+(see `root_request`). Nothing is logged before every signature is in the plan, and a file that signs anything
+but what was asked is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from exchange.directory.state import APPROVER, ROOT
+from exchange.member.key_changes import NEXT_SUFFIX, Change, KeyChanges
+from exchange.member.root_file import root_public
+from exchange.member.root_request import RootEvents
+from exchange.member.users import NewUser, public_of, write_user_file
+from exchange_keys.jws import Signed
+from exchange_keys.public import PublicKey
+from exchange_keys.root import RootKey
+from exchange_keys.signing import SigningKey
+from exchange_schemas.errors import ConfigInvalid, Conflict, ManifestMismatch, SenderMismatch
+from exchange_schemas.ids import Kid
+
+
+def begin_approver(changes: KeyChanges, user: NewUser, *, reason: str) -> Change:
+    """The open change of a user's approver key, or a new one; its secret lies in users/NAME.next.
+
+    The new file bears the same passphrase. Raises: Conflict when the waiting file is lost, ConfigInvalid.
+    """
+    session = changes.session
+    waiting = session.home.user_file(user.name).with_suffix(NEXT_SUFFIX)
+    found = changes.open_plan(APPROVER, user.name)
+    if found is not None:
+        present = (public_of(waiting), public_of(session.home.user_file(user.name)))
+        if all(key is None or key.kid != found.kid for key in present):
+            raise Conflict(f"{waiting.name} is lost: restore it from a backup", rule="next-key-lost")
+        return changes.hastened(found, reason)
+    key = SigningKey.generate()
+    write_user_file(waiting, user, session.store_key, key, replace=True)
+    holder = changes.holder_of(user.name)
+    old = changes.old_kids(APPROVER, holder)
+    change = Change(APPROVER, reason, key.public, old, changes.now(), user=user.name)
+    changes.keep(change)
+    return change
+
+
+def begin_root(changes: KeyChanges, new_root: Path, *, reason: str) -> Change:
+    """The open change of the root, or a new one to the root whose key file is `new_root`; no secret is read.
+
+    Raises: ConfigInvalid (not a root's key file), Conflict (another new root is planned already).
+    """
+    public = root_public(new_root)
+    if public is None:
+        raise ConfigInvalid(f"{new_root.name} is not a root's key file", hint="`exchange-agency root new`")
+    _, ed25519, mldsa65 = public
+    found = changes.open_plan(ROOT)
+    if found is not None:
+        if found.kid != ed25519.kid:
+            raise Conflict("the change to another new root has begun", rule="root-planned")
+        return changes.hastened(found, reason)
+    change = Change(ROOT, reason, ed25519, (), changes.now(), also=mldsa65)
+    changes.keep(change)
+    return change
+
+
+def ask(changes: KeyChanges, change: Change) -> RootEvents:
+    """What the root is to sign, the same each time it is asked for."""
+    if not change.asked:
+        events = [changes.new_event(change), *changes.ending_events(change)]
+        change = replace(change, asked=tuple(event.to_bytes() for event in events))
+        changes.keep(change)
+    profile = changes.session.profile
+    return RootEvents(
+        origin=profile.deployment.origin,
+        agency=profile.agency,
+        events=tuple(Signed(payload, ()) for payload in change.asked),
+        keys=_key_bytes(change),
+    )
+
+
+def take_signatures(changes: KeyChanges, change: Change, signed: RootEvents) -> Change:
+    """Keep the signed events of a change. They are verified here as the directory will verify them.
+
+    Raises: ManifestMismatch (not what was asked), SenderMismatch (a root's signature is missing).
+    """
+    if tuple(event.payload for event in signed.events) != change.asked:
+        raise ManifestMismatch("the file signs something else than was asked", rule="root-asked")
+    if any(len(event.signatures) < 2 for event in signed.events):
+        raise SenderMismatch("the root has not signed the file", rule="D08-quorum", hint="`root sign` first")
+    change = replace(change, events=signed.events)
+    changes.keep(change)
+    return change
+
+
+def sign_here(changes: KeyChanges, change: Change, *roots: RootKey) -> Change:
+    """Sign with roots at hand: the present one, and a new one first where the root itself is changed."""
+    asked = ask(changes, change)
+    for root in roots:
+        asked = asked.signed_by(root)
+    return take_signatures(changes, changes.plan(change.kid), asked)
+
+
+def _key_bytes(change: Change) -> dict[Kid, bytes]:
+    key: PublicKey = change.new if change.also is None else change.also
+    return {key.kid: key.raw}
