@@ -6,18 +6,19 @@ audit log. It must never open a SQLite file on a network file system, nor leave 
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from exchange.hub.gate import WriteGate
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import AuditUnavailable, ConfigInvalid, Unavailable
 
@@ -85,10 +86,10 @@ def open_engine(url: str) -> Engine:
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that may write, committed at the end, rolled back on any error.
 
-    Raises: Unavailable when other threads of this process write for too long (SQLite).
+    Raises: Unavailable when other threads or processes write for too long (SQLite).
     """
     gate = engine.get_execution_options().get(_GATE)
-    if gate is not None and not gate.acquire(timeout=BUSY_S):
+    if gate is not None and not gate.acquire(BUSY_S):
         raise busy()
     try:
         with engine.begin() as conn:
@@ -124,8 +125,8 @@ def _open_sqlite(url: URL) -> Engine:
             check_same_thread=False,
         )
 
-    # SQLite's own waiting is polling, which starves threads: within a process they queue here instead.
-    options = {_GATE: threading.Lock()}
+    # SQLite waits by sleeping ever longer, which starves its writers: they take turns here instead.
+    options = {_GATE: WriteGate(path.with_name(f"{path.name}-gate"))}
     engine = create_engine(url, creator=connect, hide_parameters=True, execution_options=options, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -140,6 +141,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         "secure_delete=ON",
         "trusted_schema=OFF",
+        # Pages: fewer and longer moves from the WAL to the file, each page once for many commits.
+        "wal_autocheckpoint=4000",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -225,8 +228,19 @@ def storage_errors() -> Iterator[None]:
         if is_busy(error.orig):
             raise busy() from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
-            raise AuditUnavailable("the database cannot be written, so nothing is answered") from error
+            raise _unwritable() from error
         raise
+    except (sqlite3.Error, psycopg.Error) as error:
+        # A statement on the driver's own cursor, see `exchange.hub.sql`.
+        if is_busy(error):
+            raise busy() from error
+        if isinstance(error, sqlite3.OperationalError | psycopg.OperationalError):
+            raise _unwritable() from error
+        raise
+
+
+def _unwritable() -> AuditUnavailable:
+    return AuditUnavailable("the database cannot be written, so nothing is answered")
 
 
 # -- migrations ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ Sources: RFC 7517, RFC 7518 sections 3.4, 3.5, 6.2, 6.3; RFC 7638 (thumbprint).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -38,6 +39,8 @@ _COORDINATE_BYTES = 32
 _UNCOMPRESSED = b"\x04"
 _JWK_MUST = {"EC": frozenset({"kty", "crv", "x", "y"}), "RSA": frozenset({"kty", "n", "e"})}
 _JWK_MAY = frozenset({"alg", "kid", "use"})
+# What is kept of public keys that come again with every request: checked, loaded, named.
+_KEPT = 2048
 _NOT_A_KEY = "key: not a usable key of this algorithm"
 
 
@@ -102,6 +105,7 @@ def verify_jose(public: PublicKey, message: bytes, signature: bytes) -> None:
         raise SigInvalid("the JOSE signature does not verify")
 
 
+@lru_cache(maxsize=_KEPT)
 def load_public(public: PublicKey) -> ECKey | RSAKey:
     """The key in joserfc's form, after every check that its algorithm needs.
 
@@ -155,11 +159,13 @@ def jwk_thumbprint(jwk: Mapping[str, JsonValue]) -> str:
     return thumbprint(public_from_jwk(dict(jwk)))
 
 
+@lru_cache(maxsize=_KEPT)
 def thumbprint(public: PublicKey) -> str:
     """The same of a public key: what `cnf.jkt` holds (RFC 9449 section 6). Raises: Malformed."""
     return b64u(sha256(encode(jwk_of(public))))
 
 
+@cache
 def _registry() -> jws.JWSRegistry:
     # joserfc's own list of algorithms is wider; nothing but these two can come out of this one.
     return jws.JWSRegistry(algorithms=sorted(ALGS))
@@ -200,9 +206,16 @@ def _load_rsa(raw: bytes) -> rsa.RSAPublicKey:
 def _ec_from_jwk(jwk: Mapping[str, JsonValue]) -> PublicKey:
     if jwk["crv"] != "P-256":
         raise Malformed("jwk: the curve P-256 is needed", field="jwk")
-    x = unb64u(jwk["x"], field="jwk", length=_COORDINATE_BYTES)
-    y = unb64u(jwk["y"], field="jwk", length=_COORDINATE_BYTES)
-    return _public_of(_load_point(_UNCOMPRESSED + x + y))
+    x, y = jwk["x"], jwk["y"]
+    if not isinstance(x, str) or not isinstance(y, str):
+        raise Malformed("jwk: base64url text is needed", field="jwk")
+    return _ec_of(x, y)
+
+
+@lru_cache(maxsize=_KEPT)
+def _ec_of(x: str, y: str) -> PublicKey:
+    raw = [unb64u(coordinate, field="jwk", length=_COORDINATE_BYTES) for coordinate in (x, y)]
+    return _public_of(_load_point(_UNCOMPRESSED + b"".join(raw)))
 
 
 def _rsa_from_jwk(jwk: Mapping[str, JsonValue]) -> PublicKey:

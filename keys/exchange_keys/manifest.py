@@ -36,17 +36,23 @@ def sign_manifest(
     return sign(manifest.to_bytes(), Manifest.typ, [signer])
 
 
-def open_manifest(
-    signed: Signed, *, origin: str, key_for: Callable[[Kid], PublicKey | None]
-) -> tuple[Manifest, Kid]:
-    """A manifest with its one signature verified, and the kid that signed it.
+def verify_manifest(signed: Signed, *, origin: str, key_for: Callable[[Kid], PublicKey | None]) -> Kid:
+    """Verify the one signature of a manifest; the kid that signed it.
 
-    That the kid is an active `envelope` key of `manifest.snd` is the caller's check, with the directory.
-    Raises: Malformed, VersionUnsupported, OriginMismatch, KidUnknown, KeyWrongUse, SigInvalid.
+    That the kid is an active `envelope` key of the manifest's sender is the caller's check, with the
+    directory. Raises: Malformed, VersionUnsupported, OriginMismatch, KidUnknown, KeyWrongUse, SigInvalid.
     """
     if len(signed.signatures) != 1:
         raise SigInvalid("signatures: a manifest has exactly one", field="signatures")
     (kid,) = verify(signed, Manifest.typ, origin=origin, key_for=key_for)
+    return kid
+
+
+def open_manifest(
+    signed: Signed, *, origin: str, key_for: Callable[[Kid], PublicKey | None]
+) -> tuple[Manifest, Kid]:
+    """A manifest with its one signature verified, and its signer's kid. Raises: as `verify_manifest`."""
+    kid = verify_manifest(signed, origin=origin, key_for=key_for)
     return Manifest.from_bytes(signed.payload), kid
 
 

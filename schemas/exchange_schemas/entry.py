@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any, ClassVar, Self
 
 from exchange_schemas.codec import JsonValue, decode, encode
-from exchange_schemas.errors import EntryInvalid
+from exchange_schemas.errors import EntryInvalid, Malformed
 from exchange_schemas.ids import AgencyId, Digest
 from exchange_schemas.limits import LIMITS
 from exchange_schemas.members import Code, ListOf, Member, Pattern, Whole, agency, digest, origin, random_id
@@ -151,8 +151,16 @@ class Entry:
     def to_bytes(self) -> bytes:
         """The canonical bytes, the leaf of the log. Raises: Malformed."""
         members = write_members(self.SCHEMA, self)
-        read_members(self.SCHEMA, members)
-        return encode(members, limit=self.LIMIT)
+        data = encode(members, limit=self.LIMIT)
+        # The quick reader takes the log's name for granted.
+        members_of(self.SCHEMA)["log"].read(self.log, "log")
+        try:
+            check_canonical(data, log=self.log)
+        except EntryInvalid:
+            # Which rule it breaks, named.
+            read_members(self.SCHEMA, members)
+            raise Malformed("the entry has no canonical form") from None
+        return data
 
 
 def _spelling(member: Member) -> str:

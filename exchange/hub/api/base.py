@@ -16,6 +16,7 @@ import flask_smorest
 from flask import Response, current_app, g
 
 from exchange.hub.api.body import BodyStream, presented, read_json, read_query, refuse_unreadable
+from exchange.hub.api.plain import check_of
 from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
@@ -196,6 +197,7 @@ def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
     """Reads what the view wants: positional arguments returned, named ones added to the path's."""
     body = None if declared.request is None else declared.request()
     query = None if declared.query is None else declared.query()
+    plain = None if body is None else check_of(body)
 
     def read(path: dict[str, Any]) -> list[Any]:
         found = read_query(query)
@@ -203,7 +205,7 @@ def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
             path["query"] = found
         if declared.raw:
             path["stream"] = BodyStream(declared.max_bytes)
-        return [] if body is None else [read_json(body, declared.max_bytes)]
+        return [] if body is None else [read_json(body, plain, declared.max_bytes)]
 
     return read
 

@@ -6,14 +6,17 @@ fails the whole transaction: there is no queue and no second try.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 import psycopg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from exchange.hub.db import busy, is_busy
+from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.sql import Call, Statement, together
 from exchange.log.tree import Frontier, leaf_hash, node_hash
 from exchange_schemas.errors import AuditUnavailable, Malformed
 
@@ -30,9 +33,11 @@ _SET_HEAD: Final = (
     "UPDATE log_head SET size = size + 1, frontier = ?, ts_us = max(ts_us, ?)"
     " WHERE one = 1 AND size = ? AND frontier = ?"
 )
-_INSERT: Final = "INSERT INTO log_entry (entry_id, entry) VALUES (%s, %s)"
-_APPEND_NOW: Final = "SET CONSTRAINTS log_entry_append IMMEDIATE"
-_PLACE: Final = "SELECT idx, frontier FROM log_leaf WHERE entry_id = %s"
+_INSERT: Final = Statement(insert(log_entry), fills=("entry_id", "entry"))
+_APPEND_NOW: Final = Statement(text("SET CONSTRAINTS log_entry_append IMMEDIATE"))
+_PLACE: Final = Statement(
+    select(log_leaf.c.idx, log_leaf.c.frontier).where(log_leaf.c.entry_id == bindparam("entry_id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,19 @@ class Appended:
     before: Frontier
 
 
-def append(conn: Connection, entry_id: str, entry: bytes, *, ts_us: int, now: datetime) -> Appended:
+def append(
+    conn: Connection,
+    entry_id: str,
+    entry: bytes,
+    *,
+    ts_us: int,
+    now: datetime,
+    beside: Sequence[Call] = (),
+) -> Appended:
     """Give the entry its place in the log; nothing may be written in the transaction after this.
 
-    `ts_us` is the entry's own `ts`, `now` the clock at this moment (PostgreSQL uses the database's).
+    `beside`: what is written with it, before it. `ts_us` is the entry's own `ts`, `now` the clock at this
+    moment (PostgreSQL uses the database's).
     Raises: AuditUnavailable when the log cannot take the entry; Unavailable when the database is busy.
     """
     if not conn.in_transaction():
@@ -56,8 +70,9 @@ def append(conn: Connection, entry_id: str, entry: bytes, *, ts_us: int, now: da
     driver = conn.connection.driver_connection
     try:
         if isinstance(driver, sqlite3.Connection):
+            together(conn, *beside)
             return _append_sqlite(driver.cursor(), entry_id, entry, ts_us, now)
-        return _append_postgres(cast("psycopg.Connection", driver), entry_id, entry)
+        return _append_postgres(conn, entry_id, entry, beside)
     except (sqlite3.Error, psycopg.Error) as error:
         if is_busy(error):
             raise busy() from error
@@ -87,16 +102,14 @@ def _append_sqlite(
     return Appended(size, leaf, before)
 
 
-def _append_postgres(driver: psycopg.Connection, entry_id: str, entry: bytes) -> Appended:
-    # One round trip. The trigger runs in its second statement: from there to the commit nobody else appends.
-    with driver.cursor() as cursor, driver.pipeline():
-        cursor.execute(_INSERT, (entry_id, entry))
-        cursor.execute(_APPEND_NOW)
-        cursor.execute(_PLACE, (entry_id,))
-        place = cursor.fetchone()
-    if place is None:
+def _append_postgres(conn: Connection, entry_id: str, entry: bytes, beside: Sequence[Call]) -> Appended:
+    # One round trip. The trigger runs in the last but one: from there to the commit nobody else appends.
+    insert = _INSERT.call(entry_id=entry_id, entry=entry)
+    *_, found = together(conn, *beside, insert, _APPEND_NOW.call(), _PLACE.call(entry_id=entry_id))
+    if not found.rows:
         raise AuditUnavailable("the audit log did not take the entry, so nothing is answered")
-    return Appended(place[0], leaf_hash(entry), Frontier.from_bytes(bytes(place[1]), size=place[0]))
+    (place,) = found.rows
+    return Appended(place.idx, leaf_hash(entry), Frontier.from_bytes(bytes(place.frontier), size=place.idx))
 
 
 def _whole_tiles(before: Frontier, leaf: bytes) -> list[tuple[int, int, bytes]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from exchange.hub.services.audit_append import Appended, append, microseconds
-from exchange.hub.services.audit_salts import Scope, commitment, disclose, salt_of
+from exchange.hub.services.audit_salts import Scope, commitment, disclosing, salts_of
 from exchange.hub.services.unit import Unit
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.entry import Act, Entry
@@ -72,29 +72,31 @@ def record(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Logged:
 
     Raises: AuditUnavailable when the log cannot take it, also when the entry would break its own rules.
     """
-    said = _commit(unit, actor, trace)
+    said, disclosures = _commit(unit, actor, trace)
     entry = _entry(unit, actor, trace, verdict, said)
     try:
         data = entry.to_bytes()
     except Malformed as error:
         # The hub's own mistake: whoever calls must not get an answer that no entry records.
         raise AuditUnavailable("the audit entry cannot be written, so nothing is answered") from error
-    place = append(unit.conn, unit.entry_id, data, ts_us=entry.ts, now=unit.hub.clock())
+    beside = disclosing(unit.entry_id, disclosures)
+    place = append(unit.conn, unit.entry_id, data, ts_us=entry.ts, now=unit.hub.clock(), beside=beside)
     return Logged(unit.entry_id, data, place)
 
 
-def _commit(unit: Unit, actor: Actor, trace: Trace) -> Mapping[Scope, Digest]:
-    """The entry's commitments; what they and `req` stand for goes to the disclosures."""
+def _commit(
+    unit: Unit, actor: Actor, trace: Trace
+) -> tuple[Mapping[Scope, Digest], Mapping[str, tuple[bytes, str]]]:
+    """The entry's commitments, and what they and `req` stand for: name → (salt, value)."""
     said: dict[Scope, Digest] = {}
     disclosures = {} if actor.proof is None else {"req": (b"", actor.proof)}
-    values: tuple[tuple[Scope, str | None], ...] = (("cns", trace.family), ("rec", trace.eid))
-    for scope, value in values:
-        if value is not None:
-            salt = salt_of(unit.conn, scope, value, unit.hub.random)
-            said[scope] = commitment(scope, salt, value)
-            disclosures[scope] = salt, value
-    disclose(unit.conn, unit.entry_id, disclosures)
-    return said
+    named: tuple[tuple[Scope, str | None], ...] = (("cns", trace.family), ("rec", trace.eid))
+    values = {scope: value for scope, value in named if value is not None}
+    salts = salts_of(unit.conn, values, unit.hub.random)
+    for scope, value in values.items():
+        said[scope] = commitment(scope, salts[scope], value)
+        disclosures[scope] = salts[scope], value
+    return said, disclosures
 
 
 def _entry(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict, said: Mapping[Scope, Digest]) -> Entry:

@@ -8,24 +8,27 @@ identifier itself.
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select
+from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.log import log_disclosure, log_salt
+from exchange.hub.sql import Call, Statement, together
 from exchange_schemas.codec import b64u, lp, sha256
 from exchange_schemas.ids import Digest
 
 Scope = Literal["cns", "rec"]
 SALT_BYTES: Final = 32
 _LABEL: Final = b"hx1/commitment"
-_SALT: Final = select(log_salt.c.salt).where(
-    log_salt.c.scope == bindparam("scope"), log_salt.c.ref == bindparam("ref")
+_SALTS: Final = Statement(
+    select(log_salt.c.scope, log_salt.c.salt).where(
+        or_(
+            and_(log_salt.c.scope == "cns", log_salt.c.ref == bindparam("cns")),
+            and_(log_salt.c.scope == "rec", log_salt.c.ref == bindparam("rec")),
+        )
+    )
 )
-_NEW_SALT: Final = {
-    "sqlite": sqlite.insert(log_salt).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(log_salt).on_conflict_do_nothing(),
-}
-_DISCLOSE: Final = insert(log_disclosure)
+_NEW_SALT: Final = Statement(insert(log_salt).on_conflict_do_nothing(), fills=("scope", "ref", "salt"))
+_DISCLOSE: Final = Statement(insert(log_disclosure), fills=("entry_id", "name", "salt", "value"))
 
 
 def commitment(scope: str, salt: bytes, value: str) -> Digest:
@@ -33,25 +36,26 @@ def commitment(scope: str, salt: bytes, value: str) -> Digest:
     return Digest(b64u(sha256(lp(_LABEL, scope.encode(), salt, value.encode()))))
 
 
-def salt_of(conn: Connection, scope: Scope, ref: str, random: Callable[[int], bytes]) -> bytes:
-    """The salt of a consent family ("cns") or envelope ("rec"), made at its first use; 32 bytes."""
-    key = {"scope": scope, "ref": ref}
-    salt = conn.execute(_SALT, key).scalar_one_or_none()
-    if salt is None:
-        # Two workers may be first at once: one row wins, both read it.
-        conn.execute(_NEW_SALT[conn.dialect.name], {**key, "salt": random(SALT_BYTES)})
-        salt = conn.execute(_SALT, key).scalar_one()
-    return bytes(salt)
+def salts_of(
+    conn: Connection, refs: Mapping[Scope, str], random: Callable[[int], bytes]
+) -> Mapping[Scope, bytes]:
+    """The salt of a consent family ("cns") and of an envelope ("rec"), 32 bytes each, made at first use."""
+    if not refs:
+        return {}
+    # Two workers may be first at once: one row wins, both read it.
+    rows = [{"scope": scope, "ref": ref, "salt": random(SALT_BYTES)} for scope, ref in refs.items()]
+    asked = _SALTS.call(cns=refs.get("cns"), rec=refs.get("rec"))
+    _, found = together(conn, _NEW_SALT.for_each(rows), asked)
+    return {row.scope: bytes(row.salt) for row in found.rows}
 
 
-def disclose(conn: Connection, entry_id: str, values: Mapping[str, tuple[bytes, str]]) -> None:
-    """Keep what an entry's commitments stand for: name → (salt, value); erasable."""
+def disclosing(entry_id: str, values: Mapping[str, tuple[bytes, str]]) -> tuple[Call, ...]:
+    """Keeps what an entry's commitments stand for: name → (salt, value); erasable. None for no values."""
     rows = [
         {"entry_id": entry_id, "name": name, "salt": salt, "value": value}
         for name, (salt, value) in values.items()
     ]
-    if rows:
-        conn.execute(_DISCLOSE, rows)
+    return (_DISCLOSE.for_each(rows),) if rows else ()
 
 
 def erase(conn: Connection, scope: Scope, ref: str) -> None:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select
 
 from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, decide, enforce
 from exchange.hub.models.envelopes import grant
 from exchange.hub.services.deposit_checks import Draft
-from exchange.hub.services.directory_read import root_at
-from exchange.hub.services.parties import party_of, read_parties
-from exchange.hub.services.standings import Held, confirmations_of, hold
+from exchange.hub.services.directory_read import asking_root, root_in
+from exchange.hub.services.parties import asking_parties, parties_in, party_of
+from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
+from exchange.hub.sql import Call, Statement
 from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.codec import unb64u
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import LogFork, TooLarge
-from exchange_schemas.ids import AgencyId, Kid
+from exchange_schemas.ids import AgencyId, Digest, Kid
 from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from exchange_keys.public import PublicKey
 
 _NO_CONSENT: Final = ConsentStanding()
-_EARLIER: Final = select(grant.c.core).where(
-    grant.c.snd == bindparam("me"), grant.c.eid == bindparam("eid"), grant.c.rcp != bindparam("me")
+_EARLIER: Final = Statement(
+    select(grant.c.core).where(
+        grant.c.snd == bindparam("me"), grant.c.eid == bindparam("eid"), grant.c.rcp != bindparam("me")
+    )
 )
 
 
@@ -44,34 +47,54 @@ class Known:
     signers: Mapping[Kid, PublicKey]
 
 
-def check_keys(unit: Unit, draft: Draft) -> Known:
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The rows that steps (6) and (7) rest on: parties with keys, a root of the directory, families."""
+
+    parties: list[Any]
+    root: list[Any]
+    families: list[Any]
+
+
+def asking(draft: Draft) -> tuple[Call, Call, Call]:
+    """What gives an `Authority`, in its order; it locks the consents' families."""
+    snd = draft.manifest.snd
+    agencies = {snd, *(item.core.rcp for item in draft.grants)}
+    return (
+        asking_parties(agencies, _kids(draft)),
+        # A manifest that is known already may come again without its grants.
+        asking_root(draft.grants[0].core.dir.size if draft.grants else 0),
+        holding(snd, _named(draft)),
+    )
+
+
+def check_keys(unit: Unit, draft: Draft, authority: Authority) -> Known:
     """(6) Every recipient takes part, every key is active and for its use, the directory is one we had.
 
     Raises: RecipientDenied, KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive, LogFork.
     """
     snd = draft.manifest.snd
-    signing = [item.kid for item in draft.signed.signatures]
-    sealing = [item.core.rcp_kid for item in draft.grants]
-    agencies = {snd, *(item.core.rcp for item in draft.grants)}
-    directory = read_parties(unit.conn, unit.hub.settings.origin, agencies, {*signing, *sealing})
+    directory = parties_in(unit.conn, unit.hub.settings.origin, authority.parties, _kids(draft))
     for item in draft.grants:
         party_of(directory, item.core.rcp)
         directory.require_key(item.core.rcp_kid, "enc", unit.now, item.core.rcp)
-    signers = {kid: directory.require_key(kid, "envelope", unit.now, snd).public for kid in signing}
-    _check_position(unit, draft)
+    signers = {
+        item.kid: directory.require_key(item.kid, "envelope", unit.now, snd).public
+        for item in draft.signed.signatures
+    }
+    _check_position(draft, authority.root)
     return Known(directory, signers)
 
 
 def check_consents(
-    unit: Unit, draft: Draft, known: Known, *, first: bool, catalogue: Catalogue
+    unit: Unit, draft: Draft, known: Known, authority: Authority, *, first: bool, catalogue: Catalogue
 ) -> dict[AgencyId, Held]:
     """(7) Decide each grant; gives the consents that grants rest on, by recipient.
 
     Raises: what `exchange.consent` refuses with, the tag of the rule in `rule`.
     """
     snd = draft.manifest.snd
-    named = {item.core.cns for item in draft.shared() if item.core.cns is not None}
-    consents = hold(unit.conn, snd, named)
+    consents = held_in(unit.conn, snd, _named(draft), authority.families)
     confirmed = confirmations_of(unit.conn, snd, (item.consent for item in consents.values()))
     sender = party_of(known.directory, snd)
     held: dict[AgencyId, Held] = {}
@@ -96,9 +119,18 @@ def check_consents(
     return held
 
 
-def _check_position(unit: Unit, draft: Draft) -> None:
+def _kids(draft: Draft) -> set[Kid]:
+    signing = [item.kid for item in draft.signed.signatures]
+    return {*signing, *(item.core.rcp_kid for item in draft.grants)}
+
+
+def _named(draft: Draft) -> set[Digest]:
+    return {item.core.cns for item in draft.shared() if item.core.cns is not None}
+
+
+def _check_position(draft: Draft, root: list[Any]) -> None:
     position = draft.grants[0].core.dir
-    if root_at(unit.conn, position.size) != unb64u(position.root, field="dir.root"):
+    if root_in(root, position.size) != unb64u(position.root, field="dir.root"):
         raise LogFork("dir: not a position that the key directory ever had", field="dir")
 
 
@@ -112,7 +144,7 @@ def _check_single(unit: Unit, draft: Draft, *, first: bool, catalogue: Catalogue
         names.setdefault(item.core.rcp, set()).update(item.fields)
     if not first:
         key = {"me": draft.manifest.snd, "eid": draft.manifest.eid}
-        for row in unit.conn.execute(_EARLIER, key):
+        for row in _EARLIER.rows(unit.conn, key):
             core = GrantCore.from_bytes(row.core)
             names.setdefault(core.rcp, set()).update(ref.f for ref in core.parts)
     if len(names) > LIMITS.recipients_per_envelope:

@@ -94,13 +94,13 @@ def read_deposit(body: Mapping[str, Any], caller: AgencyId) -> Draft:
     return Draft(signed, manifest, Digest(b64u(sha256(signed.payload))), grants, inline)
 
 
-def check_equality(draft: Draft, *, first: bool, origin: str, now: datetime, catalogue: Catalogue) -> None:
-    """Step (5); `first` says that the manifest opens its envelope.
+def check_equality(draft: Draft, *, origin: str, now: datetime, catalogue: Catalogue) -> None:
+    """Step (5), but for the sender's own grant.
 
     Raises: OriginMismatch, ManifestMismatch, SenderMismatch, GrantExpired, Malformed, TooLarge,
     FieldDenied, PartDigest.
     """
-    _check_manifest(draft, first=first, origin=origin, now=now)
+    _check_manifest(draft, origin=origin, now=now)
     for item in draft.grants:
         _check_core(item, draft.manifest, origin=origin, now=now)
         for ref in item.core.parts:
@@ -108,6 +108,17 @@ def check_equality(draft: Draft, *, first: bool, origin: str, now: datetime, cat
     _check_parts(draft)
     _check_per_recipient(draft, catalogue)
     _check_inline(draft)
+
+
+def check_self_grant(draft: Draft, *, first: bool) -> None:
+    """Step (5) for the sender's own grant; `first` says that the manifest opens its envelope.
+
+    Raises: ManifestMismatch.
+    """
+    if first and len(draft.shared()) == len(draft.grants):
+        raise ManifestMismatch(
+            "grants: the sender's grant for itself is missing", field="grants", rule="self-grant"
+        )
 
 
 # -- (2), (3) ------------------------------------------------------------------------------------------
@@ -152,7 +163,7 @@ def _read_parts(items: Sequence[Mapping[str, JsonValue]]) -> dict[Digest, bytes]
 # -- (5) -----------------------------------------------------------------------------------------------
 
 
-def _check_manifest(draft: Draft, *, first: bool, origin: str, now: datetime) -> None:
+def _check_manifest(draft: Draft, *, origin: str, now: datetime) -> None:
     manifest = draft.manifest
     if manifest.origin != origin:
         raise OriginMismatch("origin: made for another deployment", field="origin")
@@ -166,15 +177,10 @@ def _check_manifest(draft: Draft, *, first: bool, origin: str, now: datetime) ->
     ):
         if len(set(values)) != len(values):
             raise ManifestMismatch(f"{name}: it appears in two grants of the manifest", field=name)
-    shared = len(draft.shared())
-    if shared > LIMITS.recipients_per_envelope:
+    if len(draft.shared()) > LIMITS.recipients_per_envelope:
         raise TooLarge(f"grants: at most {LIMITS.recipients_per_envelope} recipients", field="grants")
     if len({(item.core.dir.size, item.core.dir.root) for item in draft.grants}) != 1:
         raise ManifestMismatch("dir: the grants name different positions of the key directory", field="dir")
-    if first and shared == len(draft.grants):
-        raise ManifestMismatch(
-            "grants: the sender's grant for itself is missing", field="grants", rule="self-grant"
-        )
 
 
 def _check_core(item: DraftGrant, manifest: Manifest, *, origin: str, now: datetime) -> None:

@@ -8,6 +8,7 @@ keep it from opening, and a row that says otherwise would be a lie.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BindParameter, bindparam, select, update
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.parts import part
 from exchange.hub.services.deposit_checks import Draft
+from exchange.hub.sql import Call, Done, Statement
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.envelope import PartRef
 from exchange_schemas.errors import ManifestMismatch, PartDigest, PartMissing
@@ -24,19 +26,40 @@ if TYPE_CHECKING:
     from exchange.hub.services.unit import Unit
 
 _ME: Final[BindParameter[Any]] = bindparam("me")
-_FIND: Final = select(part.c.sha256, part.c.bytes, part.c.eid, part.c.p, part.c.f, part.c.expires).where(
-    part.c.agency == _ME, part.c.sha256.in_(bindparam("digests", expanding=True))
+_FIND: Final = Statement(
+    select(part.c.sha256, part.c.bytes, part.c.eid, part.c.p, part.c.f, part.c.expires).where(
+        part.c.agency == _ME, part.c.sha256.in_(bindparam("digests", expanding=True))
+    )
 )
-_KEEP: Final = insert(part).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-_USE: Final = (
+_KEEP: Final = Statement(
+    insert(part).on_conflict_do_nothing(), fills=("agency", "sha256", "bytes", "eid", "p", "f", "ct")
+)
+_USE: Final = Statement(
     update(part)
     .where(part.c.agency == _ME, part.c.sha256 == bindparam("digest"), part.c.eid.is_(None))
     .values(eid=bindparam("for_eid"), p=bindparam("for_p"), f=bindparam("for_f"), expires=None)
 )
 
 
-def claim_parts(unit: Unit, draft: Draft, *, first: bool) -> None:
-    """Make every part that the grants name this envelope's.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What makes every part that the grants name this envelope's: calls, and how many rows each changes."""
+
+    calls: tuple[Call, ...]
+    counts: tuple[int, ...]
+
+    def check(self, done: Sequence[Done]) -> None:
+        """Whether each part was still to be had. Raises: PartMissing."""
+        if tuple(one.count for one in done) != self.counts:
+            raise PartMissing(
+                "parts: one of them belongs to another envelope, was uploaded, or was given up meanwhile",
+                field="parts",
+                hint="upload it again",
+            )
+
+
+def claim_parts(unit: Unit, draft: Draft, *, first: bool) -> Claim:
+    """Check every part that the grants name; what makes them this envelope's is to be run by the caller.
 
     Raises: PartMissing, PartDigest, ManifestMismatch (also for a new part in a supplementary manifest that is
     not sealed for each recipient).
@@ -54,12 +77,15 @@ def claim_parts(unit: Unit, draft: Draft, *, first: bool) -> None:
             raise PartMissing(f"{ref.f}: the part is neither here nor uploaded", field=ref.f)
     if not first:
         _check_supplement([*new, *uploaded])
-    _keep(unit, draft, new)
-    _use(unit, draft, uploaded)
+    calls = [_KEEP.for_each(_kept(draft, new))] if new else []
+    if uploaded:
+        calls.append(_USE.for_each(_used(draft, uploaded)))
+    counts = tuple(len(refs) for refs in (new, uploaded) if refs)
+    return Claim(tuple(calls), counts)
 
 
 def _find(unit: Unit, draft: Draft, digests: Sequence[Digest]) -> Mapping[Digest, Any]:
-    rows = unit.conn.execute(_FIND, {"me": draft.manifest.snd, "digests": digests})
+    rows = _FIND.rows(unit.conn, {"me": draft.manifest.snd, "digests": digests})
     return {row.sha256: row for row in rows}
 
 
@@ -87,10 +113,8 @@ def _check_supplement(added: Sequence[PartRef]) -> None:
             )
 
 
-def _keep(unit: Unit, draft: Draft, refs: Sequence[PartRef]) -> None:
-    if not refs:
-        return
-    rows = [
+def _kept(draft: Draft, refs: Sequence[PartRef]) -> list[dict[str, object]]:
+    return [
         {
             "agency": draft.manifest.snd,
             "sha256": ref.sha256,
@@ -102,14 +126,8 @@ def _keep(unit: Unit, draft: Draft, refs: Sequence[PartRef]) -> None:
         }
         for ref in refs
     ]
-    if unit.conn.execute(_KEEP, rows).rowcount != len(rows):
-        raise PartMissing("parts: one of them belongs to another envelope, or was uploaded", field="parts")
 
 
-def _use(unit: Unit, draft: Draft, refs: Sequence[PartRef]) -> None:
-    if not refs:
-        return
+def _used(draft: Draft, refs: Sequence[PartRef]) -> list[dict[str, object]]:
     key = {"me": draft.manifest.snd, "for_eid": draft.manifest.eid}
-    rows = [{**key, "digest": ref.sha256, "for_p": ref.p, "for_f": ref.f} for ref in refs]
-    if unit.conn.execute(_USE, rows).rowcount != len(rows):
-        raise PartMissing("parts: one of them was given up meanwhile; upload it again", field="parts")
+    return [{**key, "digest": ref.sha256, "for_p": ref.p, "for_f": ref.f} for ref in refs]

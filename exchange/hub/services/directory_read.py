@@ -24,6 +24,7 @@ from exchange.hub.models.directory import (
     directory_node,
     governance,
 )
+from exchange.hub.sql import Call, Statement, together
 from exchange.log.tiles import TILE_HEIGHT, Tile, node_reader
 from exchange.log.tree import EMPTY_ROOT, Frontier, consistency_proof
 from exchange_keys.jws import Signed
@@ -43,28 +44,30 @@ PAGE_LIMIT: Final = 500
 """The most events of one page."""
 
 _KEYS: Final = [column for column in directory_key.c if column.name != "event_idx"]
-_AGENCY: Final = select(directory_agency).where(directory_agency.c.agency == bindparam("agency"))
-_KEYS_OF: Final = select(*_KEYS).where(directory_key.c.agency == bindparam("agency"))
-_KEY: Final = select(*_KEYS).where(directory_key.c.kid == bindparam("kid"))
-_AUTH: Final = (
+_AGENCY: Final = Statement(select(directory_agency).where(directory_agency.c.agency == bindparam("agency")))
+_KEYS_OF: Final = Statement(select(*_KEYS).where(directory_key.c.agency == bindparam("agency")))
+_KEY: Final = Statement(select(*_KEYS).where(directory_key.c.kid == bindparam("kid")))
+_AUTH_KEY: Final = Statement(
     select(*_KEYS)
     .join(directory_agency, directory_agency.c.agency == directory_key.c.agency)
     .where(
         directory_key.c.agency == bindparam("agency"),
+        directory_key.c.kid == bindparam("kid"),
         directory_key.c.use == AUTH,
         directory_key.c.status == KeyStatus.ACTIVE.value,
         directory_agency.c.status == AgencyStatus.ACTIVE.value,
     )
-    .order_by(directory_key.c.nbf.desc(), directory_key.c.kid)
 )
-_AUTH_KEY: Final = _AUTH.where(directory_key.c.kid == bindparam("kid"))
-_HOLDERS: Final = select(directory_key.c.holder).where(
-    directory_key.c.agency == bindparam("agency"), directory_key.c.kid.in_(bindparam("kids", expanding=True))
+_HOLDERS: Final = Statement(
+    select(directory_key.c.holder).where(
+        directory_key.c.agency == bindparam("agency"),
+        directory_key.c.kid.in_(bindparam("kids", expanding=True)),
+    )
 )
 _GOVERNANCE: Final = select(governance)
 _FIRST: Final = select(directory_event.c.event).where(directory_event.c.idx == 0)
-_HEAD: Final = select(directory_head.c.size, directory_head.c.frontier)
-_ROOT: Final = select(directory_event.c.root).where(directory_event.c.idx == bindparam("idx"))
+_HEAD: Final = Statement(select(directory_head.c.size, directory_head.c.frontier))
+_ROOT: Final = Statement(select(directory_event.c.root).where(directory_event.c.idx == bindparam("idx")))
 _RANGE: Final = (bindparam("start", type_=BigInteger), bindparam("end", type_=BigInteger))
 _EVENTS: Final = (
     select(directory_event.c.idx, directory_event.c.event)
@@ -122,9 +125,19 @@ class Page:
 
 def agency_of(conn: Connection, agency: AgencyId) -> Member:
     """Who the agency is and where it stands at this moment. Raises: NotFound when it was never admitted."""
-    row = conn.execute(_AGENCY, {"agency": agency}).one_or_none()
-    if row is None:
+    return _member(_AGENCY.rows(conn, {"agency": agency}))
+
+
+def client_of(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> tuple[Member, PublicKey | None]:
+    """The agency, and its OAuth client key with this id if the agency may use it now. Raises: NotFound."""
+    member, key = together(conn, _AGENCY.call(agency=agency), _AUTH_KEY.call(agency=agency, kid=kid))
+    return _member(member.rows), _in_force(key.rows, now)
+
+
+def _member(rows: list[Any]) -> Member:
+    if not rows:
         raise NotFound("there is no such agency")
+    (row,) = rows
     return Member(
         AgencyId(row.agency),
         row.name,
@@ -138,10 +151,10 @@ def agency_of(conn: Connection, agency: AgencyId) -> Member:
 
 def state_of(conn: Connection, agency: AgencyId) -> AgencyState | None:
     """The agency with every key that it ever had; None when it was never admitted."""
-    row = conn.execute(_AGENCY, {"agency": agency}).one_or_none()
+    row = _AGENCY.one(conn, {"agency": agency})
     if row is None:
         return None
-    keys = [key_state(item) for item in conn.execute(_KEYS_OF, {"agency": agency})]
+    keys = [key_state(item) for item in _KEYS_OF.rows(conn, {"agency": agency})]
     return _agency_state(row, {key.kid: key for key in keys})
 
 
@@ -158,7 +171,7 @@ def key_of(
         raise KidUnknown("kid: no key of the directory has this id", field="kid", rule="K1-known")
     if key.agency != agency:
         raise KeyWrongUse("kid: the key is another agency's", field="kid", rule="K2-use")
-    owner = _agency_state(conn.execute(_AGENCY, {"agency": agency}).one(), {kid: key})
+    owner = _agency_state(_AGENCY.only(conn, {"agency": agency}), {kid: key})
     if shut_out:
         owner = replace(owner, status=AgencyStatus.ACTIVE)
     return owner.require_key(kid, use=use, now=now).public
@@ -166,14 +179,8 @@ def key_of(
 
 def key_in(conn: Connection, kid: Kid) -> KeyState | None:
     """The key with this id, whosever and whatever its standing; None when there is none."""
-    row = conn.execute(_KEY, {"kid": kid}).one_or_none()
+    row = _KEY.one(conn, {"kid": kid})
     return None if row is None else key_state(row)
-
-
-def auth_keys(conn: Connection, agency: AgencyId, now: datetime) -> list[PublicKey]:
-    """The OAuth client keys that the agency may use now, the newest first; none unless it is active."""
-    keys = (key_state(row) for row in conn.execute(_AUTH, {"agency": agency}))
-    return [key.public for key in keys if key.in_time(now)]
 
 
 def auth_key(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> PublicKey | None:
@@ -181,9 +188,12 @@ def auth_key(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> Pub
 
     One row or none: how many keys an agency has, or whether there is such an agency, costs no time.
     """
-    row = conn.execute(_AUTH_KEY, {"agency": agency, "kid": kid}).one_or_none()
-    key = None if row is None else key_state(row)
-    return key.public if key is not None and key.in_time(now) else None
+    return _in_force(_AUTH_KEY.rows(conn, {"agency": agency, "kid": kid}), now)
+
+
+def _in_force(rows: list[Any], now: datetime) -> PublicKey | None:
+    keys = [key_state(row) for row in rows]
+    return next((key.public for key in keys if key.in_time(now)), None)
 
 
 def holders_of(conn: Connection, agency: AgencyId, kids: Collection[Kid]) -> frozenset[str]:
@@ -191,8 +201,8 @@ def holders_of(conn: Connection, agency: AgencyId, kids: Collection[Kid]) -> fro
 
     Keys that name no holder count together as one person: two of them prove no second one.
     """
-    rows = conn.execute(_HOLDERS, {"agency": agency, "kids": list(kids)}).scalars()
-    return frozenset("" if holder is None else holder for holder in rows)
+    rows = _HOLDERS.rows(conn, {"agency": agency, "kids": list(kids)}) if kids else []
+    return frozenset("" if row.holder is None else row.holder for row in rows)
 
 
 def key_state(row: Row[Any]) -> KeyState:
@@ -268,7 +278,7 @@ def _operator(member: JsonValue) -> Operator:
 
 def head(conn: Connection) -> Frontier:
     """The log as it stands: its size and frontier."""
-    row = conn.execute(_HEAD).one()
+    row = _HEAD.only(conn, {})
     return Frontier.from_bytes(bytes(row.frontier), size=row.size)
 
 
@@ -278,12 +288,16 @@ def position(conn: Connection) -> tuple[int, bytes]:
     return tree.size, tree.root()
 
 
-def root_at(conn: Connection, size: int) -> bytes | None:
+def asking_root(size: int) -> Call:
+    """Gives the rows for `root_in`: the root when there were `size` events."""
+    return _ROOT.call(idx=size - 1)
+
+
+def root_in(rows: list[Any], size: int) -> bytes | None:
     """The root when there were `size` events; None when there never were that many."""
     if size == 0:
         return EMPTY_ROOT
-    root = conn.execute(_ROOT, {"idx": size - 1}).scalar_one_or_none()
-    return None if root is None else bytes(root)
+    return bytes(rows[0].root) if rows else None
 
 
 def page(conn: Connection, after: int, limit: int) -> Page:

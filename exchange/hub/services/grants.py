@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from exchange.consent import ConsentStanding, Deny, ShareRequest, decide, enforce
 from exchange.directory.state import AgencyStatus, KeyStatus
@@ -22,9 +23,10 @@ from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.envelopes import grant, manifest
 from exchange.hub.models.parts import part
 from exchange.hub.services.directory_read import head
-from exchange.hub.services.parties import party_of, read_parties
+from exchange.hub.services.parties import asking_parties, parties_in, party_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
-from exchange.hub.services.standings import Held, confirmations_of, hold
+from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
+from exchange.hub.sql import Statement, together
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, decode
@@ -46,10 +48,11 @@ from exchange_schemas.tombstone import REASONS, Tombstone
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
     from exchange.hub.services.unit import Unit
+    from exchange_keys.signing import SigningKey
 
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _GID: Final[BindParameter[Any]] = bindparam("of_gid")
-_STORED: Final = (
+_STORED: Final = Statement(
     select(
         grant.c.core,
         grant.c.sealed,
@@ -62,12 +65,14 @@ _STORED: Final = (
     .join_from(grant, manifest, grant.c.manifest == manifest.c.digest)
     .where(grant.c.gid == _GID, grant.c.rcp == _ME)
 )
-_PARTS: Final = select(part.c.sha256, part.c.ct).where(
-    part.c.agency == bindparam("snd"),
-    part.c.eid == bindparam("of_eid"),
-    part.c.sha256.in_(bindparam("digests", expanding=True)),
+_PARTS: Final = Statement(
+    select(part.c.sha256, part.c.ct).where(
+        part.c.agency == bindparam("snd"),
+        part.c.eid == bindparam("of_eid"),
+        part.c.sha256.in_(bindparam("digests", expanding=True)),
+    )
 )
-_FETCHED: Final = (
+_FETCHED: Final = Statement(
     update(grant)
     .where(grant.c.gid == _GID, grant.c.rcp == _ME, grant.c.state == "waiting")
     .values(state="fetched")
@@ -80,7 +85,7 @@ class _Stored:
 
     gid: GrantId
     core: GrantCore
-    row: Row[*tuple[Any, ...]]
+    row: Any
 
     def trace(self, act: Act) -> Trace:
         core = self.core
@@ -104,13 +109,14 @@ def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
     with storage_errors(), reading(hub.engine) as conn:
         stored = _read(conn, caller, gid)
         small = _small_parts(conn, stored.core)
+    fixed = _fixed(stored, small)
     trace = stored.trace(Act.GRANT_FETCH)
 
     def work(unit: Unit) -> Answer:
         held = _decide(unit, caller, stored)
         if stored.row.state == "waiting":
-            unit.conn.execute(_FETCHED, {"me": caller.agency, "of_gid": gid})
-        return Answer(body=_body(unit, stored, small, held), trace=trace)
+            _FETCHED.run(unit.conn, {"me": caller.agency, "of_gid": gid})
+        return Answer(body={**fixed, **_present(unit, held)}, trace=trace)
 
     return release(hub, caller, trace, work)
 
@@ -145,7 +151,7 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
 
 
 def _read(conn: Connection, caller: Caller, gid: GrantId) -> _Stored:
-    row = conn.execute(_STORED, {"me": caller.agency, "of_gid": gid}).one_or_none()
+    row = _STORED.one(conn, {"me": caller.agency, "of_gid": gid})
     if row is None:
         raise NotFound("there is no such grant")
     return _Stored(gid, GrantCore.from_bytes(row.core), row)
@@ -153,7 +159,7 @@ def _read(conn: Connection, caller: Caller, gid: GrantId) -> _Stored:
 
 def _small_parts(conn: Connection, core: GrantCore) -> dict[Digest, bytes]:
     key = {"snd": core.snd, "of_eid": core.eid, "digests": [ref.sha256 for ref in core.parts]}
-    return {row.sha256: row.ct for row in conn.execute(_PARTS, key) if row.ct is not None}
+    return {row.sha256: row.ct for row in _PARTS.rows(conn, key) if row.ct is not None}
 
 
 def _part_of(core: GrantCore, p: PartId) -> PartRef:
@@ -187,10 +193,14 @@ class Pieces(Iterator[bytes]):
 def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
     """Hold the consent, and decide as at the deposit, now. Gives the consent that the grant names, if any."""
     core = stored.core
+    kids = (core.rcp_kid,)
     named = () if core.cns is None or core.snd == core.rcp else (core.cns,)
-    consents = hold(unit.conn, caller.agency, named)
+    families, rows = together(
+        unit.conn, holding(caller.agency, named), asking_parties({core.snd, core.rcp}, kids)
+    )
+    consents = held_in(unit.conn, caller.agency, named, families.rows)
     held = consents.get(core.cns) if core.cns is not None else None
-    directory = read_parties(unit.conn, core.origin, {core.snd, core.rcp}, (core.rcp_kid,))
+    directory = parties_in(unit.conn, core.origin, rows.rows, kids)
     key = directory.agencies[core.rcp].keys[core.rcp_kid]
     if key.status is KeyStatus.REVOKED:
         raise KeyRevoked("rcp_kid: the key was revoked; the sender must grant anew", field="rcp_kid")
@@ -231,20 +241,33 @@ def _dead(stored: _Stored, code: str, reason: str, held: Held | None) -> Exchang
     return error_for(code)(reason, detail=detail)
 
 
-def _body(unit: Unit, stored: _Stored, small: dict[Digest, bytes], held: Held | None) -> dict[str, JsonValue]:
+def _fixed(stored: _Stored, small: dict[Digest, bytes]) -> dict[str, JsonValue]:
+    """What of the answer was fixed at the deposit; it is long, so it is made before the transaction."""
+    return {
+        "core": b64u(stored.row.core),
+        "sealed": None if stored.row.sealed is None else b64u(stored.row.sealed),
+        "manifest": decode(stored.row.jws, limit=LIMITS.signed_object_bytes),
+        "parts": [_part(ref, small.get(ref.sha256)) for ref in stored.core.parts],
+    }
+
+
+def _present(unit: Unit, held: Held | None) -> dict[str, JsonValue]:
+    """What of the answer is true at this moment."""
     hub, tree = unit.hub, head(unit.conn)
     position = Checkpoint(hub.settings.directory_log, tree.size, tree.root())
     return {
-        "core": b64u(stored.row.core),
-        "sealed": b64u(stored.row.sealed),
-        "manifest": decode(stored.row.jws, limit=LIMITS.signed_object_bytes),
-        "parts": [_part(ref, small.get(ref.sha256)) for ref in stored.core.parts],
         "consent": None if held is None else decode(held.jws, limit=LIMITS.signed_object_bytes),
         "directory": {
             "size": tree.size,
-            "checkpoint": sign_checkpoint(position, hub.keys.directory_log),
+            "checkpoint": _signed(position, hub.keys.directory_log),
         },
     }
+
+
+@lru_cache(maxsize=4)
+def _signed(position: Checkpoint, key: SigningKey) -> str:
+    """The directory stands still between two events, and so does the note about it."""
+    return sign_checkpoint(position, key)
 
 
 def _part(ref: PartRef, ciphertext: bytes | None) -> dict[str, JsonValue]:

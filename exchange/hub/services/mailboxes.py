@@ -7,27 +7,39 @@ cannot wait for one another.
 """
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from exchange.hub.models.envelopes import mailbox
+from exchange.hub.sql import Call, Statement, together
 
-def take_positions(conn: Connection, counts: Mapping[str, int]) -> dict[str, int]:
-    """Take `counts[agency]` (at least 1) positions for each agency; returns the first one of each.
 
-    One statement, the same on both databases.
-    """
+def taking(counts: Mapping[str, int]) -> Call:
+    """Takes `counts[agency]` (at least 1) positions for each agency; gives the rows for `taken`."""
     agencies = sorted(counts)
     values = {f"a{at}": agency for at, agency in enumerate(agencies)}
     amounts = {f"n{at}": counts[agency] for at, agency in enumerate(agencies)}
-    last = conn.execute(text(_statement(len(agencies))), values | amounts)
-    return {agency: position - counts[agency] + 1 for agency, position in last}
+    return Call(_take(len(agencies)), values | amounts)
 
 
-def _statement(count: int) -> str:
-    # As text: SQLAlchemy compiles an INSERT of several rows anew each time, longer than it takes to run it.
+def taken(counts: Mapping[str, int], rows: list[Any]) -> dict[str, int]:
+    """The first position of each agency."""
+    return {agency: position - counts[agency] + 1 for agency, position in rows}
+
+
+def take_positions(conn: Connection, counts: Mapping[str, int]) -> dict[str, int]:
+    """Take the positions at once; the first one of each agency."""
+    return taken(counts, together(conn, taking(counts))[0].rows)
+
+
+@cache
+def _take(count: int) -> Statement:
     rows = ", ".join(f"(:a{at}, :n{at})" for at in range(count))
-    return (
+    insert = (
         f"INSERT INTO mailbox (agency, position) VALUES {rows}"  # noqa: S608 - names of parameters only
         " ON CONFLICT (agency) DO UPDATE SET position = mailbox.position + excluded.position"
         " RETURNING agency, position"
     )
+    return Statement(text(insert).columns(mailbox.c.agency, mailbox.c.position))

@@ -10,11 +10,12 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, select
+from sqlalchemy import BindParameter, Connection, and_, bindparam, select
 
 from exchange.consent import Party
 from exchange.directory.state import AgencyState, AgencyStatus, DirectoryState, KeyState, KeyStatus
 from exchange.hub.models.directory import directory_agency, directory_key
+from exchange.hub.sql import Call, Statement, together
 from exchange.log.tree import Frontier
 from exchange_keys.public import PublicKey
 from exchange_schemas.errors import RecipientDenied
@@ -22,8 +23,10 @@ from exchange_schemas.ids import AgencyId, Digest, Kid
 
 # No event is ever applied to this part of the directory, so its own times do not matter.
 _NOT_READ: Final = datetime.min.replace(tzinfo=UTC)
+# No key has this id.
+_NO_KEY: Final = Kid("")
 _KIDS: Final[BindParameter[Any]] = bindparam("kids", expanding=True)
-_READ: Final = (
+_READ: Final = Statement(
     select(
         *(column.label(f"agency_{column.name}") for column in directory_agency.columns),
         *(column.label(f"key_{column.name}") for column in directory_key.columns),
@@ -35,22 +38,34 @@ _READ: Final = (
     )
     .where(directory_agency.c.agency.in_(bindparam("agencies", expanding=True)))
 )
-_OWNERS: Final = select(directory_key.c.kid, directory_key.c.agency).where(directory_key.c.kid.in_(_KIDS))
+_OWNERS: Final = Statement(
+    select(directory_key.c.kid, directory_key.c.agency).where(directory_key.c.kid.in_(_KIDS))
+)
+
+
+def asking_parties(agencies: Collection[AgencyId], kids: Collection[Kid]) -> Call:
+    """Gives the rows for `parties_in`: these agencies, and of their keys these."""
+    return _READ.call(agencies=list(agencies), kids=list(kids) or [_NO_KEY])
 
 
 def read_parties(
     conn: Connection, origin: str, agencies: Collection[AgencyId], kids: Collection[Kid] = ()
 ) -> DirectoryState:
-    """The part of the directory that has these agencies, and of their keys these; one statement.
+    """The part of the directory that has these agencies, and of their keys these."""
+    (found,) = together(conn, asking_parties(agencies, kids))
+    return parties_in(conn, origin, found.rows, kids)
 
-    A second one tells a key of another agency from one that does not exist. Governance and log are left out.
+
+def parties_in(conn: Connection, origin: str, rows: list[Any], kids: Collection[Kid]) -> DirectoryState:
+    """The same of rows that were asked for. Governance and log are left out.
+
+    A statement more tells a key of another agency from one that does not exist.
     """
-    rows = conn.execute(_READ, {"agencies": list(agencies), "kids": list(kids)}).all()
     keys = {row.key_kid: _key(row) for row in rows if row.key_kid is not None}
     owners = {kid: key.agency for kid, key in keys.items()}
     missing = [kid for kid in kids if kid not in keys]
     if missing:
-        owners.update((row.kid, row.agency) for row in conn.execute(_OWNERS, {"kids": missing}))
+        owners.update((row.kid, row.agency) for row in _OWNERS.rows(conn, {"kids": missing}))
     states = {row.agency_agency: _agency(row, keys) for row in rows}
     return DirectoryState(origin, None, None, states, owners, Frontier.empty())
 
@@ -63,7 +78,7 @@ def party_of(directory: DirectoryState, agency: AgencyId) -> Party:
     return Party(state.agency, state.kind, state.country, state.public_authority)
 
 
-def _agency(row: Row[*tuple[Any, ...]], keys: dict[Kid, KeyState]) -> AgencyState:
+def _agency(row: Any, keys: dict[Kid, KeyState]) -> AgencyState:
     agency = AgencyId(row.agency_agency)
     return AgencyState(
         agency=agency,
@@ -79,7 +94,7 @@ def _agency(row: Row[*tuple[Any, ...]], keys: dict[Kid, KeyState]) -> AgencyStat
     )
 
 
-def _key(row: Row[*tuple[Any, ...]]) -> KeyState:
+def _key(row: Any) -> KeyState:
     return KeyState(
         kid=Kid(row.key_kid),
         agency=AgencyId(row.key_agency),

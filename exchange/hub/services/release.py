@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import text
+
 from exchange.hub.db import storage_errors, writing
 from exchange.hub.services import highwater
 from exchange.hub.services.audit_entry import Actor, Logged, Trace, Verdict, record
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
-from exchange.hub.services.replays import is_revoked, spend
+from exchange.hub.services.replays import asking_revoked, prune_sometimes, spending
 from exchange.hub.services.unit import Unit
+from exchange.hub.sql import Statement, together
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError, Replay, ServiceError, Unauthorized
 from exchange_schemas.ids import AgencyId, new_id
@@ -92,6 +95,9 @@ class Released:
     receipt: Receipt | None
 
 
+_SAVEPOINT: Final = Statement(text("SAVEPOINT work"))
+_ROLLBACK: Final = Statement(text("ROLLBACK TO SAVEPOINT work"))
+
 Work = Callable[[Unit], Answer]
 
 REPLAYED: Final = "proof-replayed"
@@ -109,11 +115,13 @@ def release(hub: Hub, caller: Caller, trace: Trace, work: Work) -> Released:
 
     def admit(unit: Unit) -> None:
         spent = ((caller.proof.jti_hash, caller.proof.expires), *caller.proof.also)
+        prune_sometimes(unit.conn, caller.proof.jti_hash, unit.now)
         # Every one is used up, also when an earlier one turns out to be a replay.
-        fresh = [spend(unit.conn, jti_hash, expires=expires, now=unit.now) for jti_hash, expires in spent]
-        if not all(fresh):
+        asked = [] if caller.token_jti == "" else [asking_revoked(caller.token_jti)]
+        *done, _ = together(unit.conn, *asked, *(spending(*one) for one in spent), _SAVEPOINT.call())
+        if any(one.count != 1 for one in done[len(asked) :]):
             raise Unauthorized("the proof was used before", rule=REPLAYED)
-        if caller.token_jti != "" and is_revoked(unit.conn, caller.token_jti):
+        if any(one.rows for one in done[: len(asked)]):
             raise Unauthorized("the access token was revoked", rule="token-revoked")
 
     return _release(hub, Actor(caller.agency, caller.proof.compact), trace, work, admit)
@@ -124,7 +132,7 @@ def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released
 
     Raises: as `release`.
     """
-    return _release(hub, Actor(operator=operator), trace, work, lambda _unit: None)
+    return _release(hub, Actor(operator=operator), trace, work, lambda unit: _SAVEPOINT.run(unit.conn, {}))
 
 
 def receipt_of_error(error: ExchangeError) -> Receipt | None:
@@ -133,7 +141,7 @@ def receipt_of_error(error: ExchangeError) -> Receipt | None:
     return receipt if isinstance(receipt, Receipt) else None
 
 
-def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[Unit], None]) -> Released:
+def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[Unit], object]) -> Released:
     with storage_errors():
         with writing(hub.engine) as conn:
             unit = Unit(hub, conn, hub.clock(), new_id(hub.random))
@@ -152,18 +160,16 @@ def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[
     return Released(result.body, result.status, result.headers, receipt)
 
 
-def _decide(unit: Unit, work: Work, admit: Callable[[Unit], None]) -> Answer | ExchangeError:
+def _decide(unit: Unit, work: Work, admit: Callable[[Unit], object]) -> Answer | ExchangeError:
+    """`admit` sets the savepoint after what a denial keeps. No RELEASE: the commit keeps the rest."""
     try:
         admit(unit)
     except ExchangeError as error:
         return error
-    # By hand: SQLAlchemy's nested transaction compiles its two statements anew each time. Without a RELEASE
-    # the commit keeps what was done after the savepoint.
-    unit.conn.exec_driver_sql("SAVEPOINT work")
     try:
         return work(unit)
     except ExchangeError as error:
-        unit.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT work")
+        _ROLLBACK.run(unit.conn, {})
         return error
 
 

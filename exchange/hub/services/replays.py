@@ -8,48 +8,53 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.log import audit_pull
 from exchange.hub.models.replay import replay, revoked_token
+from exchange.hub.sql import Call, Statement, together
 
 PRUNED_AT_ONCE: Final = 1024
 # Workers' clocks may differ: a row outlives its proof by this much.
 _MARGIN_S: Final = 120
-# Without the option SQLAlchemy does not promise the count of an INSERT.
-_SPEND: Final = {
-    "sqlite": sqlite.insert(replay).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
-    "postgresql": postgresql.insert(replay)
-    .on_conflict_do_nothing()
-    .execution_options(preserve_rowcount=True),
-}
-_REVOKE: Final = {
-    "sqlite": sqlite.insert(revoked_token).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(revoked_token).on_conflict_do_nothing(),
-}
-_IS_REVOKED: Final = select(revoked_token.c.jti).where(revoked_token.c.jti == bindparam("jti"))
+_SPEND: Final = Statement(insert(replay).on_conflict_do_nothing(), fills=("jti_hash", "expires"))
+_REVOKE: Final = Statement(insert(revoked_token).on_conflict_do_nothing(), fills=("jti", "expires"))
+_IS_REVOKED: Final = Statement(select(revoked_token.c.jti).where(revoked_token.c.jti == bindparam("jti")))
+
+
+def spending(jti_hash: bytes, expires: datetime) -> Call:
+    """Uses up a proof, given by the 32-byte hash of its jti; changes no row when it was used before.
+
+    On PostgreSQL a second user waits for the first one's transaction, so exactly one changes a row.
+    """
+    return _SPEND.call(jti_hash=jti_hash, expires=int(expires.timestamp()))
 
 
 def spend(conn: Connection, jti_hash: bytes, *, expires: datetime, now: datetime) -> bool:
-    """Use up a proof, given by the 32-byte hash of its jti; False when it was used before.
+    """Use up a proof; False when it was used before."""
+    prune_sometimes(conn, jti_hash, now)
+    return together(conn, spending(jti_hash, expires))[0].count == 1
 
-    On PostgreSQL a second user waits for the first one's transaction, so exactly one gets True.
-    One call in 256 also deletes some expired rows, four times as many as came in meanwhile.
-    """
+
+def prune_sometimes(conn: Connection, jti_hash: bytes, now: datetime) -> None:
+    """For one jti in 256: delete some expired rows, four times as many as came in meanwhile."""
     if jti_hash[0] == 0:
         prune(conn, now)
-    row = {"jti_hash": jti_hash, "expires": int(expires.timestamp())}
-    return conn.execute(_SPEND[conn.dialect.name], row).rowcount == 1
 
 
 def revoke_token(conn: Connection, jti: str, *, expires: datetime) -> None:
     """Refuse this access token from now on in every worker; the row may go when the token has expired."""
-    conn.execute(_REVOKE[conn.dialect.name], {"jti": jti, "expires": int(expires.timestamp())})
+    _REVOKE.run(conn, {"jti": jti, "expires": int(expires.timestamp())})
+
+
+def asking_revoked(jti: str) -> Call:
+    """Gives a row when the access token with this jti was revoked."""
+    return _IS_REVOKED.call(jti=jti)
 
 
 def is_revoked(conn: Connection, jti: str) -> bool:
     """Whether the access token with this jti was revoked."""
-    return conn.execute(_IS_REVOKED, {"jti": jti}).first() is not None
+    return together(conn, asking_revoked(jti))[0].rows != []
 
 
 def prune(conn: Connection, now: datetime) -> int:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, or_, select
 
 from exchange.consent import Confirmation, ConsentStanding, Status
 from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import grant
+from exchange.hub.sql import Call, Statement
 from exchange_keys.jws import Signed
 from exchange_schemas.consent import Consent
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId
 from exchange_schemas.limits import LIMITS
 
+# Consents that were read lately: the same bytes always say the same.
+_KEPT: Final = 2048
+# No consent has this digest.
+_NO_CONSENT: Final = Digest("")
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _NAMED: Final = consent.c.digest.in_(bindparam("digests", expanding=True))
 _MINE: Final = or_(consent.c.iss == _ME, consent.c.rcp == _ME)
-_LOCK: Final = (
+_LOCK: Final = Statement(
     select(
         consent_family.c.family,
         consent_family.c.status,
@@ -37,14 +43,18 @@ _LOCK: Final = (
     .with_for_update(read=True)
 )
 # After the lock, in a statement of its own: PostgreSQL would else read what was there before it waited.
-_READ: Final = select(consent.c.cid, consent.c.family, consent.c.digest, consent.c.jws).where(
-    or_(_NAMED, consent.c.cid.in_(bindparam("newest", expanding=True))), _MINE
+_READ: Final = Statement(
+    select(consent.c.cid, consent.c.family, consent.c.digest, consent.c.jws).where(
+        or_(_NAMED, consent.c.cid.in_(bindparam("newest", expanding=True))), _MINE
+    )
 )
-_CONFIRMATIONS: Final = select(grant.c.core).where(
-    grant.c.eid.in_(bindparam("eids", expanding=True)),
-    grant.c.kind == "match_confirmation",
-    grant.c.snd != grant.c.rcp,
-    or_(grant.c.snd == _ME, grant.c.rcp == _ME),
+_CONFIRMATIONS: Final = Statement(
+    select(grant.c.core).where(
+        grant.c.eid.in_(bindparam("eids", expanding=True)),
+        grant.c.kind == "match_confirmation",
+        grant.c.snd != grant.c.rcp,
+        or_(grant.c.snd == _ME, grant.c.rcp == _ME),
+    )
 )
 
 
@@ -58,19 +68,24 @@ class Held:
     withdrawal: bytes | None
 
 
-def hold(conn: Connection, caller: AgencyId, digests: Collection[Digest]) -> dict[Digest, Held]:
-    """The consents with these payload digests that the caller is a party of, held until the transaction ends.
+def holding(caller: AgencyId, digests: Collection[Digest]) -> Call:
+    """Locks the families of these consents that the caller is a party of; gives the rows for `held_in`."""
+    return _LOCK.call(me=caller, digests=list(digests) or [_NO_CONSENT])
 
-    One that does not exist, or is between others, is left out. Two statements, none for no digests.
+
+def held_in(
+    conn: Connection, caller: AgencyId, digests: Collection[Digest], locked: list[Any]
+) -> dict[Digest, Held]:
+    """The consents with these payload digests, held until the transaction ends; `locked` are their families.
+
+    One that does not exist, or is between others, is left out. One statement, none for no families.
     """
-    if not digests:
-        return {}
-    key = {"me": caller, "digests": list(digests)}
-    families = {row.family: row for row in conn.execute(_LOCK, key)}
+    families = {row.family: row for row in locked}
     if not families:
         return {}
+    key = {"me": caller, "digests": list(digests)}
     newest = [row.newest for row in families.values()]
-    rows = conn.execute(_READ, {**key, "newest": newest}).all()
+    rows = _READ.rows(conn, {**key, "newest": newest})
     items = {row.cid: _read(row.jws) for row in rows}
     return {
         row.digest: Held(
@@ -95,13 +110,14 @@ def confirmations_of(
     found: dict[AgencyId, dict[EnvelopeId, Confirmation]] = {}
     if not after:
         return found
-    for row in conn.execute(_CONFIRMATIONS, {"me": caller, "eids": list(after)}):
+    for row in _CONFIRMATIONS.rows(conn, {"me": caller, "eids": list(after)}):
         item = _confirmation(GrantCore.from_bytes(row.core))
         other = item.recipient if item.sender == caller else item.sender
         found.setdefault(other, {})[item.eid] = item
     return found
 
 
+@lru_cache(maxsize=_KEPT)
 def _read(jws: bytes) -> Consent:
     return Consent.from_bytes(Signed.from_bytes(jws, LIMITS.consent_bytes).payload)
 
@@ -117,7 +133,7 @@ def _confirmation(core: GrantCore) -> Confirmation:
     )
 
 
-def _standing(cid: str, family: Row[*tuple[Any, ...]], items: dict[str, Consent]) -> ConsentStanding:
+def _standing(cid: str, family: Any, items: dict[str, Consent]) -> ConsentStanding:
     if family.status == "withdrawn":
         return ConsentStanding(Status.WITHDRAWN)
     if family.newest == cid:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exchange.hub.services.directory import agency_of, auth_keys
+from exchange.hub.services.directory import client_of
 from exchange.hub.services.release import Answer, Caller, Proof, Released, Trace, release
 from exchange.hub.services.replays import revoke_token
 from exchange_keys.jose import sign_compact, verify_access_token
@@ -169,12 +169,12 @@ def _caller(client: ClientAssertion, proof: Proof) -> Caller:
 def _kind_in_force(unit: Unit, client: ClientAssertion) -> str:
     """The agency's kind, read in this transaction: no cache decides who gets a token."""
     try:
-        agency = agency_of(unit.conn, client.client_id)
+        agency, key = client_of(unit.conn, client.client_id, client.kid, unit.now)
     except NotFound:
         raise ClientRefused("the agency is not a member") from None
     if agency.status != "active":
         raise ClientRefused("the agency takes no part at present")
-    if all(key.kid != client.kid for key in auth_keys(unit.conn, client.client_id, unit.now)):
+    if key is None:
         raise ClientRefused("the client key is not in force")
     return agency.kind
 

@@ -192,7 +192,10 @@ def test_a_stranger_is_no_member(operators: Operators) -> None:
         with pytest.raises(NotFound):
             directory.agency_of(conn, AgencyId("nobody"))
         assert directory.state_of(conn, AgencyId("nobody")) is None
-        assert directory.auth_keys(conn, AgencyId("nobody"), operators.hub.clock()) == []
+        kid = EncKey.generate().public.kid
+        assert directory.auth_key(conn, AgencyId("nobody"), kid, operators.hub.clock()) is None
+        with pytest.raises(NotFound):
+            directory.client_of(conn, AgencyId("nobody"), kid, operators.hub.clock())
 
 
 # -- an agency's own events ----------------------------------------------------------------------------
@@ -208,7 +211,11 @@ def test_an_agency_rotates_its_own_keys(operators: Operators, new_caller: NewCal
     assert (entry.act, entry.out, entry.own) == (Act.DIRECTORY_APPEND, "allow", ("ngo-a",))
     post(hub, new_caller("ngo-a"), agency.drain(agency.auth.public.kid))
     with hub.engine.connect() as conn:
-        assert directory.auth_keys(conn, agency.id, hub.clock()) == [fresh.public]
+        now, old = hub.clock(), agency.auth.public.kid
+        assert directory.auth_key(conn, agency.id, fresh.public.kid, now) == fresh.public
+        assert directory.auth_key(conn, agency.id, old, now) is None
+        assert directory.client_of(conn, agency.id, fresh.public.kid, now)[1] == fresh.public
+        assert directory.client_of(conn, agency.id, old, now)[1] is None
         with pytest.raises(KeyNotActive):
             directory.key_of(conn, agency.auth.public.kid, use="auth", agency=agency.id, now=hub.clock())
     post(hub, new_caller("ngo-a"), agency.revoke(agency.auth.public.kid))

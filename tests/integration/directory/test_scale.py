@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, insert, select, text, update
-from sqlalchemy.event import listen, remove
 from sqlalchemy.pool import NullPool
 
 from exchange.hub.models.directory import (
@@ -20,12 +19,14 @@ from exchange.hub.models.directory import (
 from exchange.hub.services import directory
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Caller
+from exchange.hub.sql import together
 from exchange.log.tree import Frontier, root_of, verify_consistency
 from exchange_keys.public import kid_of
 from exchange_keys.sealing import EncKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.ids import AgencyId
 from tests.integration.directory.people import Agency, Operators
+from tests.integration.statements import statements_of
 
 AGENCIES = 1_000
 EVENTS_EACH = 40
@@ -116,21 +117,6 @@ def _grow(conn: Connection, count: int) -> None:
     conn.execute(update(directory_head).values(size=tree.size, frontier=tree.to_bytes()))
 
 
-@contextmanager
-def watched(hub: Hub) -> Iterator[list[tuple[str, Any]]]:
-    """Every statement that is sent meanwhile, with its parameters."""
-    seen: list[tuple[str, Any]] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        seen.append((statement, parameters))
-
-    listen(hub.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        remove(hub.engine, "before_cursor_execute", note)
-
-
 def scans(conn: Connection, statements: list[tuple[str, Any]]) -> list[str]:
     """The statements that read a whole table of the directory."""
     sqlite = conn.dialect.name == "sqlite"
@@ -159,10 +145,10 @@ def test_a_request_costs_a_few_indexed_statements(hub: Hub, new_caller: Callable
         lambda conn: directory.agency_of(conn, filler): 1,
         lambda conn: directory.state_of(conn, filler): 2,
         lambda conn: directory.key_of(conn, kid, use="enc", agency=agency.id, now=now): 2,
-        lambda conn: directory.auth_keys(conn, filler, now): 1,
+        lambda conn: directory.client_of(conn, agency.id, agency.auth.public.kid, now): 2,
         lambda conn: directory.holders_of(conn, agency.id, [kid]): 1,
         directory.position: 1,
-        lambda conn: directory.root_at(conn, 20_000): 1,
+        lambda conn: together(conn, directory.asking_root(20_000))[0].rows: 1,
         # The head, the events, their keys, and at most two tiles at each of two levels.
         lambda conn: directory.page(conn, size, 500): 3,
         lambda conn: directory.page(conn, size - 1, 500): 7,
@@ -172,14 +158,14 @@ def test_a_request_costs_a_few_indexed_statements(hub: Hub, new_caller: Callable
     }
     for number, (read, most) in enumerate(readings.items()):
         with hub.engine.connect() as conn:
-            with watched(hub) as seen:
+            with statements_of(hub.engine) as seen:
                 assert read(conn) is not None
             asked = [one for one in seen if one[0] != "BEGIN IMMEDIATE"]
             assert len(asked) <= most, (number, asked)
             assert scans(conn, asked) == []
     fresh = EncKey.generate().public
     event, keys = agency.key(fresh, "enc").to_json(), {fresh.kid: b64u(fresh.raw)}
-    with watched(hub) as seen:
+    with statements_of(hub.engine) as seen:
         directory.log_event(operators.hub, new_caller("ngo-a"), event, keys)
     assert len(seen) <= 25
     with hub.engine.connect() as conn:

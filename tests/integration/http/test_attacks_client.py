@@ -5,13 +5,13 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from exchange.hub.oauth.client import ClientKeys, authenticate_client
 from exchange_keys.jose import AuthKey
 from exchange_schemas.codec import b64u
 from tests.integration.http.conftest import ASSERTION_TYPE, BASE_URL, Exchange, Member
 from tests.integration.http.forge import deep, forge
+from tests.integration.statements import statements_of
 
 INVALID_CLIENT = (400, {"error": "invalid_client"})
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -308,17 +308,12 @@ def test_attack_25_looking_for_a_client_costs_one_statement_without_a_row(exchan
     for _ in range(20):
         exchange.add_key("agency-a", AuthKey.generate("ES256"))
     unknown = AuthKey.generate("ES256")
-    ran: list[list[tuple[str, Any]]] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        ran[-1].append((statement, parameters))
-
-    event.listen(exchange.hub.engine, "before_cursor_execute", note)
+    ran = []
     for agency in ("agency-a", "agency-z"):
-        ran.append([])
         form = Member(exchange.hub, exchange.client, agency, unknown).form()
-        assert authenticate_client(exchange.hub, ClientKeys(exchange.hub), form) is None
-    event.remove(exchange.hub.engine, "before_cursor_execute", note)
+        with statements_of(exchange.hub.engine) as found:
+            assert authenticate_client(exchange.hub, ClientKeys(exchange.hub), form) is None
+        ran.append(found)
     assert [[text for text, _ in found] for found in ran] == [[text for text, _ in ran[0]]] * 2
     for found in ran:
         with exchange.hub.engine.connect() as conn:

@@ -1,26 +1,13 @@
 """What a call asks of the database, to be counted, explained, or compared with another call's."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from sqlalchemy import event
+from contextlib import AbstractContextManager
 
 from tests.integration.messages.builders import World
+from tests.integration.statements import Statement, statements_of
 
-Statement = tuple[str, Any]
+__all__ = ["Statement", "statements"]
 
 
-@contextmanager
-def statements(world: World) -> Iterator[list[Statement]]:
+def statements(world: World) -> AbstractContextManager[list[Statement]]:
     """Every round trip to the database, with its parameters; an executemany is one."""
-    seen: list[Statement] = []
-
-    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
-        seen.append((statement, parameters[0] if many else parameters))
-
-    event.listen(world.hub.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(world.hub.engine, "before_cursor_execute", note)
+    return statements_of(world.hub.engine)

@@ -13,6 +13,7 @@ from exchange.hub.services.deposit_checks import (
     Draft,
     DraftGrant,
     check_equality,
+    check_self_grant,
     names_of,
     read_deposit,
 )
@@ -75,7 +76,8 @@ def body_of(sealed: SealedEnvelope) -> dict[str, Any]:
 
 
 def check(draft: Draft, *, first: bool = True) -> None:
-    check_equality(draft, first=first, origin=ORIGIN, now=NOW, catalogue=load_catalogue())
+    check_equality(draft, origin=ORIGIN, now=NOW, catalogue=load_catalogue())
+    check_self_grant(draft, first=first)
 
 
 def with_parts(draft: Draft, refs: tuple[PartRef, ...]) -> Draft:
