@@ -16,6 +16,7 @@ GROUPS: Final = {
     "sealing": "bench.sealing",
     "imports": "bench.imports",
     "verify": "bench.verification",
+    "audit": "bench.auditing",
     "requests": "bench.requests",
     "directory": "bench.directory",
 }

@@ -4,11 +4,15 @@ Derived views are for looking; the evidence is the leaf's bytes, which `index` a
 """
 
 import json
+import re
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from exchange.auditor.reading import Leaf
+from exchange_schemas.errors import EntryInvalid
 
 COLUMNS: Final = (
     "index",
@@ -30,6 +34,51 @@ COLUMNS: Final = (
     "id",
 )
 LISTS: Final = ("own", "fld")
+
+
+_GLANCE: Final = re.compile(
+    rb'{"act":"(?P<act>[^"]+)"(?:,"cns":"(?P<cns>[^"]+)")?+,"fld":\[[^\]]*+\],"id":"[^"]+"'
+    rb'(?:,"knd":"(?P<knd>[^"]+)")?+,"log":"[^"]+"(?:,"opr":"[^"]+")?+(?:,"org":"(?P<org>[^"]+)")?+'
+    rb',"out":"(?P<out>[^"]+)","own":\[(?P<own>[^\]]*+)\](?:,"pol":"[^"]+")?+(?:,"pur":"(?P<pur>[^"]+)")?+'
+    rb'(?:,"rec":"[^"]+")?+(?:,"req":"[^"]+")?+(?:,"rsn":"(?P<rsn>[^"]+)")?+,"ts":'
+)
+
+
+class Glance(NamedTuple):
+    """The members that a report counts; empty where an entry has none. `own` are the parties."""
+
+    act: str
+    cns: str
+    knd: str
+    org: str
+    out: str
+    own: tuple[str, ...]
+    pur: str
+    rsn: str
+
+    @classmethod
+    def at(cls, entry: bytes) -> "Glance":
+        """Read them from an entry that was found canonical; a fraction of what reading all of it takes.
+
+        Raises: EntryInvalid when the entry is not canonical after all.
+        """
+        match = _GLANCE.match(entry)
+        if match is None:
+            raise EntryInvalid("the entry is not in canonical form")
+        act, cns, knd, org, out, own, pur, rsn = match.groups(b"")
+        return cls(
+            _word(act), cns.decode(), _word(knd), _word(org), _word(out), _names(own), _word(pur), _word(rsn)
+        )
+
+
+@lru_cache(maxsize=4096)  # codes and names of agencies come again and again
+def _word(spelled: bytes) -> str:
+    return sys.intern(spelled.decode("ascii"))
+
+
+@lru_cache(maxsize=4096)
+def _names(spelled: bytes) -> tuple[str, ...]:
+    return tuple(_word(name) for name in spelled[1:-1].split(b'","')) if spelled else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import click
 from exchange.auditor.cli.export import export
 from exchange.auditor.cli.prove import check_entry, prove_entry
 from exchange.auditor.cli.pull import pull
+from exchange.auditor.cli.report import report
 from exchange.auditor.cli.verify import verify
 from exchange.auditor.cli.witness import witness
 from exchange.member.cli.enrol import enrol, init
@@ -28,10 +29,11 @@ def cli(options: Options) -> None:
       exchange-audit enrol --out open-audit.enrol   (give it to the operator, read out the fingerprint)
       exchange-audit pull log/
       exchange-audit verify log/
+      exchange-audit report log/ --out report.html
     """
 
 
-for _command in (init, enrol, pull, verify, prove_entry, check_entry, export, witness):
+for _command in (init, enrol, pull, verify, prove_entry, check_entry, export, report, witness):
     cli.add_command(_command)
 
 

@@ -19,6 +19,12 @@ from exchange.member.home import Home
 from exchange_schemas.errors import ConfigInvalid
 
 NOTE_BYTES = 64 * 1024
+KEY_SOURCES = {
+    "policy": "from the policy",
+    "given": "as given",
+    "deployment": "from this auditor's own folder",
+    "folder": "from the copy itself: PROVES NOTHING against somebody who could write to it",
+}
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exchange.auditor.cli.trust import read_notes, read_policy, read_trust, trust_options
+from exchange.auditor.cli.trust import KEY_SOURCES, read_notes, read_policy, read_trust, trust_options
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.verdict import Verdict
 from exchange.auditor.verify import verify_mirror
@@ -17,12 +17,6 @@ from exchange.member.cli.progress import steps_bar
 from exchange_schemas.errors import LogIncomplete
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_KEYS = {
-    "policy": "from the policy",
-    "given": "as given",
-    "deployment": "from this auditor's own folder",
-    "folder": "from the copy itself: PROVES NOTHING against somebody who could write to it",
-}
 
 
 @click.command()
@@ -92,12 +86,12 @@ def as_json(verdict: Verdict) -> dict[str, object]:
 
 def _tell(verdict: Verdict) -> None:
     say(f"log:          {verdict.origin}, {verdict.size} entries by its checkpoint, {verdict.checked} read")
-    say(f"key:          {_KEYS[verdict.key]}")
+    say(f"key:          {KEY_SOURCES[verdict.key]}")
     say(f"integrity:    {'every entry and the tree hold' if verdict.integrity else 'BROKEN'}")
     whole = f"whole to entry {verdict.size}" if verdict.complete else "entries or tiles are MISSING"
     say(f"completeness: {whole}")
     say(f"history:      {'nothing that is known contradicts it' if verdict.history else 'CONTRADICTED'}")
-    say(f"witnessed:    {_witnesses(verdict)}")
+    say(f"witnessed:    {tell_witnesses(verdict)}")
     for finding in verdict.findings:
         say(f"  {finding.fault}: {finding.text}")
     told = len(verdict.findings)
@@ -106,7 +100,8 @@ def _tell(verdict: Verdict) -> None:
         say(f"  and more; in all: {rest}")
 
 
-def _witnesses(verdict: Verdict) -> str:
+def tell_witnesses(verdict: Verdict) -> str:
+    """What the witnesses say, for a person."""
     found = verdict.witnessed
     if found is None:
         return "not judged: no policy was given"

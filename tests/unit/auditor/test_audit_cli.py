@@ -1,10 +1,13 @@
 """`exchange-audit verify` on the command line: its exit codes, its JSON, and whose key it believes."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from exchange.auditor.cli.main import cli
 from exchange.auditor.mirror import Mirror
+from exchange.auditor.verdict import Fault
 from exchange.log.checkpoint import vkey
 from exchange.log.cosignature import cosigner_vkey
 from exchange.log.tiles import Tile
@@ -117,3 +120,10 @@ def test_a_policy_that_is_none_names_its_line(
     assert code == 1
     assert "policy" in err
     assert KEY.public.raw.hex() not in err
+
+
+def test_the_page_for_auditors_names_every_fault_and_every_command() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "audit.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", text, re.M)) >= {fault.value for fault in Fault}
+    for command in cli.commands:
+        assert f"exchange-audit {command}" in text, command

@@ -1,0 +1,166 @@
+"""What a report counts, in one pass over the entries. Pure.
+
+Memory grows with agencies, days and withdrawn consents, never with entries.
+
+An *access* is a grant or an attachment that a recipient was given. Only names of agencies, purposes, kinds
+and reasons are counted: the log holds nothing else that could be. What each figure means, and what it cannot
+mean, stands in docs/audit.md.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from exchange.auditor.reading import Leaf
+from exchange.auditor.report.matching import DAY_US, HOUR_US, Questions
+from exchange.auditor.rows import Glance
+from exchange_schemas.catalogue import load_catalogue
+
+ACCESSES: Final = ("grant:fetch", "part:fetch")
+DEPOSIT: Final = "envelope:deposit"
+REQUESTS: Final = ("information_request", "tracing_request")
+ANSWERS: Final = ("information_response", "declined")
+STANDING: Final = ("CONSENT_EXPIRED", "CONSENT_WITHDRAWN", "CONSENT_SUPERSEDED")
+_CLOCK: Final = 4096
+_LISTED: Final = 50
+"""Accesses under a withdrawn consent that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """When people work: from `opens` to `closes` o'clock, Monday to Friday, in `zone`."""
+
+    zone: tzinfo = UTC
+    opens: int = 7
+    closes: int = 19
+
+
+@dataclass(slots=True)
+class Pair:
+    """An agency's dealings with another one: when it first had something from it, and how often since."""
+
+    first: int
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Figures:
+    """Everything that is counted; days are counted from 1970 in the office's time zone."""
+
+    office: Office
+    entries: int = 0
+    first: int | None = None
+    last: int = 0
+    acts: Counter[str] = field(default_factory=Counter)
+    by_agency: Counter[tuple[int, str]] = field(default_factory=Counter)
+    by_purpose: Counter[tuple[int, str]] = field(default_factory=Counter)
+    denials: Counter[tuple[int, str]] = field(default_factory=Counter)
+    denied: Counter[tuple[str, str]] = field(default_factory=Counter)
+    hours: Counter[tuple[int, int]] = field(default_factory=Counter)
+    off_hours: Counter[str] = field(default_factory=Counter)
+    accesses: Counter[str] = field(default_factory=Counter)
+    pairs: dict[tuple[str, str], Pair] = field(default_factory=dict)
+    requested: set[tuple[str, str]] = field(default_factory=set)
+    unrequested: Counter[tuple[str, str]] = field(default_factory=Counter)
+    asked_for: Counter[tuple[int, str]] = field(default_factory=Counter)
+    consents: Counter[tuple[int, str]] = field(default_factory=Counter)
+    withdrawn: set[str] = field(default_factory=set)
+    after_withdrawal: list[int] = field(default_factory=list)
+    after_withdrawal_count: int = 0
+    requests: Questions = field(default_factory=Questions)
+    deletions: Questions = field(default_factory=Questions)
+    _clock: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    _guarded: frozenset[str] = field(
+        default_factory=lambda: frozenset(
+            name for name, kind in load_catalogue().kinds.items() if kind.authority == "consent"
+        )
+    )
+
+    def count(self, leaves: Iterable[Leaf]) -> None:
+        """Count every entry once, in the log's order."""
+        for leaf in leaves:
+            self._count(leaf, Glance.at(leaf.entry))
+
+    def _count(self, leaf: Leaf, seen: Glance) -> None:
+        at, org = leaf.ts, seen.org
+        self.entries += 1
+        self.first = at if self.first is None else min(self.first, at)
+        self.last = max(self.last, at)
+        self.acts[seen.act] += 1
+        day, weekday, hour = self._time(at)
+        if seen.out != "allow":
+            self._refusal(seen, day)
+        elif seen.act in ACCESSES:
+            self._access(leaf, seen, day)
+            self._hour(org, weekday, hour)
+        elif seen.act == DEPOSIT:
+            self._deposit(seen, at)
+        elif seen.act == "consent:register":
+            self.consents[day, "registered"] += 1
+        elif seen.act == "consent:withdraw":
+            self.consents[day, "withdrawn"] += 1
+            self.withdrawn.add(seen.cns)
+
+    def _refusal(self, seen: Glance, day: int) -> None:
+        self.denials[day, seen.rsn] += 1
+        self.denied[seen.org, seen.rsn] += 1
+        if seen.rsn in STANDING:
+            self.consents[day, f"refused: {seen.rsn.removeprefix('CONSENT_').lower()}"] += 1
+
+    def _access(self, leaf: Leaf, seen: Glance, day: int) -> None:
+        org = seen.org
+        self.accesses[org] += 1
+        self.by_agency[day, org] += 1
+        self.by_purpose[day, seen.pur or "not said"] += 1
+        for other in seen.own:
+            if other != org:
+                self._from(org, other, leaf.ts, day, guarded=seen.knd in self._guarded)
+        if seen.cns in self.withdrawn and seen.cns != "":
+            self.after_withdrawal_count += 1
+            if len(self.after_withdrawal) < _LISTED:
+                self.after_withdrawal.append(leaf.index)
+
+    def _from(self, org: str, other: str, at: int, day: int, *, guarded: bool) -> None:
+        """One agency had something from another one."""
+        pair = self.pairs.get((org, other))
+        if pair is None:
+            pair = self.pairs[org, other] = Pair(at)
+        pair.count += 1
+        if guarded:
+            asked = (org, other) in self.requested
+            self.asked_for[day, "asked before" if asked else "never asked"] += 1
+            if not asked:
+                self.unrequested[org, other] += 1
+
+    def _hour(self, org: str, weekday: int, hour: int) -> None:
+        self.hours[weekday, hour] += 1
+        self.off_hours[org] += not (weekday < 5 and self.office.opens <= hour < self.office.closes)
+
+    def _deposit(self, seen: Glance, at: int) -> None:
+        org, kind = seen.org, seen.knd
+        for other in seen.own:
+            if other == org:
+                continue
+            if kind in REQUESTS:
+                self.requested.add((org, other))
+                self.requests.ask(org, other, at)
+            elif kind in ANSWERS:
+                self.requests.answer(org, other, at)
+            elif kind == "deletion_request":
+                self.deletions.ask(org, other, at)
+            elif kind == "deletion_receipt":
+                self.deletions.answer(org, other, at)
+
+    def _time(self, at: int) -> tuple[int, int, int]:
+        """Day, weekday (Monday 0) and hour in the office's time; looked up by the quarter of an hour."""
+        quarter = at // (HOUR_US // 4)
+        found = self._clock.get(quarter)
+        if found is None:
+            if len(self._clock) >= _CLOCK:
+                self._clock.clear()
+            local = datetime.fromtimestamp(quarter * 900, self.office.zone)
+            day = int(local.replace(tzinfo=UTC).timestamp()) * 1_000_000 // DAY_US
+            found = self._clock[quarter] = (day, local.weekday(), local.hour)
+        return found

@@ -1,0 +1,159 @@
+"""One self-contained HTML page out of a report's document: plots, and the table behind every one of them.
+
+It holds no script and loads nothing (its own content policy forbids both), so it can be mailed, printed and
+kept. Text of the log is escaped; agencies' names and codes are all there is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from exchange.auditor.report.charts import WIDTHS, Draw, svg
+from exchange.auditor.report.document import Cell, Document, Figure, Notice
+
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+)
+
+_TEXT: Final = ' class="text"'
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which log the figures are of, and what was verified about it."""
+
+    origin: str
+    size: int
+    root: bytes
+    key: str
+    made: datetime
+    witnessed: str
+
+
+def page(content: Document, provenance: Provenance, draw: Draw) -> Iterator[str]:
+    """The page in pieces."""
+    style = files("exchange.auditor.report").joinpath("style.css").read_text("utf-8")
+    title = f"Audit report: {escape(provenance.origin)}"
+    yield (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<style>\n{style}</style>\n</head>\n<body>\n"
+        '<a class="skip" href="#figures">Skip to the figures</a>\n'
+    )
+    yield _head(content, provenance)
+    yield '<main id="figures">\n'
+    for figure in content.figures:
+        yield _figure(figure, draw)
+    yield "</main>\n" + _foot(provenance) + "</body>\n</html>\n"
+
+
+def _head(content: Document, provenance: Provenance) -> str:
+    return (
+        "<header>\n<h1>Audit report</h1>\n"
+        f'<p class="log">{escape(provenance.origin)}</p>\n'
+        f'<p class="span">{_span(content)}</p>\n'
+        f'<ul class="verdict">\n<li>every entry and the tree verified</li>\n'
+        f"<li>{escape(provenance.witnessed)}</li>\n</ul>\n"
+        f"{_notices(content.notices)}"
+        f'<dl class="summary">\n{"".join(_sum(name, value) for name, value in content.summary)}</dl>\n'
+        f"{_contents(content)}</header>\n"
+    )
+
+
+def _span(content: Document) -> str:
+    if content.first is None or content.last is None:
+        return "The log is empty."
+    return f"{content.first:%-d %B %Y} to {content.last:%-d %B %Y} (UTC)"
+
+
+def _notices(notices: Sequence[Notice]) -> str:
+    if not notices:
+        return '<p class="quiet">Nothing stands out.</p>\n'
+    items = "".join(
+        f'<li class="{"grave" if item.grave else "look"}">{escape(item.text)}</li>\n'
+        for item in sorted(notices, key=lambda item: not item.grave)
+    )
+    return (
+        '<section aria-labelledby="look-first">\n<h2 id="look-first">Look at this first</h2>\n'
+        f'<ul class="notices">\n{items}</ul>\n</section>\n'
+    )
+
+
+def _sum(name: str, value: Cell) -> str:
+    return f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>\n"
+
+
+def _contents(content: Document) -> str:
+    items = "".join(
+        f'<li><a href="#{figure.key}">{escape(figure.title)}</a></li>\n' for figure in content.figures
+    )
+    return f'<nav aria-label="Figures"><ol>\n{items}</ol></nav>\n'
+
+
+def _figure(figure: Figure, draw: Draw) -> str:
+    head = (
+        f'<section class="figure" aria-labelledby="{figure.key}">\n'
+        f'<h2 id="{figure.key}">{escape(figure.title)}</h2>\n<p>{escape(figure.text)}</p>\n'
+    )
+    if not any(int(row[-1]) for row in figure.rows if isinstance(row[-1], int)):
+        return f'{head}<p class="nothing">Nothing to show.</p>\n</section>\n'
+    if figure.shape == "list":
+        return f"{head}{_table(figure)}</section>\n"
+    plots = "\n".join(svg(figure, size, draw) for size in WIDTHS)
+    return (
+        f"{head}{plots}\n<details>\n<summary>The numbers behind this plot</summary>\n"
+        f"{_table(_pivot(figure))}</details>\n</section>\n"
+    )
+
+
+def _pivot(figure: Figure) -> Figure:
+    """Three columns as a table that people read: one line a period or agency, one column a name."""
+    if len(figure.columns) != 3:
+        return figure
+    lines = list(dict.fromkeys(row[0] for row in figure.rows))
+    names = list(dict.fromkeys(row[1] for row in figure.rows))
+    found = {(row[0], row[1]): row[2] for row in figure.rows}
+    heads = tuple(f"{name}:00" if figure.shape == "heat" else str(name) for name in names)
+    rows = tuple((line, *(found.get((line, name), 0) for name in names)) for line in lines)
+    return Figure(figure.key, figure.shape, figure.title, "", (figure.columns[0], *heads), rows)
+
+
+def _table(figure: Figure) -> str:
+    first = figure.rows[0] if figure.rows else ()
+    heads = "".join(
+        f'<th scope="col"{"" if isinstance(cell, int) else _TEXT}>{escape(name)}</th>'
+        for name, cell in zip(figure.columns, first, strict=False)
+    )
+    lines = "".join(
+        f'<tr><th scope="row">{_cell(row[0])}</th>{"".join(_data(cell) for cell in row[1:])}</tr>\n'
+        for row in figure.rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title)}: table">\n'
+        f"<table>\n<caption>{escape(figure.title)}</caption>\n<thead><tr>{heads}</tr></thead>\n"
+        f"<tbody>\n{lines}</tbody>\n</table>\n</div>\n"
+    )
+
+
+def _data(cell: Cell) -> str:
+    return f"<td{'' if isinstance(cell, int) else _TEXT}>{_cell(cell)}</td>"
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(cell, int) else escape(cell)
+
+
+def _foot(provenance: Provenance) -> str:
+    return (
+        "<footer>\n<h2>Where these figures come from</h2>\n<p>They were counted from "
+        f"{_cell(provenance.size)} entries, each of which was proved to be in the tree with the root "
+        f"<code>{provenance.root.hex()}</code>, which the log signed. The log's key was taken "
+        f"{escape(provenance.key)}. Made on {provenance.made:%-d %B %Y at %H:%M} UTC.</p>\n"
+        "<p>The log holds no names of children and no values of records; neither does this page. "
+        "What a figure means, and what it cannot mean, stands in docs/audit.md.</p>\n</footer>\n"
+    )

@@ -1,0 +1,272 @@
+"""What a report counts: each figure on a log small enough to count by hand."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.auditlog import Story
+from exchange.auditor.reading import Leaf
+from exchange.auditor.report.document import OTHERS, Document, Figure, document
+from exchange.auditor.report.figures import Figures, Office
+from exchange.auditor.report.matching import BINS, LAST_BIN, Questions, bin_of
+from exchange.auditor.rows import Glance
+from exchange.log.tree import leaf_hash
+from exchange_schemas.codec import b64u
+from exchange_schemas.entry import Act, Entry
+from exchange_schemas.errors import EntryInvalid
+from exchange_schemas.ids import AgencyId, Digest
+
+MONDAY = datetime(2026, 3, 2, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+CNS, OTHER = (Digest(b64u(bytes([at]) * 32)) for at in (1, 2))
+
+
+def entry(when: datetime, act: Act, org: str, *others: str, **members: object) -> bytes:
+    out = "allow" if "rsn" not in members else "deny"
+    own = tuple(sorted(AgencyId(name) for name in {org, *others}))
+    return Entry(
+        log="test.example/audit",
+        id=b64u(bytes(16)),
+        ts=int(when.timestamp() * 1_000_000),
+        act=act,
+        out=out,
+        org=AgencyId(org),
+        own=own,
+        **members,  # type: ignore[arg-type]  # named by each test
+    ).to_bytes()
+
+
+def fetch(when: datetime, org: str, of: str, *, knd: str = "found_notice", **more: object) -> bytes:
+    return entry(when, Act.GRANT_FETCH, org, of, knd=knd, pur="trace", **more)
+
+
+def deposit(when: datetime, org: str, to: str, knd: str) -> bytes:
+    return entry(when, Act.ENVELOPE_DEPOSIT, org, to, knd=knd)
+
+
+def leaves(*entries: bytes) -> Iterator[Leaf]:
+    for index, data in enumerate(entries):
+        yield Leaf(index, data, leaf_hash(data), json.loads(data)["ts"])
+
+
+def counted(*entries: bytes, office: Office | None = None) -> Figures:
+    figures = Figures(Office() if office is None else office)
+    figures.count(leaves(*entries))
+    return figures
+
+
+def figure(content: Document, key: str) -> Figure:
+    return next(one for one in content.figures if one.key == key)
+
+
+# -- reading an entry at a glance ----------------------------------------------------------------------
+
+
+def test_a_glance_reads_what_json_reads() -> None:
+    for data in Story(seed=5).entries(3_000):
+        members = json.loads(data)
+        seen = Glance.at(data)
+        for name in ("act", "cns", "knd", "org", "out", "pur", "rsn"):
+            assert getattr(seen, name) == members.get(name, "")
+        assert list(seen.own) == members["own"]
+
+
+def test_a_glance_at_the_smallest_and_the_largest_entry() -> None:
+    small = Entry(log="a.example/audit", id=b64u(bytes(16)), ts=0, act=Act.HUB_START, out="allow", opr="asha")
+    seen = Glance.at(small.to_bytes())
+    assert seen == ("hub:start", "", "", "", "allow", (), "", "")
+    with pytest.raises(EntryInvalid):
+        Glance.at(b'{"v":1}')
+
+
+# -- accesses and refusals -----------------------------------------------------------------------------
+
+
+def test_accesses_are_counted_by_agency_and_purpose_and_refusals_by_reason() -> None:
+    figures = counted(
+        fetch(MONDAY, "embassy", "ngo"),
+        fetch(MONDAY + DAY, "embassy", "ngo", fld=("sex",)),
+        entry(MONDAY, Act.PART_FETCH, "clinic", "ngo", pur="health"),
+        fetch(MONDAY, "embassy", "ngo", rsn="FIELD_DENIED"),
+        entry(MONDAY, Act.TOKEN_ISSUE, "embassy"),
+    )
+    content = document(figures)
+    assert (figures.entries, figures.accesses) == (5, {"embassy": 2, "clinic": 1})
+    assert content.unit == "day"
+    assert figure(content, "accesses_by_agency").rows == (
+        ("2026-03-02", "embassy", 1),
+        ("2026-03-02", "clinic", 1),
+        ("2026-03-03", "embassy", 1),
+    )
+    assert figure(content, "accesses_by_purpose").rows[0] == ("2026-03-02", "trace", 1)
+    assert figure(content, "denials").rows == (("2026-03-02", "FIELD_DENIED", 1),)
+    assert figure(content, "denials_by_agency").rows == (("embassy", "FIELD_DENIED", 1),)
+
+
+def test_a_long_log_is_shown_by_week_or_month_and_a_crowd_of_agencies_as_others() -> None:
+    crowd = [fetch(MONDAY + DAY * at, f"agency-{at:02}", "ngo") for at in range(20)]
+    weeks = document(counted(*crowd, fetch(MONDAY + DAY * 100, "agency-00", "ngo")))
+    assert weeks.unit == "week"
+    rows = figure(weeks, "accesses_by_agency").rows
+    assert {row[0] for row in rows} == {"2026-03-02", "2026-03-09", "2026-03-16", "2026-06-08"}
+    assert len({row[1] for row in rows}) == 8
+    assert sum(int(row[2]) for row in rows if row[1] == OTHERS) == 13
+    months = document(counted(crowd[0], fetch(MONDAY + DAY * 900, "agency-00", "ngo")))
+    assert (months.unit, [row[0] for row in figure(months, "accesses_by_agency").rows]) == (
+        "month",
+        ["2026-03-01", "2028-08-01"],
+    )
+
+
+# -- hours ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "off"),
+    [
+        (MONDAY.replace(hour=6, minute=59), 1),
+        (MONDAY.replace(hour=7), 0),
+        (MONDAY.replace(hour=18, minute=59), 0),
+        (MONDAY.replace(hour=19), 1),
+        (MONDAY + DAY * 5, 1),
+        (MONDAY + DAY * 4, 0),
+    ],
+)
+def test_off_hours_are_outside_of_the_office_s_days_and_hours(when: datetime, off: int) -> None:
+    assert counted(fetch(when, "embassy", "ngo")).off_hours["embassy"] == off
+
+
+def test_hours_and_days_are_those_of_the_office_s_time_zone() -> None:
+    zone = Office(ZoneInfo("Asia/Kathmandu"))
+    figures = counted(fetch(MONDAY.replace(hour=20, minute=30), "embassy", "ngo"), office=zone)
+    assert figures.hours == {(1, 2): 1}
+    assert figure(document(figures), "accesses_by_agency").rows[0][0] == "2026-03-03"
+    assert counted(fetch(MONDAY.replace(hour=20, minute=30), "embassy", "ngo")).hours == {(0, 20): 1}
+
+
+# -- pairs, requests, consents -------------------------------------------------------------------------
+
+
+def test_a_pair_is_new_once_and_counts_from_then_on() -> None:
+    content = document(
+        counted(
+            fetch(MONDAY, "embassy", "ngo"),
+            fetch(MONDAY + DAY, "embassy", "ngo"),
+            fetch(MONDAY + DAY, "ngo", "embassy"),
+        )
+    )
+    assert figure(content, "first_time_pairs").rows == (
+        ("2026-03-02", "new pair", 1),
+        ("2026-03-03", "new pair", 1),
+    )
+    assert figure(content, "newest_pairs").rows == (
+        ("ngo", "embassy", "2026-03-03", 1),
+        ("embassy", "ngo", "2026-03-02", 2),
+    )
+
+
+def test_an_access_is_without_a_request_until_the_receiver_asked_the_sender() -> None:
+    figures = counted(
+        fetch(MONDAY, "embassy", "ngo"),
+        deposit(MONDAY + HOUR, "ngo", "embassy", "information_request"),
+        fetch(MONDAY + 2 * HOUR, "embassy", "ngo"),
+        deposit(MONDAY + 3 * HOUR, "embassy", "ngo", "information_request"),
+        fetch(MONDAY + 4 * HOUR, "embassy", "ngo"),
+        fetch(MONDAY + 5 * HOUR, "embassy", "clinic", knd="information_request"),
+    )
+    assert figures.unrequested == {("embassy", "ngo"): 2}
+    assert sum(figures.asked_for.values()) == 3
+    assert figure(document(figures), "unrequested_pairs").rows == (("embassy", "ngo", 2),)
+
+
+def test_an_access_under_a_withdrawn_consent_is_named_first_and_refusals_are_not() -> None:
+    figures = counted(
+        entry(MONDAY, Act.CONSENT_REGISTER, "ngo", "embassy", cns=CNS),
+        fetch(MONDAY, "embassy", "ngo", cns=CNS),
+        entry(MONDAY + HOUR, Act.CONSENT_WITHDRAW, "ngo", "embassy", cns=CNS),
+        fetch(MONDAY + 2 * HOUR, "embassy", "ngo", cns=OTHER),
+        fetch(MONDAY + 2 * HOUR, "embassy", "ngo", cns=CNS, rsn="CONSENT_WITHDRAWN"),
+        fetch(MONDAY + 3 * HOUR, "embassy", "ngo", cns=CNS),
+    )
+    content = document(figures)
+    assert figures.after_withdrawal == [5]
+    grave = [notice.text for notice in content.notices if notice.grave]
+    assert len(grave) == 1
+    assert "entries 5." in grave[0]
+    assert dict(content.summary)["accesses after a withdrawal"] == 1
+    assert {row[1]: row[2] for row in figure(content, "consents").rows} == {
+        "registered": 1,
+        "withdrawn": 1,
+        "refused: withdrawn": 1,
+    }
+
+
+# -- questions and answers -----------------------------------------------------------------------------
+
+
+def test_answers_are_matched_to_the_oldest_question_of_the_pair() -> None:
+    figures = counted(
+        deposit(MONDAY, "embassy", "ngo", "information_request"),
+        deposit(MONDAY + HOUR, "embassy", "ngo", "information_request"),
+        deposit(MONDAY + HOUR, "clinic", "ngo", "information_request"),
+        deposit(MONDAY + 2 * HOUR, "ngo", "embassy", "information_response"),
+        deposit(MONDAY + 3 * DAY, "ngo", "embassy", "declined"),
+        deposit(MONDAY + 4 * DAY, "ngo", "embassy", "information_response"),
+    )
+    content = document(figures)
+    waited = dict(figure(content, "response_times").rows)
+    assert (waited["1 to 4 hours"], waited["1 to 3 days"], sum(waited.values())) == (1, 1, 2)
+    assert figure(content, "requests").rows == (
+        ("ngo", "within a day", 1),
+        ("ngo", "later", 1),
+        ("ngo", "not answered", 1),
+    )
+
+
+def test_deletions_without_a_receipt_are_listed_the_oldest_first() -> None:
+    content = document(
+        counted(
+            deposit(MONDAY, "ngo", "embassy", "deletion_request"),
+            deposit(MONDAY + DAY, "ngo", "clinic", "deletion_request"),
+            deposit(MONDAY + 2 * DAY, "ngo", "clinic", "deletion_request"),
+            deposit(MONDAY + 3 * DAY, "embassy", "ngo", "deletion_receipt"),
+            deposit(MONDAY + 9 * DAY, "embassy", "ngo", "found_notice"),
+        )
+    )
+    assert figure(content, "unanswered_deletions").rows == (("clinic", "ngo", 2, "2026-03-03", 8),)
+    assert dict(content.summary)["deletions not answered"] == 2
+    assert any("clinic has owed the oldest for 8 days" in notice.text for notice in content.notices)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 10**12)), max_size=600))
+def test_whatever_is_asked_and_answered_the_sums_hold(steps: list[tuple[bool, int]]) -> None:
+    questions, asked, answered = Questions(), 0, 0
+    for asks, at in steps:
+        if asks:
+            questions.ask("embassy", "ngo", at)
+            asked += 1
+        else:
+            questions.answer("ngo", "embassy", at)
+            answered += asked > answered
+    assert sum(item.count for item in questions.open()) == asked - answered
+    assert questions.waited.total() == questions.answered["ngo"] == answered
+    assert set(questions.waited) <= {name for name, _ in BINS} | {LAST_BIN}
+
+
+@pytest.mark.parametrize(
+    ("hours", "name"), [(0, "under 1 hour"), (1, "1 to 4 hours"), (24, "1 to 3 days"), (10_000, LAST_BIN)]
+)
+def test_a_waiting_time_falls_into_one_bin(hours: int, name: str) -> None:
+    assert bin_of(hours * 3_600_000_000) == name
+
+
+def test_an_empty_log_makes_an_empty_report() -> None:
+    content = document(counted())
+    assert (content.first, content.last, content.notices) == (None, None, ())
+    assert dict(content.summary)["entries"] == 0
