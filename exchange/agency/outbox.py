@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exchange.agency.model import OutboxItem
-from exchange.agency.signatures import sole_signer
+from exchange.agency.signatures import signers_of
 from exchange.directory.state import ENVELOPE
 from exchange.member.session import Session
 from exchange_keys.jws import Signed
@@ -81,7 +81,7 @@ def _receipt(
     receipt = RecipientReceipt.from_bytes(signed.payload)
     if (receipt.gid, receipt.rcp, receipt.grant) != (gid, recipient, digest):
         raise ManifestMismatch("receipt: it is for another grant", field="receipt")
-    sole_signer(
+    signers_of(
         session.directory.state(),
         signed,
         RecipientReceipt.typ,

@@ -12,7 +12,7 @@ from datetime import datetime
 from exchange.directory.state import DirectoryState, KeyState
 from exchange_keys.jws import Signed, verify
 from exchange_keys.public import PublicKey
-from exchange_schemas.errors import KeyWrongUse
+from exchange_schemas.errors import SigInvalid
 from exchange_schemas.ids import AgencyId, Kid
 
 
@@ -46,11 +46,11 @@ def sole_signer(
     signed_at: datetime,
     now: datetime,
 ) -> KeyState:
-    """As `signers_of` for objects that exactly one key signs."""
-    found = signers_of(state, signed, typ, agency=agency, use=use, signed_at=signed_at, now=now)
-    if len(found) != 1:
-        raise KeyWrongUse("signatures: exactly one is needed", field="signatures")
-    return found[0]
+    """As `signers_of` for a manifest, which has exactly one signature. Raises: as it, SigInvalid for more."""
+    if len(signed.signatures) != 1:
+        raise SigInvalid("signatures: exactly one is needed", field="signatures")
+    (found,) = signers_of(state, signed, typ, agency=agency, use=use, signed_at=signed_at, now=now)
+    return found
 
 
 def _keys_of(state: DirectoryState) -> Callable[[Kid], PublicKey | None]:

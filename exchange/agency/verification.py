@@ -42,6 +42,7 @@ from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.consent import Consent
 from exchange_schemas.envelope import GrantCore, Manifest
 from exchange_schemas.errors import (
+    ConsentMismatch,
     ConsentUnknown,
     GrantExpired,
     Malformed,
@@ -131,12 +132,14 @@ def _check_consent(
         if fetched.consent is None:
             raise ConsentUnknown("cns: the hub left out the consent that the grant names", field="cns")
         check_named(core.cns, fetched.consent.payload)
+    elif fetched.consent is not None:
+        raise ConsentMismatch("cns: the hub added a consent that the grant does not name", field="cns")
     state, me = session.directory.state(), session.profile.agency
     after = () if consent is None or consent.after is None else consent.after
     standing = ConsentStanding(Status.WITHDRAWN if withdrawn else Status.ACTIVE, consent)
     decision = decide(
         ShareRequest.of(core),
-        None if core.cns is None else consent,
+        consent,
         standing,
         _party(state, me),
         session.now(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exchange.agency import consent_rows, message_rows
 from exchange.agency.consent_rows import RECEIVED
-from exchange.agency.signatures import sole_signer
+from exchange.agency.signatures import signers_of
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_keys.jws import Signed
@@ -22,7 +22,7 @@ def accept_withdrawal(session: Session, signed: Signed) -> list[str]:
     Raises: SigInvalid, KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive, Malformed, OriginMismatch.
     """
     withdrawal = Withdrawal.from_bytes(signed.payload)
-    sole_signer(
+    signers_of(
         session.directory.state(),
         signed,
         Withdrawal.typ,

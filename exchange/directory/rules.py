@@ -24,7 +24,8 @@ The steps, in order. An error names its step in `rule`, but D07 and D10, where i
                  anything while suspended                    the root
   D07-signature  MALFORMED, VERSION, ORIGIN, SIG_INVALID     every signature verifies, for this deployment
   D08-quorum     SENDER_MISMATCH  enough signed: k operators; of a root, both keys
-  D09-new-kid    REPLAY           a new key's kid was never used in this directory
+  D09-new-kid    REPLAY           a new key's kid was never an agency's here, nor is it an operator's now; an
+                                  operator's key was never an agency's
   D10-key        KEY_WRONG_USE, MALFORMED  a new key fits its use and works (a trial seal for enc)
   D11-holder     MALFORMED        an approver key names its holder, by a pseudonym without spaces
   D12-root       MANIFEST_MISMATCH         the first root-set has the admitted digest

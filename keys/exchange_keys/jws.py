@@ -22,12 +22,10 @@ from exchange_schemas.errors import (
     KidUnknown,
     Malformed,
     OriginMismatch,
-    VersionUnsupported,
 )
 from exchange_schemas.ids import Kid, check_kid
 from exchange_schemas.limits import LIMITS
-
-VERSION = 1
+from exchange_schemas.payload import check_frame
 
 _SIGNATURE_BYTES = {ED25519: signing.SIGNATURE_BYTES, ML_DSA_65: mldsa.SIGNATURE_BYTES}
 _PROTECTED_BYTES = 160
@@ -185,12 +183,6 @@ def _payload(payload: bytes) -> dict[str, JsonValue]:
 
 def _check_payload(payload: bytes, typ: str, origin: str) -> None:
     members = _payload(payload)
-    if members.get("typ") != typ:
-        raise Malformed("typ: the payload is of another type", field="typ")
-    version = members.get("v")
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise Malformed("v: a whole number is needed", field="v")
-    if version != VERSION:
-        raise VersionUnsupported("v: this version of the protocol is not known", field="v")
+    check_frame(members, typ)
     if members.get("origin") != origin:
         raise OriginMismatch("origin: made for another deployment", field="origin")

@@ -7,18 +7,19 @@ Source: protocol.md "Keys of an agency", "Key directory".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from exchange_keys.auth_key import load_public
 from exchange_keys.public import ED25519, ES256, ML_DSA_65, PS256, X_WING, PublicKey
 from exchange_keys.sealing import trial_seal
 from exchange_keys.signing import check_ed25519_point
+from exchange_schemas import event
 from exchange_schemas.errors import KeyWrongUse
 
-ALGS_OF_USE: dict[str, frozenset[str]] = {
+ALGS_OF_USE: Mapping[str, frozenset[str]] = {
+    **{use: frozenset(algs) for use, algs in event.ALGS_OF_USE.items()},
+    # Keys that no key event registers: a root has its own event, operators stand in that of governance.
     "root": frozenset({ED25519, ML_DSA_65}),
-    "envelope": frozenset({ED25519}),
-    "approver": frozenset({ED25519}),
-    "enc": frozenset({X_WING}),
-    "auth": frozenset({ES256, PS256}),
     "operator": frozenset({ED25519}),
 }
 

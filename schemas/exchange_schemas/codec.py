@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias, cast
 
 from exchange_schemas.errors import Malformed
+from exchange_schemas.limits import LIMITS
 
 JsonValue: TypeAlias = "bool | int | str | list[JsonValue] | dict[str, JsonValue] | None"
 """What decoding gives. There are no floats: no object of the exchange has any."""
@@ -24,7 +25,7 @@ Encodable: TypeAlias = "bool | int | str | Sequence[Encodable] | Mapping[str, En
 """What encoding takes: as `JsonValue`, with any mapping and any sequence."""
 
 MAX_INT = 2**53 - 1
-JSON_DEPTH = 8
+JSON_DEPTH = LIMITS.json_depth
 
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
@@ -33,7 +34,8 @@ _BRACKETS_TO_BRACES = bytes.maketrans(b"[]", b"{}")
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _BAD_IN_STRING = re.compile("[\x00\ud800-\udfff]")
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+# Hours to 23: newer Pythons read 24:00:00 as the next day, a second spelling of one instant.
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
 def _refuse_number(_text: str) -> NoReturn:

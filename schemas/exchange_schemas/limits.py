@@ -38,8 +38,9 @@ class Limits:
     # Small parts: the largest bucket, 8,192, and what sealing adds.
     small_part_bytes: int = 8192 + 1024
     attachment_bytes: int = 25 * 1024 * 1024
-    # A sealed attachment: PADMÉ adds at most 12 %, and sealing a tag for every chunk.
-    sealed_part_bytes: int = 32 * 1024 * 1024
+    # The longest sealed attachment: 25 MiB and the mark padded by PADMÉ, salt and commitment, a tag for each
+    # of its chunks of 16 KiB. More room would let a sender seal more than an attachment may be.
+    sealed_part_bytes: int = 26_738_688 + 24 + 32 + 16 * 1633
     request_body_bytes: int = 4 * 1024 * 1024
 
     fields_per_consent: int = 64

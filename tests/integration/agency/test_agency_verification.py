@@ -211,6 +211,25 @@ def test_the_consent_of_another_child_is_refused(
         embassy.open_grant(second.gid)
 
 
+def test_a_consent_that_the_grant_does_not_name_is_refused(
+    exchange: Exchange, ngo: Client, embassy: Client, item: InboxItem
+) -> None:
+    kept: list[Answer] = []
+    tamper(exchange, lambda answer: kept.append(json.loads(json.dumps(answer))))
+    embassy.open_grant(item.gid)
+    exchange.change = None
+    ngo.send(
+        "information_request",
+        to=["embassy"],
+        content={"asked_fields": ["birth_date"], "need_code": "identify"},
+        reply_by=datetime.now(UTC) + timedelta(days=7),
+    )
+    asked = list(embassy.inbox())[1]
+    tamper(exchange, lambda answer: answer.update(consent=kept[0]["consent"]))
+    with pytest.raises(ConsentMismatch):
+        embassy.open_grant(asked.gid)
+
+
 def test_another_agencys_grant_is_not_ours(
     exchange: Exchange, ngo: Client, embassy: Client, item: InboxItem
 ) -> None:

@@ -34,6 +34,13 @@ CTX = PartContext(ORIGIN, EnvelopeId(an_id("envelope 1")), PartId(an_id("part 1"
 KEY = seed("photo key")
 
 
+def test_the_longest_sealed_part_is_that_of_the_longest_attachment() -> None:
+    longest = sealed_length(padme(LIMITS.attachment_bytes + 1))
+    assert longest == LIMITS.sealed_part_bytes
+    # One PADMÉ step more is no attachment that this exchange seals.
+    assert padme(padme(LIMITS.attachment_bytes + 1) + 1) > padme(LIMITS.attachment_bytes + 1)
+
+
 def sealed_bytes(value: bytes) -> bytes:
     out = io.BytesIO()
     seal_stream(KEY, io.BytesIO(value), out, len(value), CTX)
