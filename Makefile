@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 INPUT  ?=
 WORKERS ?= 2
+SOAK   ?= 100
 # Every folder of npm packages; each is installed as its lock says when the lock changes.
 NPM_LOCKS  := $(wildcard tests/node/*/package-lock.json)
 NPM_STAMPS := $(NPM_LOCKS:package-lock.json=node_modules/.installed)
@@ -33,6 +34,10 @@ demo: $(STAMP) ## tell the whole story on a hub of its own (INPUT=path uses that
 
 test: $(STAMP) $(NPM_STAMPS) ## run every test, fast ones first
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.PHONY: soak
+soak: $(STAMP) $(NPM_STAMPS) ## run the tests marked soak at length (SOAK=100: so many times as often)
+	SOAK=$(SOAK) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m soak
 
 check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
 	$(BIN)/ruff check .
