@@ -156,7 +156,9 @@ def test_c07_the_last_moment_that_can_be_written_is_a_time_like_any_other() -> N
 
 
 def test_c08_one_childs_consent_cannot_carry_another_childs_record() -> None:
-    assert rule_of(judge(request(subj=OTHER_CHILD))) == "C08-subject"
+    denied = judge(request(subj=OTHER_CHILD))
+    assert isinstance(denied, Deny)
+    assert (denied.rule, denied.code) == ("C08-subject", "SUBJECT_MISMATCH")
     assert rule_of(judge(request(subj=None))) == "C08-subject"
 
 
@@ -167,7 +169,9 @@ def test_c09_a_consent_for_a_thread_is_for_that_thread() -> None:
 
 @pytest.mark.parametrize("purpose", ["document", "research", ""])
 def test_c10_a_purpose_outside_the_consent_is_refused(purpose: str) -> None:
-    assert rule_of(judge(request(purpose=purpose))) == "C10-purpose"
+    denied = judge(request(purpose=purpose))
+    assert isinstance(denied, Deny)
+    assert (denied.rule, denied.code) == ("C10-purpose", "PURPOSE_DENIED")
 
 
 def test_c10_a_purpose_that_the_catalogue_does_not_have_is_refused_even_if_consented() -> None:

@@ -20,9 +20,11 @@ from exchange_keys.manifest import check_grant, open_manifest
 from exchange_keys.sealing import EncKey
 from exchange_schemas.errors import (
     FieldDenied,
+    KidUnknown,
     Malformed,
     ManifestMismatch,
     PartMissing,
+    RecipientDenied,
     SenderMismatch,
 )
 from exchange_schemas.ids import EnvelopeId
@@ -122,6 +124,13 @@ def test_what_was_never_sealed_cannot_be_granted_again() -> None:
         regrant(draft(), held(seal()), [D.recipient(values={})], A.envelope)
     with pytest.raises(Malformed):
         regrant(draft(), held(seal()), [], A.envelope)
+
+
+def test_a_later_grant_is_checked_like_a_first_one() -> None:
+    with pytest.raises(RecipientDenied):
+        regrant(draft(), held(seal()), [D.recipient(), D.recipient()], A.envelope)
+    with pytest.raises(KidUnknown):
+        regrant(draft(), held(seal()), [D.recipient(kid=A.enc.public.kid)], A.envelope)
 
 
 def test_a_sealed_envelope_survives_json() -> None:

@@ -175,6 +175,12 @@ def test_a_deeply_nested_input_is_refused_without_recursion(data):
         decode_value(data, limit=len(data))
 
 
+def test_brackets_beside_escaped_quotes_are_no_nesting():
+    for text in ('a"{"b', '"[[[[[[[[[["', '\\"{', '{"}"{"}"'):
+        data = json.dumps({"a": [text]}).encode()
+        assert decode(data, limit=1000) == {"a": [text]}
+
+
 def test_brackets_inside_texts_are_no_nesting():
     text = "[{" * 50
     assert decode(json.dumps({"a": text, "b": '"]}'}).encode(), limit=LIMIT) == {"a": text, "b": '"]}'}
