@@ -181,6 +181,11 @@ def test_brackets_beside_escaped_quotes_are_no_nesting():
         assert decode(data, limit=1000) == {"a": [text]}
 
 
+def test_many_texts_with_escapes_beside_one_another_are_no_nesting():
+    value = {f'"{number}': ["{", number, []] for number in range(20)}
+    assert decode(json.dumps(value).encode(), limit=2000) == value
+
+
 def test_brackets_inside_texts_are_no_nesting():
     text = "[{" * 50
     assert decode(json.dumps({"a": text, "b": '"]}'}).encode(), limit=LIMIT) == {"a": text, "b": '"]}'}
@@ -200,8 +205,8 @@ def test_members_are_sorted_and_there_are_no_spaces():
 
 def test_any_mapping_and_sequence_is_written():
     assert (
-        encode(MappingProxyType({"a": (1, MappingProxyType({"b": True}), range(2))}))
-        == b'{"a":[1,{"b":true},[0,1]]}'
+        encode(MappingProxyType({"a": (1, None, MappingProxyType({"b": True}), range(2))}))
+        == b'{"a":[1,null,{"b":true},[0,1]]}'
     )
 
 
