@@ -68,7 +68,11 @@ def open_answer(
 ) -> dict[str, Any]:
     """The values of a hub's answer by field, or the error of the first step that refuses it."""
     session: Any = SimpleNamespace(
-        directory=copy, keys=keys, profile=SimpleNamespace(agency=agency), now=lambda: now, store=None
+        directory=copy,
+        enc_key=keys.enc_for,
+        profile=SimpleNamespace(agency=agency),
+        now=lambda: now,
+        store=None,
     )
     fetched = read_fetched(GrantId(gid), answer)
     verified = verify(session, fetched, withdrawn=withdrawn)
