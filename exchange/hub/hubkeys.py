@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from exchange.hub.logkeys import LogChange, read_file, read_log_key
 from exchange.hub.settings import Settings
+from exchange.log.checkpoint import LogKey
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.box import StoreKey
 from exchange_keys.keyfile import (
@@ -61,8 +63,8 @@ class HubKeys:
     """The hub's keys, unlocked. `token` is in the order of their making, the next one last."""
 
     token: tuple[TokenKey, ...]
-    audit_log: SigningKey
-    directory_log: SigningKey
+    audit_log: SigningKey | LogKey
+    directory_log: SigningKey | LogKey
 
     def token_key(self, now: datetime) -> AuthKey:
         """The key that signs tokens now. Raises: Unavailable when no key's date has come."""
@@ -93,14 +95,15 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
     passphrase = _passphrase(settings)
     start = now.replace(microsecond=0)
     token = (TokenKey(AuthKey.generate(TOKEN_ALG), start), TokenKey(AuthKey.generate(TOKEN_ALG), None))
-    keys = HubKeys(token, SigningKey.generate(), SigningKey.generate())
+    audit_log, directory_log = SigningKey.generate(), SigningKey.generate()
+    keys = HubKeys(token, audit_log, directory_log)
     for folder in (settings.keys_dir, settings.guard_dir):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = StoreKey.generate()
     _write_store(settings, store, passphrase)
     _write_token(settings, keys.token, store)
-    _write_log(settings, AUDIT_LOG, keys.audit_log, store)
-    _write_log(settings, DIRECTORY_LOG, keys.directory_log, store)
+    _write_log(settings, AUDIT_LOG, audit_log, store)
+    _write_log(settings, DIRECTORY_LOG, directory_log, store)
     return keys
 
 
@@ -110,6 +113,12 @@ def load_hub_keys(settings: Settings) -> HubKeys:
     Raises: ConfigInvalid when there is no passphrase source or no key file; WrongPassphrase; KeyFileCorrupt.
     """
     return _load(settings, _unlock(settings))
+
+
+def log_key_file(settings: Settings, use: str) -> LogChange:
+    """A log's key file as it is, to be changed by `exchange.hub.logkeys`. Raises: as `load_hub_keys`."""
+    store, path = _unlock(settings), _path(settings, use)
+    return LogChange(read_file(path, store), path, settings.origin, use, store)
 
 
 def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
@@ -190,8 +199,8 @@ def _write_log(settings: Settings, use: str, key: SigningKey, store: StoreKey) -
     _write(settings, use, {"seed": key.seed}, [key.public], store)
 
 
-def _read_log(settings: Settings, use: str, store: StoreKey) -> SigningKey:
-    return SigningKey.from_seed(_read(settings, use, store).secret("seed"))
+def _read_log(settings: Settings, use: str, store: StoreKey) -> SigningKey | LogKey:
+    return read_log_key(_read(settings, use, store))
 
 
 def _write_token(settings: Settings, token: tuple[TokenKey, ...], store: StoreKey) -> None:

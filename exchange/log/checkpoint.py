@@ -26,10 +26,20 @@ from exchange.log.note import (
     vkey,
 )
 from exchange.log.tree import HASH_BYTES, MAX_SIZE
+from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import CheckpointInvalid
 
-__all__ = ["Checkpoint", "VerifierKey", "open_checkpoint", "parse_vkey", "sign_checkpoint", "vkey"]
+__all__ = [
+    "Checkpoint",
+    "LogKey",
+    "VerifierKey",
+    "keys_of",
+    "open_checkpoint",
+    "parse_vkey",
+    "sign_checkpoint",
+    "vkey",
+]
 
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -76,17 +86,42 @@ class Checkpoint:
         return checkpoint
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey, name: str | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """A log's key while it changes over: the new one, and the one before that pinned copies still know.
+
+    Every checkpoint bears both signatures, so that nobody has to change pins on the same day.
+    """
+
+    current: SigningKey
+    before: SigningKey
+
+    @property
+    def public(self) -> PublicKey:
+        """The key to pin from now on."""
+        return self.current.public
+
+
+def keys_of(key: SigningKey | LogKey) -> tuple[SigningKey, ...]:
+    """The keys that sign for a log, the one to pin first."""
+    return (key.current, key.before) if isinstance(key, LogKey) else (key,)
+
+
+def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey | LogKey, name: str | None = None) -> str:
     """The checkpoint as a note signed by `key`; its line bears the log's origin unless `name` is given.
 
-    Ed25519 is deterministic: the same checkpoint and key give the same note. Raises: CheckpointInvalid.
+    A key that changes over makes two lines, the new one first. Ed25519 is deterministic: the same checkpoint
+    and key give the same note. Raises: CheckpointInvalid.
     """
     text = checkpoint.text()
     signer = checkpoint.origin if name is None else name
     if not is_key_name(signer):
         raise _form("a signer's name is empty or has a space or a plus")
-    identifier = key_id(signer, TYPE_ED25519, key.public.raw)
-    return join_note(text, [signature_line(signer, identifier, key.sign(text.encode()))])
+    lines = (
+        signature_line(signer, key_id(signer, TYPE_ED25519, one.public.raw), one.sign(text.encode()))
+        for one in keys_of(key)
+    )
+    return join_note(text, tuple(lines))
 
 
 def open_checkpoint(

@@ -29,6 +29,7 @@ from exchange_schemas.errors import ConfigInvalid, KeyFileCorrupt, KidUnknown
 from exchange_schemas.ids import Kid
 
 _PROFILE = "profile"
+_NEXT_PROFILE = "profile_next"
 _CHANGED = "agency.json is not the one that was sealed with the agency's keys"
 
 
@@ -90,12 +91,19 @@ class AgencyKeys:
             auth=tuple(key for key in self.auth if key.public.kid not in kids),
         )
 
-    def save(self, path: Path, key: StoreKey, profile: Profile) -> None:
-        """Write keys/agency.keys, in place of an older one."""
+    def save(
+        self, path: Path, key: StoreKey, profile: Profile, *, next_profile: Profile | None = None
+    ) -> None:
+        """Write keys/agency.keys, in place of an older one.
+
+        With `next_profile` either description opens them: it is about to take the place of `profile`.
+        """
         named = {f"envelope:{one.public.kid}": one.seed for one in self.envelope}
         named |= {f"enc:{one.public.kid}": one.seed for one in self.enc}
         named |= {f"auth:{one.public.kid}": one.secret for one in self.auth}
         named[_PROFILE] = sha256(profile.to_bytes())
+        if next_profile is not None:
+            named[_NEXT_PROFILE] = sha256(next_profile.to_bytes())
         write_keyfile_with_store_key(path, named, self.public(), key=key, label=profile.agency, replace=True)
 
 
@@ -105,7 +113,7 @@ def load_keys(path: Path, key: StoreKey, profile: Profile) -> AgencyKeys:
     Raises: KeyFileCorrupt, WrongPassphrase, ConfigInvalid.
     """
     material = read_keyfile_with_store_key(path, key=key)
-    if material.secret(_PROFILE) != sha256(profile.to_bytes()):
+    if sha256(profile.to_bytes()) not in (material.secret(_PROFILE), material.secrets.get(_NEXT_PROFILE)):
         raise ConfigInvalid(_CHANGED, hint="restore agency.json from a backup; never edit the pins by hand")
     keys = AgencyKeys(
         envelope=tuple(SigningKey.from_seed(seed) for seed in _of_use(material, "envelope")),

@@ -12,6 +12,7 @@ from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.record import record
 from exchange.agency.cli.send import send, spool
 from exchange.agency.cli.user import user
+from exchange.member.cli.deployment import deployment
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
@@ -23,6 +24,7 @@ COMMANDS: tuple[click.Command, ...] = (
     root,
     user,
     keys,
+    deployment,
     directory,
     record,
     consent,

@@ -5,13 +5,15 @@ None of them can open a record, and no secret is ever shown.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.log_keys import Move, change_log_key
 from exchange.hub.admin.opened import opened_hub
-from exchange.hub.admin.operator_key import KeySource, key_options
+from exchange.hub.admin.operator_key import KeySource, optional_key_options
 from exchange.hub.admin.weighty import open_operator
 from exchange.hub.hubkeys import (
     AUDIT_LOG,
@@ -22,13 +24,21 @@ from exchange.hub.hubkeys import (
     load_hub_keys,
     rotate_token_key,
 )
-from exchange.hub.services.hub import utc_now
+from exchange.hub.logkeys import CHANGE_LEAST, CHANGE_MOST, LIFE
+from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.unit import Unit
 from exchange.hub.settings import Settings
+from exchange.log.checkpoint import LogKey
 from exchange_keys.public import PublicKey
 from exchange_schemas.codec import JsonValue, format_time
 from exchange_schemas.entry import Act
+from exchange_schemas.errors import Conflict, Malformed
+
+ALL = "all"
+TOKEN_LIFE = timedelta(days=90)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(name="keys", short_help="The hub's own keys.")
@@ -42,31 +52,77 @@ def list_(target: Target) -> None:
     """List the hub's own keys: what each is for, how old it is, where it stands."""
     settings = target.settings()
     rows = _rows(settings, load_hub_keys(settings), utc_now())
-    target.out.rows("the hub's own keys", rows, columns=("kind", "alg", "state", "since", "age_days", "kid"))
+    target.out.rows("the hub's own keys", rows, columns=("kind", "state", "since", "age_days", "next", "kid"))
+
+
+@group.command(epilog=examples("exchange-hub keys check", "exchange-hub keys check --json"))
+@hub_command
+def check(target: Target) -> None:
+    """Say which keys are overdue and how to mend it. Exit code 0: none is; 1: at least one."""
+    settings = target.settings()
+    rows = _rows(settings, load_hub_keys(settings), utc_now())
+    late = [row for row in rows if row["overdue"]]
+    target.out.rows(f"{len(late)} overdue", late, columns=("kind", "state", "age_days", "next"))
+    if late:
+        steps = "; ".join(str(row["next"]).partition(": ")[2] for row in late)
+        raise Conflict(f"{len(late)} of the hub's keys are overdue", hint=steps)
 
 
 @group.command(
-    epilog=examples("exchange-hub keys rotate --operator-key asha.key", "exchange-hub serve   (restarted)")
+    epilog=examples(
+        "exchange-hub keys rotate token --operator-key asha.key",
+        "exchange-hub keys rotate directory-log --operator-key asha.key",
+        "exchange-hub keys rotate directory-log --approved directory-log-key.proposal.json",
+        "exchange-hub keys rotate directory-log --finish --operator-key asha.key",
+    )
 )
 @hub_command
-@key_options
-def rotate(target: Target, *, source: KeySource) -> None:
-    """Let the next token key sign, and make a new next one; logged under the operator.
+@click.argument("kind", type=click.Choice((TOKEN, AUDIT_LOG, DIRECTORY_LOG, ALL)))
+@click.option("--finish", is_flag=True, help="For a log key: the old key signs no more.")
+@click.option(
+    "--early", is_flag=True, help="Finish before 30 days; who has not pinned the new key is cut off."
+)
+@click.option("--proposal", type=_NEW_FILE, help="Where to write the act when more operators must sign.")
+@click.option("--approved", type=_FILE, help="The act of a log key that enough operators have signed.")
+@optional_key_options
+def rotate(
+    target: Target,
+    *,
+    kind: str,
+    finish: bool,
+    early: bool,
+    proposal: Path | None,
+    approved: Path | None,
+    source: KeySource | None,
+) -> None:
+    """Change the hub's key KIND, or all of them; logged under who signed.
 
-    No valid token breaks: the next key was published before. Restart the hub afterwards; a second rotation
-    within an hour is refused. The hub's passphrase must come from a file here, since it is read twice.
+    token: the next key signs and a new next one is made; no valid token breaks. audit-log, directory-log: a
+    new key signs beside the old one until --finish, so that nobody who pinned the old one is cut off; where
+    several operators must sign, the act goes round as a file. Restart every worker afterwards. The hub's
+    passphrase must come from a file here, since it is read twice.
     """
-    trace = Trace(act=Act.KEY_ROTATE)
-
+    if kind == ALL and (approved is not None or proposal is not None):
+        raise click.UsageError("name one log for --approved and --proposal")
     with opened_hub(target) as hub:
-        key = open_operator(source, hub)
+        if kind in (TOKEN, ALL) and not finish:
+            _rotate_token(target, hub, source)
+        for log in (AUDIT_LOG, DIRECTORY_LOG):
+            if kind in (log, ALL):
+                change_log_key(target, hub, source, Move(log, finish, early, proposal, approved))
 
-        def work(unit: Unit) -> Answer:
-            rotate_token_key(hub.settings, unit.now)
-            return Answer({}, trace)
 
-        released = release_admin(hub, key.name, trace, work)
-        rows = _rows(hub.settings, load_hub_keys(hub.settings), utc_now())
+def _rotate_token(target: Target, hub: Hub, source: KeySource | None) -> None:
+    if source is None:
+        raise Malformed("operator-key: the key file of the operator who signs is needed")
+    key, trace = open_operator(source, hub), Trace(act=Act.KEY_ROTATE)
+
+    def work(unit: Unit) -> Answer:
+        rotate_token_key(hub.settings, unit.now)
+        return Answer({}, trace)
+
+    released = release_admin(hub, key.name, trace, work)
+    rows = _rows(hub.settings, load_hub_keys(hub.settings), utc_now())
     entry = None if released.receipt is None else released.receipt.entry_id
     target.out.done(
         "the token key is rotated; restart the hub",
@@ -76,15 +132,42 @@ def rotate(target: Target, *, source: KeySource) -> None:
 
 def _rows(settings: Settings, keys: HubKeys, now: datetime) -> list[dict[str, JsonValue]]:
     current = keys.token_key(now).public.kid
-    rows = [
-        {**_key(TOKEN, item.key.public), "state": _state(item, current, now), **_age(item.not_before, now)}
-        for item in keys.token
-    ]
+    rows = []
+    for item in keys.token:
+        state, since = _state(item, current, now), item.not_before
+        due = since + TOKEN_LIFE if state == "current" and since is not None else None
+        rows.append(_row(TOKEN, item.key.public, state, now=now, since=since, due=due))
     for kind, key in ((AUDIT_LOG, keys.audit_log), (DIRECTORY_LOG, keys.directory_log)):
-        # A log key has no date of its own; its file is written once.
-        made = datetime.fromtimestamp((settings.keys_dir / f"{kind}.key").stat().st_mtime, UTC)
-        rows.append({**_key(kind, key.public), "state": "current", **_age(made, now)})
+        # A log key has no date of its own; its file is written when it begins, and when the one before ends.
+        since = datetime.fromtimestamp((settings.keys_dir / f"{kind}.key").stat().st_mtime, UTC)
+        changing = isinstance(key, LogKey)
+        due = since + (CHANGE_LEAST if changing else LIFE)
+        state = "changing" if changing else "current"
+        rows.append(_row(kind, key.public, state, now=now, since=since, due=due))
+        if isinstance(key, LogKey):
+            rows.append(_row(kind, key.before.public, "before", now=now))
     return rows
+
+
+def _row(
+    kind: str,
+    public: PublicKey,
+    state: str,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+    due: datetime | None = None,
+) -> dict[str, JsonValue]:
+    """One key; `next` is what to do and from when, `overdue` whether that is late."""
+    step = f"keys rotate {kind}{' --finish' if state == 'changing' else ''}"
+    grace = CHANGE_MOST - CHANGE_LEAST if state == "changing" else timedelta(0)
+    return {
+        **_key(kind, public),
+        "state": state,
+        **_age(since, now),
+        "next": None if due is None else f"{format_time(due)[:10]}: exchange-hub {step}",
+        "overdue": due is not None and due + grace < now,
+    }
 
 
 def _state(item: TokenKey, current: str, now: datetime) -> str:

@@ -12,6 +12,7 @@ import click
 
 from exchange.directory.state import Governance
 from exchange.hub.admin.commands import Target, examples, hub_command, json_option
+from exchange.hub.admin.hub_act import read_signable
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import (
     KeySource,
@@ -22,7 +23,7 @@ from exchange.hub.admin.operator_key import (
     read_public,
 )
 from exchange.hub.admin.output import Output
-from exchange.hub.admin.proposal import Proposal, facts_of
+from exchange.hub.admin.proposal import Proposal
 from exchange.hub.admin.weighty import (
     carry_out,
     confirm_fingerprint,
@@ -186,10 +187,9 @@ def sign(
     yes: bool,
 ) -> None:
     """Show what PROPOSAL does and add a signature to it. Needs no hub: sign on your own machine."""
-    found = Proposal.read(proposal)
-    event = found.content
-    checked = found.checked_bundle()
-    facts = facts_of(event)
+    found = read_signable(proposal)
+    checked = found.checked_bundle() if isinstance(found, Proposal) else None
+    facts = found.facts()
     out.notes(facts)
     if checked is not None:
         confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
@@ -198,7 +198,7 @@ def sign(
     key = source.open(allow_insecure=insecure_allowed())
     signed = found.signed_by(key.key)
     signed.write(proposal, replace_file=True)
-    count = len(signed.event.signatures)
+    count = signed.signatures
     out.done(
         f"{key.name} has signed {proposal}: {count} signatures now",
         {**facts, "proposal": str(proposal), "signatures": count},

@@ -102,6 +102,28 @@ def key_options(command: F) -> Any:
     return key(passphrase_options(run))
 
 
+def optional_key_options(command: F) -> Any:
+    """As `key_options` where a signed file may take the operator's place: `source` is None without a key."""
+
+    @functools.wraps(command)
+    def run(
+        *args: Any,
+        operator_key: Path | None,
+        passphrase_file: Path | None,
+        passphrase_fd: int | None,
+        **options: Any,
+    ) -> Any:
+        source = None if operator_key is None else KeySource(operator_key, passphrase_file, passphrase_fd)
+        return command(*args, source=source, **options)
+
+    key = click.option(
+        "--operator-key",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The key file of the operator who signs.",
+    )
+    return key(passphrase_options(run))
+
+
 def insecure_allowed() -> bool:
     """Whether key files of the INSECURE cost are made and opened: a development environment that says so."""
     return (

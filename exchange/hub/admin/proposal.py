@@ -40,6 +40,15 @@ class Proposal:
         """What the signatures are for. Raises: Malformed."""
         return read_event(self.event.payload)
 
+    @property
+    def signatures(self) -> int:
+        """How many have signed."""
+        return len(self.event.signatures)
+
+    def facts(self) -> dict[str, JsonValue]:
+        """What it does, in words."""
+        return facts_of(self.content)
+
     @classmethod
     def begin(cls, event: Event, key: SigningKey, bundle: Signed | None = None) -> Proposal:
         """The event with its first signature."""

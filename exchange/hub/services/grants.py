@@ -27,7 +27,7 @@ from exchange.hub.services.parties import asking_parties, parties_in, party_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
 from exchange.hub.sql import Statement, together
-from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.log.checkpoint import Checkpoint, LogKey, sign_checkpoint
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, decode
 from exchange_schemas.entry import Act
@@ -265,7 +265,7 @@ def _present(unit: Unit, held: Held | None) -> dict[str, JsonValue]:
 
 
 @lru_cache(maxsize=4)
-def _signed(position: Checkpoint, key: SigningKey) -> str:
+def _signed(position: Checkpoint, key: SigningKey | LogKey) -> str:
     """The directory stands still between two events, and so does the note about it."""
     return sign_checkpoint(position, key)
 

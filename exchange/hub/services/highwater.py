@@ -18,7 +18,7 @@ from exchange.hub.db import reading, storage_errors
 from exchange.hub.services.audit_read import head, node_source
 from exchange.hub.services.audit_receipt import Receipt
 from exchange.hub.services.hub import Hub
-from exchange.log.checkpoint import Checkpoint, open_checkpoint, vkey
+from exchange.log.checkpoint import Checkpoint, keys_of, open_checkpoint, vkey
 from exchange.log.proof import parse_proof
 from exchange.log.tree import frontier_at
 from exchange_keys.durable import durable_file
@@ -77,8 +77,9 @@ def read(hub: Hub) -> tuple[Checkpoint, datetime] | None:
         raise StoreCorrupt("the high-water mark on the guard volume cannot be read") from error
     name = hub.settings.audit_log
     try:
-        key = vkey(name, hub.keys.audit_log.public.raw)
-        return open_checkpoint(data.decode("utf-8", "replace"), [key], origin=name), kept
+        # While the log's key changes over, the mark may bear the signature of the one before alone.
+        pins = [vkey(name, key.public.raw) for key in keys_of(hub.keys.audit_log)]
+        return open_checkpoint(data.decode("utf-8", "replace"), pins, origin=name), kept
     except CheckpointInvalid as error:
         raise StoreCorrupt("the high-water mark on the guard volume is damaged or of another log") from error
 

@@ -40,14 +40,14 @@ def test_the_hubs_own_keys_are_listed_without_a_secret(made: Shell) -> None:
 def test_the_token_key_is_rotated_by_an_operator_and_not_twice_in_an_hour(made: Shell) -> None:
     before = [row["kid"] for row in made.json("keys", "list")]
     made.keygen("eve")
-    made.run("keys", "rotate", *made.signed_by("eve"), code=1)
-    made.run("keys", "rotate", *made.signed_by("asha"))
+    made.run("keys", "rotate", "token", *made.signed_by("eve"), code=1)
+    made.run("keys", "rotate", "token", *made.signed_by("asha"))
     rows = made.json("keys", "list")
     assert [row["state"] for row in rows[:3]] == ["retired", "current", "next"]
     assert [row["kid"] for row in rows[:2]] == before[:2]
     entry = made.entries()[-1]
     assert (entry.act, entry.out, entry.opr) == (Act.KEY_ROTATE, "allow", "asha")
-    assert "less than an hour" in made.run("keys", "rotate", *made.signed_by("asha"), code=1).stderr
+    assert "less than an hour" in made.run("keys", "rotate", "token", *made.signed_by("asha"), code=1).stderr
     assert made.entries()[-1].out == "deny"
 
 
