@@ -19,6 +19,7 @@ from tests.vectors.recording.envelopes import envelope_file
 from tests.vectors.recording.grants import grant_file
 from tests.vectors.recording.objects import object_file
 from tests.vectors.recording.payloads import payload_file
+from tests.vectors.recording.receipts import receipt_file
 from tests.vectors.recording.signed import signed_file
 from tests.vectors.recording.values import value_file
 from tests.vectors.recording.world import pin_of, story
@@ -42,6 +43,7 @@ def record() -> Mapping[str, dict[str, Any]]:
         "grants": grant_file(),
         "decisions": decision_file(),
         "directory": directory,
+        "receipts": receipt_file(),
         "objects": object_file(world, directory["roots"]),
         "envelopes": envelope_file(world, directory["roots"]),
     }

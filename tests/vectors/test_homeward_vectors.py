@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exchange.directory.state import DirectoryState
+from exchange.log.proof import verify_entry
 from exchange_keys.envelope import grant_digest, open_grant
 from exchange_keys.jws import Signed, verify
 from exchange_keys.mldsa import MlDsaKey
@@ -41,6 +42,7 @@ NAMES = (
     "grants",
     "decisions",
     "directory",
+    "receipts",
     "objects",
     "envelopes",
 )
@@ -200,6 +202,11 @@ def test_objects_and_heads() -> None:
     assert_codes(heads, lambda case: check_head(state, case["head"], case["recipient"]))
 
 
+def test_receipts_of_the_hub() -> None:
+    file = FILES["receipts"]
+    assert_codes(file["cases"], lambda case: verify_entry(raw(case["entry"]), case["proof"], [file["vkey"]]))
+
+
 def test_envelopes() -> None:
     file = FILES["envelopes"]
     state, log = story()
@@ -230,7 +237,7 @@ def test_the_recorder_records_the_same_cases() -> None:
                 assert [(case["name"], case["error"]) for case in value] == [
                     (case["name"], case["error"]) for case in kept
                 ]
-    for name in ("codec", "keys", "payloads", "values", "decisions"):
+    for name in ("codec", "keys", "payloads", "values", "decisions", "receipts"):
         recorded = {key: value for key, value in FILES[name].items() if key != "about"}
         assert json.loads(json.dumps(fresh[name])) == recorded
 

@@ -12,6 +12,7 @@ import { decide } from './src/decision.mjs'
 import { Directory } from './src/directory.mjs'
 import { grantDigest, openGrant } from './src/grants.mjs'
 import { readSigned, verify } from './src/jws.mjs'
+import { parseVkey, verifyEntry } from './src/logs.mjs'
 import { checkHead, receive } from './src/recipient.mjs'
 import { limitOf, readPayload, readTombstone } from './src/schemas.mjs'
 import { publicOf, seed } from './src/seeds.mjs'
@@ -143,6 +144,10 @@ const RUNS = {
       }),
       whole: { roots: story.leaves.map((_, at) => story.rootAt(at + 1)), state: Object.fromEntries(state) },
     }
+  },
+  receipts: (file) => {
+    const pinned = [parseVkey(file.vkey)]
+    return { cases: outcomes(file.cases, (item) => void verifyEntry(unb64u(item.entry), item.proof, pinned)) }
   },
   objects: (file) => {
     const story = storyOf(load('directory'))

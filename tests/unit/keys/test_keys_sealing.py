@@ -77,3 +77,10 @@ def test_nothing_is_sealed_to_a_key_that_is_none() -> None:
         seal_keys(B.enc.public.raw[:-1], KEYS, CORE)
     with pytest.raises(KeyWrongUse):
         seal_keys(B.enc.public.raw[:1184] + bytes(32), KEYS, CORE)
+
+
+@pytest.mark.parametrize("length", [0, 1, 1184, 1215, 1217])
+def test_nothing_is_sealed_to_a_key_of_another_length(length: int) -> None:
+    raw = (B.enc.public.raw + b"x")[:length]
+    with pytest.raises(Malformed, match="1216 bytes"):
+        seal_keys(raw, KEYS, CORE)
