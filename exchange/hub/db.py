@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -102,10 +103,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads; it blocks no writer and is blocked by none."""
-    with engine.connect() as conn:
-        read_only = conn.execution_options(**{_READING: True, "postgresql_readonly": True})
-        with read_only.begin():
-            yield read_only
+    with _reader(engine).begin() as conn:
+        yield conn
+
+
+@lru_cache(maxsize=64)
+def _reader(engine: Engine) -> Engine:
+    """The same engine and pool for what only reads; made once, because each making costs as much as a use."""
+    return engine.execution_options(**{_READING: True, "postgresql_readonly": True})
 
 
 # -- SQLite --------------------------------------------------------------------------------------------
@@ -151,7 +156,8 @@ def _begin_sqlite(conn: Connection) -> None:
     # A transaction that reads first and writes later cannot be retried by SQLite (SQLITE_BUSY_SNAPSHOT), so
     # whoever may write takes the write lock at once.
     reads = conn.get_execution_options().get(_READING, False)
-    conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    driver: Any = conn.connection.driver_connection
+    driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE").close()
 
 
 def refuse_network(folder: Path, mounts: Path) -> None:
