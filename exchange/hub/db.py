@@ -109,8 +109,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @lru_cache(maxsize=64)
 def _reader(engine: Engine) -> Engine:
-    """The same engine and pool for what only reads; made once, because each making costs as much as a use."""
-    return engine.execution_options(**{_READING: True, "postgresql_readonly": True})
+    """The same pool for what only reads; made once, because each making costs as much as a use.
+
+    PostgreSQL's READ COMMITTED gives each statement a view of its own, so there it needs no transaction
+    around them, which would be two round trips.
+    """
+    options: dict[str, Any] = {_READING: True, "postgresql_readonly": True}
+    if engine.dialect.name == "postgresql":
+        options["isolation_level"] = "AUTOCOMMIT"
+    return engine.execution_options(**options)
 
 
 # -- SQLite --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exchange_keys.auth_key import ALGS, AuthKey, public_from_jwk, verify_jose
 from exchange_keys.public import ES256, PublicKey
@@ -62,7 +63,7 @@ class ParsedCompact:
     header: dict[str, JsonValue]
     claims: dict[str, JsonValue]
     alg: str
-    signing_input: bytes
+    signing_input: str
     signature: bytes
 
     def kid(self) -> Kid:
@@ -80,14 +81,13 @@ class ParsedCompact:
         if public is None:
             # Otherwise the time of a refusal would tell who is a client.
             with suppress(SigInvalid):
-                verify_jose(PublicKey(ES256, _DECOY_POINT), self.signing_input, _DECOY_SIGNATURE)
+                verify_jose(
+                    PublicKey(ES256, _DECOY_POINT), self.signing_input.encode("ascii"), _DECOY_SIGNATURE
+                )
             raise refused("kid-unknown")
         if public.alg != self.alg:
             raise refused("alg-of-key")
-        try:
-            verify_jose(public, self.signing_input, self.signature)
-        except (SigInvalid, Malformed):
-            raise refused("signature") from None
+        _verify(public, self.signing_input, self.signature)
 
 
 def parse_compact(
@@ -101,19 +101,10 @@ def parse_compact(
 
     Raises: Unauthorized, with a `rule` for logs.
     """
-    if len(token) > max_bytes:
-        raise refused("size")
-    segments = token.split(".")
-    if len(segments) != 3:
-        raise refused("segments")
-    try:
-        header = _object(segments[0], "header", MAX_HEADER_BYTES, _HEADER_DEPTH)
-        claims = _object(segments[1], "claims", MAX_CLAIMS_BYTES, _CLAIMS_DEPTH)
-        signature = unb64u(segments[2], field="signature", limit=MAX_SIGNATURE_BYTES)
-    except Malformed:
-        raise refused("encoding") from None
+    first, payload, last = _segments(token, max_bytes)
+    header, claims, signature = _header(first), _claims(payload), _signature(last)
     alg = _check_header(header, typ, algs)
-    return ParsedCompact(header, claims, alg, f"{segments[0]}.{segments[1]}".encode("ascii"), signature)
+    return ParsedCompact(header, claims, alg, f"{first}.{payload}", signature)
 
 
 def decode_compact(
@@ -140,13 +131,25 @@ def decode_embedded(token: str, *, typ: str) -> tuple[dict[str, JsonValue], Publ
 
     It proves possession of that key and nothing else. Raises: Unauthorized, with a `rule` for logs.
     """
-    parsed = parse_compact(token, typ=(typ,))
+    header, payload, signature = _segments(token, MAX_TOKEN_BYTES)
+    public = _embedded_key(header, typ)
+    claims = _claims(payload)
+    _verify(public, f"{header}.{payload}", _signature(signature))
+    return claims, public
+
+
+@lru_cache(maxsize=2048)
+def _embedded_key(segment: str, typ: str) -> PublicKey:
+    """The key in a proof's header, checked; a client sends the same header with each of its proofs."""
+    header = _header(segment)
+    alg = _check_header(header, (typ,), ALGS)
     try:
-        public = public_from_jwk(parsed.header.get("jwk"))
+        public = public_from_jwk(header.get("jwk"))
     except Malformed:
         raise refused("jwk") from None
-    parsed.verify(public)
-    return parsed.claims, public
+    if public.alg != alg:
+        raise refused("alg-of-key")
+    return public
 
 
 def integer(claims: Mapping[str, JsonValue], name: str) -> int:
@@ -165,8 +168,43 @@ def token_id(claims: Mapping[str, JsonValue]) -> str:
     return value
 
 
+def _segments(token: str, max_bytes: int) -> tuple[str, str, str]:
+    if len(token) > max_bytes:
+        raise refused("size")
+    segments = token.split(".")
+    if len(segments) != 3:
+        raise refused("segments")
+    return segments[0], segments[1], segments[2]
+
+
+def _header(segment: str) -> dict[str, JsonValue]:
+    return _object(segment, "header", MAX_HEADER_BYTES, _HEADER_DEPTH)
+
+
+def _claims(segment: str) -> dict[str, JsonValue]:
+    return _object(segment, "claims", MAX_CLAIMS_BYTES, _CLAIMS_DEPTH)
+
+
+def _signature(segment: str) -> bytes:
+    try:
+        return unb64u(segment, field="signature", limit=MAX_SIGNATURE_BYTES)
+    except Malformed:
+        raise refused("encoding") from None
+
+
 def _object(segment: str, field: str, limit: int, depth: int) -> dict[str, JsonValue]:
-    return decode(unb64u(segment, field=field, limit=limit), limit=limit, depth=depth)
+    try:
+        return decode(unb64u(segment, field=field, limit=limit), limit=limit, depth=depth)
+    except Malformed:
+        raise refused("encoding") from None
+
+
+def _verify(public: PublicKey, signing_input: str, signature: bytes) -> None:
+    """Both segments were read as base64url, so they are ASCII."""
+    try:
+        verify_jose(public, signing_input.encode("ascii"), signature)
+    except (SigInvalid, Malformed):
+        raise refused("signature") from None
 
 
 def _check_header(header: Mapping[str, JsonValue], typ: Collection[str | None], algs: Collection[str]) -> str:

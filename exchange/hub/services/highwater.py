@@ -43,7 +43,7 @@ def keep(hub: Hub, receipt: Receipt) -> None:
     path = path_of(hub)
     now = hub.clock()
     try:
-        if path.parent.is_dir() and _age_s(path, now) >= EVERY_S:
+        if _is_due(path, now):
             _check_continues(hub)
             write(path, parse_proof(receipt.proof).note, now)
     except (OSError, StorageFull, StoreCorrupt, AuditUnavailable, Unavailable):
@@ -103,10 +103,10 @@ def path_of(hub: Hub) -> Path:
     return hub.settings.guard_dir / MARK
 
 
-def _age_s(path: Path, now: datetime) -> float:
-    """Seconds since the mark was kept; endless when there is none or its time is to come."""
+def _is_due(path: Path, now: datetime) -> bool:
+    """Whether the mark is missing, old, or of a time to come. Every answer asks: one look at the disk."""
     try:
-        age = now.timestamp() - path.stat().st_mtime
+        age = now.timestamp() - os.stat(path).st_mtime
     except FileNotFoundError:
-        return float("inf")
-    return age if age >= 0 else float("inf")
+        return path.parent.is_dir()
+    return not 0 <= age < EVERY_S
