@@ -194,7 +194,7 @@ class Client:
         return Regranter(self.session, self.records)
 
     def _sender(self) -> Sender:
-        return Sender(self.session, self._spool, self.on_bytes)
+        return Sender(self.session, self._spool, self.consents, self.on_bytes)
 
     def _receiver(self) -> Receiver:
         return Receiver(self.session, self.on_bytes)

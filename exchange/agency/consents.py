@@ -7,7 +7,7 @@ connection never leaves one at the hub that this agency does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from exchange.agency import consent_rows as rows
@@ -27,7 +27,14 @@ from exchange_keys.signing import SigningKey
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, parse_time
 from exchange_schemas.consent import Consent, Withdrawal
-from exchange_schemas.errors import ConsentUnknown, ConsentWithdrawn, ExchangeError, HubRefused, NotPermitted
+from exchange_schemas.errors import (
+    ConsentUnknown,
+    ConsentWithdrawn,
+    ExchangeError,
+    HubRefused,
+    HubUnreachable,
+    NotPermitted,
+)
 from exchange_schemas.ids import AgencyId, FamilyId, check_agency
 
 MIN_PREFIX = 4
@@ -79,7 +86,13 @@ class Consents:
         signed = sign(drafted.consent.to_bytes(), Consent.typ, keys)
         row = Granted(signed, record=child.ref, salt=drafted.salt, evidence=drafted.evidence)
         rows.put(self._store, OWN, row)
-        return self.register(row).info(now)
+        try:
+            return self.register(row).info(now)
+        except HubUnreachable as error:
+            error.hint = (
+                "the consent is kept; `exchange-agency directory sync` registers it, or the next send"
+            )
+            raise
 
     def register(self, row: Granted) -> Granted:
         """Register a kept consent; the same bytes again change nothing at the hub.
@@ -134,31 +147,51 @@ class Consents:
     def withdraw(self, cid: str, *, reason: str = "consent_withdrawn") -> Withdrawn:
         """Withdraw the consent and its family, for good; needs an approver. `reason` is a reason_code.
 
-        It counts here at once, whatever the hub answers; `sync` asserts it again until the hub shows it.
+        Raises: ConsentUnknown, NotPermitted (not ours), HubUnreachable.
+        """
+        (done,) = self.withdraw_all([cid], reason=reason)
+        return done
+
+    def withdraw_all(self, cids: Sequence[str], *, reason: str = "consent_withdrawn") -> list[Withdrawn]:
+        """Withdraw the families of several consents; one answer for each family.
+
+        All of them count here before the hub hears of the first: no lost connection leaves one in force.
+        `sync` asserts each again until the hub shows it.
         Raises: ConsentUnknown, NotPermitted (not ours), HubUnreachable.
         """
         approver = self._session.require_approver()
+        families = {row.consent.family: row for row in map(self._own, cids)}
+        with self._store.writing():
+            for row in families.values():
+                if row.withdrawal is None:
+                    self._end_family(row.consent, reason, approver)
+        try:
+            return [self.assert_withdrawal(self.row(row.consent.cid)) for row in families.values()]
+        except HubUnreachable as error:
+            error.hint = "it counts here already; `exchange-agency directory sync` tells the hub"
+            raise
+
+    def _own(self, cid: str) -> Granted:
         row = self.row(cid)
-        consent = row.consent
-        if consent.iss != self._session.profile.agency:
+        if row.consent.iss != self._session.profile.agency:
             raise NotPermitted(
                 "only its issuer can withdraw a consent",
                 rule="issuer",
                 hint="ask for it: `exchange-agency send --kind withdrawal_request`",
             )
-        if row.withdrawal is None:
-            withdrawal = Withdrawal(
-                origin=consent.origin,
-                iss=consent.iss,
-                family=consent.family,
-                reason=reason,
-                iat=self._session.now(),
-            )
-            signed = sign(withdrawal.to_bytes(), Withdrawal.typ, [approver])
-            with self._store.writing():
-                for one in rows.found(self._store, OWN, "family", consent.family):
-                    rows.put(self._store, OWN, one.withdrawn_by(signed))
-        return self.assert_withdrawal(self.row(consent.cid))
+        return row
+
+    def _end_family(self, consent: Consent, reason: str, approver: SigningKey) -> None:
+        withdrawal = Withdrawal(
+            origin=consent.origin,
+            iss=consent.iss,
+            family=consent.family,
+            reason=reason,
+            iat=self._session.now(),
+        )
+        signed = sign(withdrawal.to_bytes(), Withdrawal.typ, [approver])
+        for one in rows.found(self._store, OWN, "family", consent.family):
+            rows.put(self._store, OWN, one.withdrawn_by(signed))
 
     def signed_withdrawal(self, cid: str) -> bytes:
         """The withdrawal of a consent as it was signed here, for an operator to carry to the hub.

@@ -12,8 +12,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exchange.agency import sent_rows
+from exchange.agency import consent_rows, sent_rows
 from exchange.agency.chains import Head, adopt_head, move_head, verified_head
+from exchange.agency.consent_rows import OWN
+from exchange.agency.consents import Consents
 from exchange.agency.finality import may_pass
 from exchange.agency.model import Sent, SentGrant
 from exchange.agency.plan import Plan
@@ -25,6 +27,7 @@ from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (
+    ConsentWithdrawn,
     ExchangeError,
     HubRefused,
     KeyNotActive,
@@ -47,6 +50,7 @@ class Sender:
 
     session: Session
     spool: Spool
+    consents: Consents
     on_bytes: OnBytes
 
     def send(self, plan: Plan) -> Sent:
@@ -119,7 +123,25 @@ class Sender:
             (self.spool.folder / name).unlink(missing_ok=True)
         return sealed.job
 
+    def _must_stand(self, job: Job) -> None:
+        """What was withdrawn while the envelope waited is never sent; a consent only kept here is registered.
+
+        Raises: ConsentWithdrawn; what `Consents.register` raises.
+        """
+        if load_catalogue().kind(job.plan.kind).authority != "consent":
+            return
+        for one in job.plan.grants:
+            row = None if one.cid is None else consent_rows.get(self.session.store, OWN, one.cid)
+            if row is not None and row.status == consent_rows.WITHDRAWN:
+                raise ConsentWithdrawn(
+                    f"the consent to {one.agency} was withdrawn before the envelope left: it was not sent",
+                    rule="C05-withdrawn",
+                )
+            if row is not None and not row.registered:
+                self.consents.register(row)
+
     def _deposit(self, job: Job) -> Sent:
+        self._must_stand(job)
         for digest, name in job.attachments.items():
             self._upload(digest, self.spool.attachment(name))
         _, answer = self.session.hub.post_bytes("/v1/envelopes", self.spool.deposit(job))

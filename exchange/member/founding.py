@@ -11,6 +11,7 @@ from exchange.member.home import Home, create_home
 from exchange.member.keyring import AgencyKeys
 from exchange.member.profile import Profile
 from exchange.member.root_file import root_label, write_root
+from exchange.member.store import Store
 from exchange.member.users import NewUser, write_user
 from exchange_keys.box import StoreKey
 from exchange_keys.passphrase import check_strength
@@ -44,5 +45,6 @@ def found_agency(path: Path, profile: Profile, first: NewUser, *, root_passphras
             )
         write_user(home, first, store_key, SigningKey.generate())
         AgencyKeys.generate().save(home.keys_file, store_key, profile)
+        Store(home.store_file, store_key).close()
         home.finish(profile)
     return home

@@ -82,7 +82,8 @@ class Home:
         """Take away what an unfinished `init` left. Raises: ConfigInvalid when one did finish."""
         if self.profile_file.exists():
             raise ConfigInvalid(f"an agency lives in the folder {self.path.name} already")
-        for file in (self.root_file, self.keys_file, *(self.path / "users").glob("*.key")):
+        keys = (self.root_file, self.keys_file, *(self.path / "users").glob("*.key"))
+        for file in (*keys, *self.path.glob(f"{self.store_file.name}*")):
             file.unlink(missing_ok=True)
 
     def finish(self, profile: Profile) -> None:

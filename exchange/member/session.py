@@ -27,7 +27,7 @@ from exchange_keys.jose import AuthKey
 from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
-from exchange_schemas.errors import KidUnknown, NotPermitted
+from exchange_schemas.errors import KidUnknown, NotPermitted, StoreCorrupt
 from exchange_schemas.ids import Kid
 
 INSECURE_VARIABLE = "HOMEWARD_INSECURE_KDF"
@@ -111,6 +111,7 @@ def open_session(
     profile = home.profile()
     opened = open_user(home, user, passphrase, allow_insecure=insecure_allowed())
     keys = load_keys(home.keys_file, opened.store_key, profile)
+    _must_have_store(home)
     store = Store(home.store_file, opened.store_key)
     receipts = Receipts(store, profile.deployment.audit_vkey, profile.agency)
     hub = _transport(
@@ -138,6 +139,19 @@ def _newest_auth(session: Session) -> AuthKey:
     """The key to log in with, after the one in use was refused: another command may have changed it."""
     session.refresh_keys()
     return session.keys.auth[-1]
+
+
+def _must_have_store(home: Home) -> None:
+    """An agency's store is made with its keys: a new, empty one would have forgotten every withdrawal.
+
+    Raises: StoreCorrupt.
+    """
+    file = home.store_file
+    if not file.is_file() or file.stat().st_size == 0:
+        raise StoreCorrupt(
+            "the local store is missing or empty; a new one would forget records and withdrawals",
+            hint="restore store.db from the newest backup of this folder",
+        )
 
 
 def _transport(

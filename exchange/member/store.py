@@ -8,6 +8,7 @@ It must never write a value in the clear. Whole rows that vanish are not noticed
 from __future__ import annotations
 
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,13 +18,16 @@ from typing import Final
 from exchange.member.files import PRIVATE_FILE, disk_errors, disk_full
 from exchange_keys.box import StoreKey
 from exchange_schemas.codec import Encodable, JsonValue, decode, encode, lp, sha256
-from exchange_schemas.errors import ExchangeError, StoreCorrupt, StoreLocked
+from exchange_schemas.errors import ConfigInvalid, ExchangeError, StoreCorrupt, StoreLocked
 
 VERSION: Final = 1
 VALUE_BYTES: Final = 1024 * 1024
 _DEPTH: Final = 16
 _PAGE: Final = 500
 _WAIT_SECONDS: Final = 30.0
+# What SQLite wants of its side files before it works at all, in bytes.
+_ROOM: Final = 64 * 1024
+_NO_ROOM: Final = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _SCHEMA = """
 CREATE TABLE item (
   ord INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, blind BLOB NOT NULL, box BLOB NOT NULL,
@@ -46,7 +50,8 @@ class Store:
         self._key = key
         with disk_errors("local store"):
             path.touch(mode=PRIVATE_FILE, exist_ok=True)
-        with _sqlite_errors():
+        self._path = path
+        with _sqlite_errors(path):
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -88,7 +93,7 @@ class Store:
         if self._db.in_transaction:
             yield
             return
-        with _sqlite_errors():
+        with _sqlite_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -144,7 +149,7 @@ class Store:
     def get_bytes(self, collection: str, ident: str) -> bytes | None:
         """The bytes under an id, or None. Raises: StoreCorrupt."""
         blind = self.pseudonym(collection, ident)
-        with _sqlite_errors():
+        with _sqlite_errors(self._path):
             row = self._db.execute(
                 "SELECT box FROM item WHERE collection = ? AND blind = ?", (collection, blind)
             ).fetchone()
@@ -158,7 +163,7 @@ class Store:
 
     def found(self, collection: str, name: str, text: str) -> list[tuple[str, dict[str, JsonValue]]]:
         """(id, value) of all that were put with the lookup (name, text), oldest first."""
-        with _sqlite_errors():
+        with _sqlite_errors(self._path):
             rows = self._db.execute(
                 "SELECT i.blind, i.box FROM lookup l JOIN item i USING (ord)"
                 " WHERE l.collection = ? AND l.key = ? ORDER BY ord",
@@ -170,7 +175,7 @@ class Store:
         """(id, value) of all in a collection, oldest first, a page at a time: memory stays flat."""
         after = 0
         while True:
-            with _sqlite_errors():
+            with _sqlite_errors(self._path):
                 rows = self._db.execute(
                     "SELECT ord, blind, box FROM item WHERE collection = ? AND ord > ? ORDER BY ord LIMIT ?",
                     (collection, after, _PAGE),
@@ -182,7 +187,7 @@ class Store:
 
     def count(self, collection: str) -> int:
         """How many values a collection holds."""
-        with _sqlite_errors():
+        with _sqlite_errors(self._path):
             return int(
                 self._db.execute("SELECT count(*) FROM item WHERE collection = ?", (collection,)).fetchone()[
                     0
@@ -214,18 +219,31 @@ def _value(plain: bytes) -> tuple[str, dict[str, JsonValue]]:
     return ident, value
 
 
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < _ROOM
+    except OSError:
+        return False
+
+
 @contextmanager
-def _sqlite_errors() -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
+        # A disk that is full before the first write shows as a failed extension of SQLite's side files.
+        if code == sqlite3.SQLITE_FULL or (code in _NO_ROOM and _is_full(path)):
             raise disk_full("local store") from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StoreLocked(
                 "another command of this agency is writing to the local store",
                 hint="wait until it has finished, then try again",
+            ) from error
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            raise ConfigInvalid(
+                "local store: this account may not write it",
+                hint="check who owns the folder and that its disk is not mounted read-only",
             ) from error
         raise StoreCorrupt("the local store cannot be read or written") from error
     except sqlite3.DatabaseError as error:

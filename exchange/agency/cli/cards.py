@@ -21,7 +21,8 @@ _STYLES = {1: "bold", 2: "", 3: "yellow"}
 def summary_row(record: Record, found: Sendable) -> tuple[str, ...]:
     """One line of a list: reference, name, sex, birth or age, what it may be sent for."""
     fields = record.fields
-    name = " ".join(in_words(fields[part]) for part in ("name_given", "name_family") if part in fields)
+    # The table isolates every cell: a name isolated before would lose its joints to spaces.
+    name = " ".join(_name_text(fields[part]) for part in ("name_given", "name_family") if part in fields)
     age = fields.get("birth_date", fields.get("age_range"))
     return (
         record.ref,
@@ -30,6 +31,10 @@ def summary_row(record: Record, found: Sendable) -> tuple[str, ...]:
         "" if age is None else in_words(age),
         may_be_sent(found),
     )
+
+
+def _name_text(value: JsonValue) -> str:
+    return str(value.get("text", "")) if isinstance(value, dict) else str(value)
 
 
 def may_be_sent(found: Sendable) -> str:
@@ -79,6 +84,9 @@ def message_json(message: Message) -> JsonValue:
 def in_words(value: JsonValue) -> str:
     """A field's value on one line, in words a person reads; nothing is left out."""
     if isinstance(value, dict):
+        if set(value) == {"min", "max", "as_of"}:
+            span = str(value["min"]) if value["min"] == value["max"] else f"{value['min']} to {value['max']}"
+            return f"{span} years on {value['as_of']}"
         if set(value) >= {"text"} and set(value) <= {"text", "script", "language"}:
             return isolated(str(value["text"]))
         return "; ".join(f"{name.replace('_', ' ')}: {in_words(item)}" for name, item in value.items())

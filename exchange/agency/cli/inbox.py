@@ -53,7 +53,7 @@ def open_(options: Options, *, gid: str, kept: bool, save_photo: Path | None) ->
 
     \b
     Example:
-      exchange-agency open 9sJx... --save-photo child.jpg
+      exchange-agency open 9sJxD0xZ3kQe7mPq2LwT4A --save-photo child.jpg
     """
     with open_client(options) as client:
         message = client.kept(gid) if kept else client.open_grant(gid)

@@ -80,6 +80,10 @@ def exit_code(error: BaseException) -> int:
 
 def report(error: BaseException) -> int:
     """Print the error and its hint on standard error; give the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        # A group without a command: the person asked what there is.
+        click.echo(error.format_message(), err=True)
+        return USAGE
     message, hint = _words(error)
     click.echo(f"error: {message}", err=True)
     if hint is not None:

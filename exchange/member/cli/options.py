@@ -1,6 +1,7 @@
 """The options that every command takes: where the agency lives, who works, where the passphrase comes from.
 
-They may stand before or after the command's name; the later one counts. A passphrase is never an argument.
+They may stand before or after the command's name; the later one counts, and what was typed counts before the
+environment. A passphrase is never an argument.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from exchange_schemas.errors import ConfigInvalid
 
@@ -46,6 +48,7 @@ class Options:
 
 
 _PATH = click.Path(path_type=Path)
+_COMMON = ("home", "user", "passphrase_file", "passphrase_fd")
 
 
 def common_options(command: F) -> F:
@@ -61,12 +64,19 @@ def common_options(command: F) -> F:
     @click.pass_context
     @wraps(command)
     def run(ctx: click.Context, /, **given: Any) -> Any:
-        common = {name: given.pop(name) for name in ("home", "user", "passphrase_file", "passphrase_fd")}
+        common = {name: _said(ctx, name, given.pop(name)) for name in _COMMON}
         said = Options(**common, json=given.pop("as_json"))
         ctx.obj = ctx.obj.merge(said) if isinstance(ctx.obj, Options) else said
         return command(ctx.obj, **given)
 
     return run  # type: ignore[return-value]  # wraps keeps the parameters click has collected
+
+
+def _said(ctx: click.Context, name: str, value: Any) -> Any:
+    """The value, but not the environment's where a command before this one was told another on its line."""
+    from_environment = ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT
+    told_before = isinstance(ctx.obj, Options) and getattr(ctx.obj, name) is not None
+    return None if from_environment and told_before else value
 
 
 def root_options(command: F) -> F:

@@ -190,3 +190,45 @@ def test_foreign_text_cannot_steer_the_terminal(agency: CommandLine) -> None:
 def test_the_passphrase_is_taken_from_a_file_descriptor(agency: CommandLine, tmp_path: Path) -> None:
     with (tmp_path / "pass").open("rb") as file:
         agency.of(*agency.common[:2], "--passphrase-fd", str(file.fileno()))("record", "list")
+
+
+def test_what_is_typed_counts_before_the_environment(
+    agency: CommandLine, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEWARD_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("HOMEWARD_USER", "nobody")
+    named = agency.of("--home", home.path, "--user", "amal", *agency.common[2:])
+    assert named("record", "list", "--json").code == 0
+    late = agency.of(*agency.common[2:])
+    assert late("record", "list", "--home", home.path, "--user", "amal").code == 0
+    monkeypatch.setenv("HOMEWARD_HOME", str(home.path))
+    monkeypatch.setenv("HOMEWARD_USER", "amal")
+    assert late("record", "list").code == 0
+
+
+def test_a_store_that_is_gone_is_never_begun_anew(agency: CommandLine, home: Home) -> None:
+    agency("record", "add", "--set", "sex=female")
+    home.store_file.unlink()
+    for ran in (agency("record", "list", ok=False), agency("inbox", ok=False)):
+        assert ran.code == 1
+        assert "STORE_CORRUPT" in ran.err
+    assert not home.store_file.exists()
+    home.store_file.touch()
+    assert agency("record", "list", ok=False).code == 1
+
+
+def test_a_group_without_a_command_shows_what_there_is(agency: CommandLine) -> None:
+    ran = agency.of()("consent", ok=False)
+    assert ran.code == 64
+    assert ran.err.startswith("Usage:")
+    assert "withdraw" in ran.err
+
+
+def test_a_list_shows_names_of_any_script_whole(agency: CommandLine) -> None:
+    agency(
+        "record", "add", "--set", 'name_given={"text": "أمينة"}', "--set", 'name_family={"text": "Isaeva"}',
+        "--set", 'age_range={"min": 4, "max": 6, "as_of": "2026-03-01"}',
+    )  # fmt: skip
+    said = agency("record", "list").out
+    assert "\u2068أمينة Isaeva\u2069" in said
+    assert "4 to 6 years on 2026-03-01" in said

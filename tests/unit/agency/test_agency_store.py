@@ -10,7 +10,7 @@ import pytest
 
 from exchange.member.store import Store
 from exchange_keys.box import StoreKey
-from exchange_schemas.errors import StorageFull, StoreCorrupt, StoreLocked
+from exchange_schemas.errors import ConfigInvalid, StorageFull, StoreCorrupt, StoreLocked
 
 NAME = "Planted Nameperson"
 
@@ -123,3 +123,23 @@ def test_pseudonyms_differ_by_purpose_and_store(store: Store, tmp_path: Path) ->
     assert store.pseudonym("user", "amal") != store.pseudonym("other", "amal")
     with Store(tmp_path / "second.db", StoreKey.generate()) as second:
         assert second.pseudonym("user", "amal") != store.pseudonym("user", "amal")
+
+
+def test_a_disk_without_room_for_the_first_write_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = sqlite3.OperationalError("disk I/O error")
+    refused.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+
+    def connect(*_: object, **__: object) -> None:
+        raise refused
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(StoreCorrupt):
+        Store(tmp_path / "store.db", StoreKey.generate())
+    monkeypatch.setattr("exchange.member.store._ROOM", 2**80)
+    with pytest.raises(StorageFull):
+        Store(tmp_path / "store.db", StoreKey.generate())
+    refused.sqlite_errorcode = sqlite3.SQLITE_READONLY
+    with pytest.raises(ConfigInvalid, match="may not write"):
+        Store(tmp_path / "store.db", StoreKey.generate())
