@@ -34,7 +34,7 @@ def tell(path: Path, folder: Path, *, insecure: bool) -> None:
         for name, member in enrolled.items():
             say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
-        say("9. The auditor pulls the log and verifies it without trusting the hub.")
+        say("10. The auditor pulls the log and verifies it without trusting the hub.")
         chapters.audit(enrolled[members.AUDITOR.id], folder, say)
     finally:
         hub.stop()
@@ -68,6 +68,8 @@ def _share(path: Path, folder: Path, enrolled: dict[str, members.Enrolled]) -> N
         chapters.refuse_outside(river, record, say)
         say("8. The consent for the embassy is withdrawn.")
         chapters.withdraw_and_refuse(river, embassy, record, granted[members.EMBASSY.id], say)
+        say("9. What the embassy had opened before is deleted, with a signed receipt.")
+        chapters.delete_and_confirm(river, embassy, say)
 
 
 def main() -> int:

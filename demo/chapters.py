@@ -7,6 +7,7 @@ from pathlib import Path
 
 from demo import picture
 from exchange.agency import Client, Record
+from exchange.agency.deletions import outcome_words
 from exchange.agency.imports import Imported, Refused, read_source
 from exchange.sandbox.members import COMMISSION, EMBASSY, Enrolled
 from exchange.sandbox.programs import CommandFailed, run
@@ -123,11 +124,11 @@ def refuse_outside(client: Client, record: Record, say: Say) -> None:
 def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: str, say: Say) -> None:
     """Send once more, withdraw before the embassy looks, and let it try."""
     holder.send("found_notice", to=(EMBASSY.id,), record=record.ref, purpose="trace")
-    result = holder.consents.withdraw(cid)
+    (result,) = holder.withdraw(cid)
     say(f"   withdrawn: {result.undelivered} undelivered stopped, {result.delivered} delivered before")
     refused = 0
     for item in embassy.inbox():
-        if item.state not in ("waiting", "dead"):
+        if item.state not in ("waiting", "dead") or item.kind != "found_notice":
             continue
         try:
             embassy.open_grant(item.gid)
@@ -140,6 +141,24 @@ def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: st
             raise CommandFailed("a withdrawn grant was opened")
     if refused == 0:
         raise CommandFailed("the withdrawn grant was not shown")
+
+
+def delete_and_confirm(holder: Client, embassy: Client, say: Say) -> None:
+    """What the embassy had opened before is deleted from its store, and the holder gets a signed receipt."""
+    for alarm in embassy.sync().alarms:
+        say(f"   the embassy is told: {alarm}")
+    for item in embassy.inbox(waiting_only=True):
+        request = embassy.open_grant(item.gid)
+        done = embassy.deletions.answer(request.gid)
+        say(f"   the embassy answers the {request.kind.replace('_', ' ')}: {outcome_words(done.outcome)}")
+    if any(message.kind == "found_notice" for message in embassy.messages()):
+        raise CommandFailed("a withdrawn message is still there")
+    for item in holder.inbox(waiting_only=True):
+        holder.open_grant(item.gid)
+    for asked in holder.deletions.asked():
+        say(f"   signed receipt of {asked.recipient}: {outcome_words(asked.outcome)}")
+    if list(holder.deletions.asked(unanswered=True)):
+        raise CommandFailed("a request for a deletion was not answered")
 
 
 def audit(auditor: Enrolled, folder: Path, say: Say) -> None:

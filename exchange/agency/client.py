@@ -36,9 +36,10 @@ from typing import Self
 
 from exchange.agency import directory_view, message_rows
 from exchange.agency.consents import Consents
+from exchange.agency.deletions import Deletions
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
 from exchange.agency.key_rotation import Keys
-from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport
+from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport, Withdrawn
 from exchange.agency.outbox import outbox
 from exchange.agency.planning import Planner, Wish
 from exchange.agency.receiving import Receiver
@@ -50,14 +51,15 @@ from exchange.agency.syncing import Syncer
 from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import RecordUnknown
+from exchange_schemas.errors import ConsentWithdrawn, RecordUnknown
 from exchange_schemas.ids import check_agency
 
 
 class Client:
     """An unlocked agency: use as a context manager, from one thread.
 
-    `records` and `consents` are the local records and this agency's consents.
+    `records` and `consents` are the local records and this agency's consents; `deletions` what is asked for,
+    on both sides, once a consent is withdrawn.
     """
 
     def __init__(self, session: Session) -> None:
@@ -68,6 +70,7 @@ class Client:
         self.on_bytes: Callable[[str, int, int], None] = lambda what, done, total: None
         """Hears of up- and downloads: what, bytes done, bytes in all."""
         self._spool = Spool(session.store, session.home.spool)
+        self.deletions = Deletions(session, self._spool, self.send)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -92,7 +95,9 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        return Syncer(self.session, self.consents, self._receiver(), self._regranter()).sync()
+        return Syncer(
+            self.session, self.consents, self._receiver(), self._regranter(), self.deletions
+        ).sync()
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
@@ -142,6 +147,15 @@ class Client:
         plan = Planner(self.session, self.records, self.consents).plan(wish)
         return self._sender().send(plan)
 
+    def withdraw(self, *cids: str, reason: str = "consent_withdrawn") -> list[Withdrawn]:
+        """Withdraw consents and their families, then ask every recipient that had opened something to delete.
+
+        A request that cannot leave now is sent by the next `sync`. Raises: see `Consents.withdraw_all`.
+        """
+        done = self.consents.withdraw_all(cids, reason=reason)
+        self.deletions.ask_due()
+        return done
+
     def spooled(self) -> list[Spooled]:
         """Envelopes that were sealed and are not known to have arrived, oldest first."""
         return [job.info() for job in self._spool.each()]
@@ -163,18 +177,24 @@ class Client:
         return self._receiver().open(gid)
 
     def messages(self) -> Iterator[Message]:
-        """All opened messages that are still kept, oldest first (from the local store)."""
-        return message_rows.each(self.session.store)
+        """All opened messages that may still be looked at, oldest first (from the local store)."""
+        kept = message_rows.each(self.session.store)
+        return (one for one in kept if not self.deletions.locked(one))
 
     def message(self, gid: str) -> Message | None:
-        """One opened message from the local store, or None."""
+        """One opened message from the local store, locked or not, or None."""
         return message_rows.get(self.session.store, gid)
 
     def kept(self, gid: str) -> Message:
-        """As `message`. Raises: RecordUnknown when it was not opened here."""
+        """As `message`. Raises: RecordUnknown when it was not opened here; ConsentWithdrawn."""
         found = self.message(gid)
         if found is None:
             raise RecordUnknown("this message was not opened here", hint="open it without --kept")
+        if self.deletions.locked(found):
+            raise ConsentWithdrawn(
+                "the consent for this message is withdrawn: it is locked until it is deleted",
+                hint="see `exchange-agency deletion list`",
+            )
         return found
 
     def outbox(self) -> Iterator[OutboxItem]:

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from exchange.agency import consent_rows as rows
+from exchange.agency import deletion_rows
 from exchange.agency.consent_draft import Family, draft, new_family
 from exchange.agency.consent_probe import probe
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
+from exchange.agency.deletion_rows import DUE, AskedDeletion
 from exchange.agency.finality import may_pass
 from exchange.agency.model import ConsentInfo, Record, Withdrawn
 from exchange.agency.parties import party_of
@@ -33,6 +35,7 @@ from exchange_schemas.errors import (
     ExchangeError,
     HubRefused,
     HubUnreachable,
+    NotFound,
     NotPermitted,
 )
 from exchange_schemas.ids import AgencyId, FamilyId, check_agency
@@ -190,8 +193,13 @@ class Consents:
             iat=self._session.now(),
         )
         signed = sign(withdrawal.to_bytes(), Withdrawal.typ, [approver])
-        for one in rows.found(self._store, OWN, "family", consent.family):
+        family = rows.found(self._store, OWN, "family", consent.family)
+        for one in family:
             rows.put(self._store, OWN, one.withdrawn_by(signed))
+        newest = family[-1].consent
+        # Until the hub has said that nothing was delivered.
+        asked = AskedDeletion(newest.family, newest.cid, newest.rcp, reason, DUE, withdrawal.iat)
+        deletion_rows.put_asked(self._store, asked)
 
     def signed_withdrawal(self, cid: str) -> bytes:
         """The withdrawal of a consent as it was signed here, for an operator to carry to the hub.
@@ -208,13 +216,25 @@ class Consents:
         if row.withdrawal is None:
             raise ConsentUnknown("this consent was not withdrawn")
         body: dict[str, JsonValue] = {"withdrawal": row.withdrawal.to_json()}
-        _, answer = self._session.hub.post(f"/v1/consents/{row.consent.cid}/withdrawal", body)
-        return Withdrawn(
-            family=FamilyId(row.consent.family),
-            effective=parse_time(answer.get("effective_at"), field="effective_at"),
-            undelivered=_count(answer, "undelivered"),
-            delivered=_count(answer, "delivered"),
-        )
+        family = FamilyId(row.consent.family)
+        try:
+            _, answer = self._session.hub.post(f"/v1/consents/{row.consent.cid}/withdrawal", body)
+        except NotFound:
+            if row.registered:
+                raise
+            # The hub never heard of it, so nothing was ever given under it.
+            done = Withdrawn(family, self._session.now().replace(microsecond=0), 0, 0)
+        else:
+            done = Withdrawn(
+                family=family,
+                effective=parse_time(answer.get("effective_at"), field="effective_at"),
+                undelivered=_count(answer, "undelivered"),
+                delivered=_count(answer, "delivered"),
+            )
+        asked = deletion_rows.asked(self._store, family)
+        if done.delivered == 0 and asked is not None and asked.state == DUE:
+            deletion_rows.drop_asked(self._store, family)
+        return done
 
     def usable(self, record: str, recipient: AgencyId, *, cid: str | None = None) -> Granted:
         """The consent to send under: the named one, or the newest active one for record and recipient.

@@ -1,6 +1,6 @@
 """Opened messages in the store: what was verified and opened, with the bytes that prove who sent it.
 
-Only `receiving` writes here, and only after every check has passed. The photo lies apart.
+Only `receiving` writes here, and only after every check has passed; `deletions` deletes. Photos lie apart.
 """
 
 from __future__ import annotations
@@ -71,6 +71,13 @@ def each(store: Store) -> Iterator[Message]:
 def found(store: Store, name: str, text: str) -> list[Message]:
     """Those of an envelope (`eid`), a `thread` or a `consent`."""
     return [_message(store, gid, value) for gid, value in store.found(COLLECTION, name, text)]
+
+
+def delete(store: Store, gid: str) -> None:
+    """Forget one message, its photo and its sealed bytes."""
+    with store.writing():
+        store.delete(COLLECTION, gid)
+        store.delete(PHOTOS, gid)
 
 
 def reply_of(store: Store, gid: str) -> EnvelopeId | None:

@@ -177,10 +177,11 @@ class OutboxItem:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a `sync` found. `alarms` are sentences that a person must read."""
+    """What a `sync` found. `alarms` are sentences that a person must read, `due` what waits for somebody."""
 
     directory_size: int
     new_events: int
     consents: int
     receipts: int
     alarms: tuple[str, ...]
+    due: tuple[str, ...] = ()

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exchange.agency import consent_rows, message_rows
+from exchange.agency import consent_rows, deletion_rows, message_rows
+from exchange.agency.arrivals import check_arrival, note_arrival
 from exchange.agency.chains import gap_before, note_seen
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted
@@ -26,9 +27,11 @@ from exchange.member.session import Session
 from exchange_keys.grants import grant_digest
 from exchange_keys.jws import Signed, sign
 from exchange_schemas.codec import JsonValue, b64u, parse_time
+from exchange_schemas.consent import Consent
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import (
     Conflict,
+    ConsentWithdrawn,
     ExchangeError,
     HubRefused,
     KeyNotActive,
@@ -103,12 +106,18 @@ class Receiver:
     def open(self, gid: str) -> Message:
         """Fetch, verify, open, keep and acknowledge one grant. Raises: see `Client.open_grant`."""
         checked = GrantId(check_id(gid, field="gid"))
+        if deletion_rows.was_deleted(self.session.store, checked):
+            raise ConsentWithdrawn(
+                "this message was deleted here at its sender's request; it is never fetched again",
+                rule="deletion-done",
+            )
         fetched = self._fetch(checked)
         self.session.directory.ensure_fresh(size=fetched.directory_size)
         try:
             verified = verify(self.session, fetched, withdrawn=self._known_withdrawn(fetched))
             opened = open_parts(self.session, fetched, verified.core, self.on_bytes)
             self._check_detention(verified.core, opened)
+            check_arrival(self.session, verified.core, verified.consent)
             alarms = self._check_chain(verified.core, fetched)
         except ProtocolError as error:
             self._refuse(fetched, error)
@@ -138,10 +147,13 @@ class Receiver:
         return read_fetched(gid, answer)
 
     def _known_withdrawn(self, fetched: Fetched) -> bool:
-        """Whether this agency has seen a withdrawal of the consent that comes with the grant."""
+        """Whether this agency has seen a withdrawal of the consent that comes with the grant, or was asked
+        to delete what rests on it."""
         if fetched.consent is None:
             return False
         offered = Granted(fetched.consent)
+        if deletion_rows.owed(self.session.store, offered.consent.family) is not None:
+            return True
         family = consent_rows.found(self.session.store, RECEIVED, "family", offered.consent.family)
         return any(row.status == consent_rows.WITHDRAWN for row in family)
 
@@ -190,9 +202,16 @@ class Receiver:
         store = self.session.store
         with store.writing():
             message_rows.put(store, message, core.in_reply_to, evidence)
-            if fetched.consent is not None and consent is not None and consent.rcp == core.rcp:
-                consent_rows.put(store, RECEIVED, Granted(fetched.consent, registered=True))
+            self._keep_consent(fetched, consent)
+            note_arrival(self.session, message, consent)
         return message
+
+    def _keep_consent(self, fetched: Fetched, consent: Consent | None) -> None:
+        """Keep the consent that came along; one that is here may be withdrawn and stays so."""
+        if fetched.consent is None or consent is None or consent.rcp != self.session.profile.agency:
+            return
+        if consent_rows.get(self.session.store, RECEIVED, consent.cid) is None:
+            consent_rows.put(self.session.store, RECEIVED, Granted(fetched.consent, registered=True))
 
     def acknowledge_kept(self) -> int:
         """Send the receipts that could not be sent before; gives how many."""

@@ -57,6 +57,8 @@ def put(store: Store, row: SentRow) -> None:
         lookups.append(("record", row.record))
     if row.kid is not None:
         lookups.append(("kid", row.kid))
+    if row.cid is not None:
+        lookups.append(("consent", row.cid))
     store.put(
         COLLECTION,
         row.gid,
@@ -96,6 +98,7 @@ def each(store: Store) -> Iterator[SentRow]:
 
 def found(store: Store, name: str, text: str) -> list[SentRow]:
     """Those of an envelope (`eid`), a `thread`, a `record`, or sealed to a key (`kid`)."""
+    """Those of an envelope (`eid`), a `thread`, a `record`, or under a `consent`."""
     return [_row(gid, value) for gid, value in store.found(COLLECTION, name, text)]
 
 

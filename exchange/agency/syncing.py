@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from exchange.agency import consent_rows as rows
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
+from exchange.agency.deletions import Deletions
 from exchange.agency.model import SyncReport
 from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
@@ -36,6 +37,7 @@ class Syncer:
     consents: Consents
     receiver: Receiver
     regranter: Regranter
+    deletions: Deletions
 
     def sync(self) -> SyncReport:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
@@ -49,10 +51,11 @@ class Syncer:
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
+        due = self.deletions.catch_up()
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )
-        return SyncReport(directory.size, directory.new_events, shown, receipts, tuple(alarms))
+        return SyncReport(directory.size, directory.new_events, shown, receipts, tuple(alarms), tuple(due))
 
     def _shown(self) -> Iterator[Mapping[str, JsonValue]]:
         """What the hub shows of every consent of or for this agency, a page at a time."""

@@ -92,6 +92,11 @@ RULES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "the consent that the grant names",
         ),
         "C23-detention": ("STAGE_DENIED", "the relation is not verified yet", "a verified relation"),
+        "C24-role": (
+            "SENDER_MISMATCH",
+            "not for this side of the consent to send",
+            "the other side sends it: the issuer asks for deletion, the recipient answers",
+        ),
     }
 )
 

@@ -161,6 +161,11 @@ class Store:
             blind = self.pseudonym(collection, ident)
             self._db.execute("DELETE FROM item WHERE collection = ? AND blind = ?", (collection, blind))
 
+    def scrub(self) -> None:
+        """Bring what was deleted out of SQLite's side file too; waits for no reader."""
+        with _sqlite_errors(self._path):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def found(self, collection: str, name: str, text: str) -> list[tuple[str, dict[str, JsonValue]]]:
         """(id, value) of all that were put with the lookup (name, text), oldest first."""
         with _sqlite_errors(self._path):

@@ -18,6 +18,7 @@ from exchange_schemas.errors import FieldDenied, Malformed
 from exchange_schemas.value_types import TypeReader, ValueType
 
 Authority = Literal["consent", "reference", "none"]
+ConsentSide = Literal["issuer", "recipient"]
 Need = tuple[tuple[str, ...], ...]
 """Alternatives, each a group of names: ((separation_date, separation_place), (last_seen,))."""
 
@@ -68,6 +69,7 @@ class KindSpec:
     """A kind of message: what it rests on, needs and may carry besides; `allowed` is both together.
 
     `purposes` None: any. `header`: routing members it needs. `some_record_field`: at least one is needed.
+    `sent_by`: the side of its consent that sends it, issuer or recipient; None: either, or no consent.
     """
 
     name: str
@@ -79,6 +81,7 @@ class KindSpec:
     header: frozenset[str]
     some_record_field: bool
     allowed: frozenset[str]
+    sent_by: ConsentSide | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ def _kind(name: str, spec: Mapping[str, Any], record_fields: frozenset[str]) -> 
         header=frozenset(spec.get("header", ())),
         some_record_field=spec["records"] == "some",
         allowed=may.union(*(group for need in needs for group in need)),
+        sent_by=spec.get("from"),
     )
 
 

@@ -133,12 +133,14 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         whole = (
             [] if ref is None else [one for one in client.consents.each(record=ref) if one.status == "active"]
         )
-        done = client.consents.withdraw_all([one.cid for one in [*named, *whole]], reason=reason)
+        done = client.withdraw(*(one.cid for one in [*named, *whole]), reason=reason)
     if options.json:
         print_json(done)
         return
     for one in done:
         say(f"withdrawn: {one.undelivered} not fetched yet are deleted; {one.delivered} were fetched before")
+    if any(one.delivered for one in done):
+        say("their recipients are asked to delete: `exchange-agency deletion list` shows who has answered")
     if not done:
         say("nothing to withdraw: no consent for this record is active")
 

@@ -41,6 +41,8 @@ def sync(options: Options) -> None:
         return
     say(f"directory: {report.directory_size} events, {report.new_events} new")
     say(f"consents: {report.consents}; receipts fetched: {report.receipts}")
+    for text in report.due:
+        say(f"due: {text}")
 
 
 @directory.command("show")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from exchange.agency.cli.consent import consent
+from exchange.agency.cli.deletion import deletion
 from exchange.agency.cli.directory import directory
 from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
@@ -28,6 +29,7 @@ COMMANDS: tuple[click.Command, ...] = (
     directory,
     record,
     consent,
+    deletion,
     send,
     spool,
     inbox,

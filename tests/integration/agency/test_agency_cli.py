@@ -112,6 +112,28 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     gone = embassy("open", gid, ok=False)
     assert gone.code == 2
     assert "CONSENT_WITHDRAWN" in gone.err
+    deleted_and_confirmed(ngo, embassy, cid)
+
+
+def deleted_and_confirmed(ngo: CommandLine, embassy: CommandLine, cid: str) -> None:
+    """The recipient deletes what it had opened; the issuer sees who has answered."""
+    assert cid in ngo("deletion", "list", "--unanswered").out
+    (request,) = embassy("inbox", "--json").json
+    embassy("open", request["gid"])
+    assert "due: ngo asks for a deletion" in embassy("directory", "sync").out
+    for wrong in (("--until", "2030-01-01"), ("--kept-by-law", "x", "--until", "2030-01-01", "--partly")):
+        assert embassy("deletion", "answer", request["gid"], *wrong, ok=False).code == 64
+    assert "deleted; ngo has the signed receipt" in embassy("deletion", "answer", request["gid"]).out
+    (receipt,) = ngo("inbox", "--json").json
+    ngo("open", receipt["gid"])
+    assert ngo("deletion", "list", "--unanswered", "--json").json == {"asked": [], "owed": []}
+    assert ngo("deletion", "list", "--json").json["asked"][0]["outcome"] == {"outcome": "deleted"}
+    assert "deleted" in ngo("deletion", "list").out
+    assert "asked embassy to delete" in ngo("deletion", "ask", cid).out
+    assert (
+        "nothing to withdraw"
+        in ngo("consent", "withdraw", "--record", ngo("consent", "show", cid, "--json").json["record"]).out
+    )
 
 
 def test_a_hub_that_is_down_is_exit_3_and_the_spool_is_sent_later(make: Make, exchange: Exchange) -> None:
