@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exchange.agency.client import Client
     from exchange.agency.model import (
+        Checked,
         ConsentInfo,
         ImportLine,
         InboxItem,
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
         Spooled,
         SyncReport,
         Withdrawn,
+        Withheld,
     )
     from exchange.agency.terms import Terms
 
 __all__ = [
+    "Checked",
     "Client",
     "ConsentInfo",
     "ImportLine",
@@ -40,6 +43,7 @@ __all__ = [
     "SyncReport",
     "Terms",
     "Withdrawn",
+    "Withheld",
 ]
 
 

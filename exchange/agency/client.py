@@ -35,11 +35,21 @@ from pathlib import Path
 from typing import Self
 
 from exchange.agency import directory_view, message_rows
+from exchange.agency.checking import Checker
 from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
 from exchange.agency.key_rotation import Keys
-from exchange.agency.model import InboxItem, Message, OutboxItem, Sent, Spooled, SyncReport, Withdrawn
+from exchange.agency.model import (
+    Checked,
+    InboxItem,
+    Message,
+    OutboxItem,
+    Sent,
+    Spooled,
+    SyncReport,
+    Withdrawn,
+)
 from exchange.agency.outbox import outbox
 from exchange.agency.planning import Planner, Wish
 from exchange.agency.receiving import Receiver
@@ -95,9 +105,7 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        return Syncer(
-            self.session, self.consents, self._receiver(), self._regranter(), self.deletions
-        ).sync()
+        return Syncer(self.session, self.consents, self._receiver(), self._regranter(), self.deletions).sync()
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
@@ -146,6 +154,35 @@ class Client:
         self.session.directory.ensure_fresh(agencies=[check_agency(one, field="to") for one in to])
         plan = Planner(self.session, self.records, self.consents).plan(wish)
         return self._sender().send(plan)
+
+    def check(
+        self,
+        kind: str,
+        *,
+        to: Sequence[str],
+        record: str,
+        fields: Sequence[str] | None = None,
+        purpose: str | None = None,
+        consents: Sequence[str] = (),
+        thread: str | None = None,
+        at_hub: bool = False,
+    ) -> list[Checked]:
+        """The dry run of `send`: what each agency would receive now, and why not the rest; nothing leaves.
+
+        With `at_hub` the hub decides by what it knows, under the consents that were found here.
+        Raises: Malformed, RecordUnknown; with `at_hub` HubUnreachable.
+        """
+        wish = Wish(
+            kind=kind,
+            to=to,
+            record=record,
+            fields=fields,
+            purpose=purpose,
+            consents=consents,
+            thread=thread,
+        )
+        checker = Checker(self.session, Planner(self.session, self.records, self.consents))
+        return checker.check_at_hub(wish) if at_hub else checker.check(wish)
 
     def withdraw(self, *cids: str, reason: str = "consent_withdrawn") -> list[Withdrawn]:
         """Withdraw consents and their families, then ask every recipient that had opened something to delete.

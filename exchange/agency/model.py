@@ -105,6 +105,34 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What would not be given: the part (None: the whole), rule and code, why, what would make it lawful."""
+
+    field: str | None
+    rule: str
+    code: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A dry run for one recipient: which fields of the record it would receive, and why not the rest.
+
+    `refused`: what keeps the message from going as it stands, None when it would go.
+    """
+
+    recipient: AgencyId
+    kind: str
+    consent: ConsentId | None
+    purpose: str | None
+    thread: ThreadId | None
+    given: tuple[str, ...]
+    withheld: tuple[Withheld, ...]
+    refused: Withheld | None
+
+
+@dataclass(frozen=True, slots=True)
 class Spooled:
     """One envelope that was sealed and is not known to have arrived."""
 

@@ -12,30 +12,21 @@ A refusal names the rule; nothing was sealed or sent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from exchange.agency.confirmations import confirmations, relation_verified
+from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
+from exchange.agency.deciding import case_of, decide_case
 from exchange.agency.links import Links
 from exchange.agency.message_rows import get as opened_message
 from exchange.agency.model import Message, Record
-from exchange.agency.parties import party_of
 from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.signatures import signers_of
-from exchange.consent import (
-    ConsentStanding,
-    ShareRequest,
-    Side,
-    Status,
-    check_detention,
-    check_one_recipient,
-    decide,
-    enforce,
-)
+from exchange.consent import check_detention, check_one_recipient, enforce
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_schemas.catalogue import Catalogue, KindSpec, check_kind, load_catalogue
@@ -49,12 +40,12 @@ from exchange_schemas.errors import (
     Malformed,
     PurposeDenied,
     RecordUnknown,
+    SubjectMismatch,
 )
-from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id, new_id
+from exchange_schemas.ids import AgencyId, ThreadId, check_agency, check_id, new_id
 from exchange_schemas.message import validate_content
 
 LIFE = timedelta(days=30)
-_NO_ENVELOPE = EnvelopeId("A" * 22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +81,7 @@ class Planner:
         if not recipients or len(set(recipients)) != len(recipients):
             raise Malformed("to: every recipient is named once", field="to")
         record = None if wish.record is None else self.records.get(wish.record)
-        answered = self._answered(wish)
+        answered = self.answered(wish)
         grants = tuple(
             self._grant(wish, kind, one, record=record, answered=answered, catalogue=catalogue)
             for one in recipients
@@ -106,7 +97,8 @@ class Planner:
         self._check_whole(plan, catalogue)
         return plan
 
-    def _answered(self, wish: Wish) -> Message | None:
+    def answered(self, wish: Wish) -> Message | None:
+        """The opened message that the wish answers. Raises: RecordUnknown."""
         if wish.in_reply_to is None:
             return None
         message = opened_message(self.session.store, wish.in_reply_to)
@@ -126,27 +118,42 @@ class Planner:
         answered: Message | None,
         catalogue: Catalogue,
     ) -> PlannedGrant:
+        bare, consent = self.bare(wish, to, record, answered)
+        names = _names(wish, kind, record, consent, purpose=bare.purpose, catalogue=catalogue)
+        planned = replace(
+            bare,
+            fields=(*names, *sorted(wish.content)),
+            own=self._own_values(names, to, record, catalogue),
+        )
+        self._decide(kind, planned, consent, catalogue)
+        return planned
+
+    def bare(
+        self, wish: Wish, to: AgencyId, record: Record | None, answered: Message | None
+    ) -> tuple[PlannedGrant, Granted | None]:
+        """One recipient's grant with no part in it yet, and the consent that it rests on or points at.
+
+        Raises: NotPermitted (step 1), ConsentUnknown, ConsentWithdrawn, SubjectMismatch, PurposeDenied.
+        """
+        kind = load_catalogue().kind(wish.kind)
         consent = self._consent(wish, kind, to, record, answered)
         self._check_approvers(kind, consent)
         purpose = _purpose(wish, kind, consent, answered)
         if record is not None and kind.authority == "consent":
             # Step (1); the others are the methods below.
             require_sendable(self.records.sendable(record), purpose)
-        names = _names(wish, kind, record, consent, purpose=purpose, catalogue=catalogue)
-        thread = self._thread(wish, to, record, consent, answered)
         planned = PlannedGrant(
             agency=to,
             cid=None if consent is None else consent.consent.cid,
             consent_digest=None if consent is None else consent.digest,
             subj=None if consent is None else consent.consent.subj,
             purpose=purpose,
-            fields=(*names, *sorted(wish.content)),
-            own=self._own_values(names, to, record, catalogue),
-            thread=thread,
+            fields=(),
+            own={},
+            thread=self._thread(wish, to, record, consent, answered),
             expires=self._expires(wish, kind, consent),
         )
-        self._decide(kind, planned, consent, catalogue)
-        return planned
+        return planned, consent
 
     # -- (2) ---------------------------------------------------------------------------------------------
 
@@ -159,6 +166,8 @@ class Planner:
         for cid in wish.consents:
             row = self.consents.row(cid)
             if {row.consent.iss, row.consent.rcp} == {me, to}:
+                if kind.authority == "consent":
+                    _must_be_about(row, record)
                 return row
         if kind.authority == "consent":
             if record is None:
@@ -200,40 +209,7 @@ class Planner:
     ) -> None:
         # Its words say what is missing; the decision would only say that the kind does not fit.
         check_kind(catalogue, kind.name, planned.fields)
-        session = self.session
-        me, state = session.profile.agency, session.directory.state()
-        consent = None if row is None else row.consent
-        after = () if consent is None or consent.after is None else consent.after
-        request = ShareRequest(
-            origin=session.profile.deployment.origin,
-            kind=kind.name,
-            sender=me,
-            recipient=planned.agency,
-            purpose=planned.purpose,
-            fields=planned.fields,
-            thread=planned.thread,
-            subj=planned.subj,
-            eid=_NO_ENVELOPE,
-            cns=planned.consent_digest,
-        )
-        decision = decide(
-            request,
-            consent,
-            self._standing(row),
-            party_of(state, planned.agency),
-            session.now(),
-            catalogue,
-            sender=party_of(state, me),
-            side=Side.SENDER,
-            confirmations=confirmations(session.store, after, me=me, other=planned.agency),
-        )
-        enforce(decision)
-
-    def _standing(self, row: Granted | None) -> ConsentStanding:
-        if row is None:
-            return ConsentStanding()
-        newest = self.consents.newest_of(row)
-        return ConsentStanding(Status(row.status), newest.consent)
+        enforce(decide_case(self.session, case_of(self.session, self.consents, kind.name, planned, row)))
 
     def _check_whole(self, plan: Plan, catalogue: Catalogue) -> None:
         me = self.session.profile.agency
@@ -303,6 +279,12 @@ def own_values(
         else:
             own[name] = _kin_for(links, to, record.fields.get(name))
     return own
+
+
+def _must_be_about(row: Granted, record: Record | None) -> None:
+    """A child's consent never carries another child's record; only its holder can tell."""
+    if record is not None and row.record != record.ref:
+        raise SubjectMismatch("the consent is about another record", field="consent", rule="C08-subject")
 
 
 def _purpose(wish: Wish, kind: KindSpec, row: Granted | None, answered: Message | None) -> str:

@@ -52,6 +52,7 @@ Clients allow 120 s between their clock and the hub's; the hub allows nothing.
 
 from exchange.consent.beside import check_approvers, check_detention, check_named, check_one_recipient
 from exchange.consent.decision import decide
+from exchange.consent.preview import Preview, preview
 from exchange.consent.refusals import RULES, enforce
 from exchange.consent.values import (
     NO_POLICY,
@@ -79,6 +80,7 @@ __all__ = [
     "Deny",
     "Party",
     "Policy",
+    "Preview",
     "ShareRequest",
     "Side",
     "Status",
@@ -88,4 +90,5 @@ __all__ = [
     "check_one_recipient",
     "decide",
     "enforce",
+    "preview",
 ]

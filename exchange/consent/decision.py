@@ -1,7 +1,7 @@
 """`decide` and its steps C01 to C18, C20 and C24, in the order that the package docstring gives."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -72,9 +72,37 @@ def decide(  # noqa: PLR0917 - these six are what every decision rests on
     known = catalogue.fields
     needed = tuple(known[name] for name in request.fields if name in known)
     case = _Case(request, standing, sender, recipient, now, catalogue, side, confirmations, policy, needed)
-    denied = _kind(case)
-    if denied is None and request.sender != request.recipient:
-        if catalogue.kinds[request.kind].authority == "consent":
+    return _decide(case, consent, _kind(case))
+
+
+def decide_part(  # noqa: PLR0917 - as `decide`
+    name: str,
+    request: ShareRequest,
+    consent: Consent | None,
+    standing: ConsentStanding,
+    recipient: Party,
+    now: datetime,
+    catalogue: Catalogue,
+    *,
+    sender: Party,
+    side: Side = Side.HUB,
+    confirmations: Mapping[EnvelopeId, Confirmation] = _NOTHING,
+    policy: Policy = NO_POLICY,
+) -> Decision:
+    """Decide one part by itself, whatever else the kind needs: every step of `decide` but the needs of C17.
+
+    For dry runs alone: a message goes as a whole or not at all, and `decide` is asked for that.
+    """
+    needed = (catalogue.fields[name],) if name in catalogue.fields else ()
+    alone = replace(request, fields=(name,))
+    case = _Case(alone, standing, sender, recipient, now, catalogue, side, confirmations, policy, needed)
+    return _decide(case, consent, _kind_of_part(case, name))
+
+
+def _decide(case: _Case, consent: Consent | None, denied: Deny | None) -> Decision:
+    """Every step after C17, whose answer is `denied`."""
+    if denied is None and case.request.sender != case.request.recipient:
+        if case.catalogue.kinds[case.request.kind].authority == "consent":
             denied = _decide_consent(case, consent)
         elif consent is None:
             denied = _without_consent(case)
@@ -121,6 +149,15 @@ def _kind(case: _Case) -> Deny | None:
     except FieldDenied as error:
         return deny("C17-kind", error.field)
     return None
+
+
+def _kind_of_part(case: _Case, name: str) -> Deny | None:
+    kind = case.catalogue.kinds.get(case.request.kind)
+    if kind is None:
+        return deny("C17-kind", "kind")
+    fits = name in kind.allowed and (kind.authority == "consent" or not case.needed)
+    known = name in case.catalogue.fields or name in case.catalogue.message_fields
+    return None if fits else deny("C17-kind", name if known else None)
 
 
 def _origin(case: _Case, consent: Consent) -> Deny | None:

@@ -72,6 +72,7 @@ class Act(StrEnum):
     WITHDRAWAL_REPLAY = "withdrawal:replay"
     GRANT_EXPIRE = "grant:expire"
     DISCLOSURE_ERASE = "disclosure:erase"
+    CONSENT_CHECK = "consent:check"
 
 
 OUTCOMES = ("allow", "deny", "error")

@@ -8,8 +8,9 @@ import click
 
 from exchange.agency.cli.session import open_client, open_second
 from exchange.agency.cli.terms import terms_options
-from exchange.agency.model import ConsentInfo
+from exchange.agency.model import Checked, ConsentInfo
 from exchange.agency.terms import Terms
+from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange_keys.durable import durable_file
@@ -106,6 +107,55 @@ def show(options: Options, cid: str) -> None:
     )
 
 
+@consent.command("check")
+@common_options
+@click.argument("ref")
+@click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; may be repeated.")
+@click.option("--kind", type=click.Choice(tuple(_CATALOGUE.kinds)), required=True, help="Kind of message.")
+@click.option("--purpose", type=click.Choice(_CATALOGUE.purposes))
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="Ask about these fields only.")
+@click.option("--consent", "cids", multiple=True, metavar="CID", help="Under this consent.")
+@click.option("--thread", help="In this thread.")
+@click.option("--at-hub", is_flag=True, help="Let the hub decide by what it knows.")
+def check(
+    options: Options,
+    *,
+    ref: str,
+    to: tuple[str, ...],
+    kind: str,
+    purpose: str | None,
+    fields: tuple[str, ...],
+    cids: tuple[str, ...],
+    thread: str | None,
+    at_hub: bool,
+) -> int:
+    """Dry run: what would these agencies receive of the record REF now, and why not the rest?
+
+    Nothing is sent. Exit code 2 when a message would be refused as it stands.
+
+    \b
+    Example:
+      exchange-agency consent check 7Hq2 --to embassy-a --kind found_notice
+    """
+    with open_client(options) as client:
+        found = client.check(
+            kind,
+            to=to,
+            record=ref,
+            fields=fields or None,
+            purpose=purpose,
+            consents=cids,
+            thread=thread,
+            at_hub=at_hub,
+        )
+    if options.json:
+        print_json(found)
+    else:
+        for one in found:
+            _say_checked(one)
+    return exits.REFUSED if any(one.refused is not None for one in found) else exits.DONE
+
+
 @consent.command("withdraw")
 @common_options
 @click.argument("cids", nargs=-1)
@@ -167,6 +217,18 @@ def withdrawal(options: Options, cid: str, file: Path) -> None:
         print_json({"file": str(file)})
     else:
         say(f"wrote {file}: give it to an operator of the hub")
+
+
+def _say_checked(one: Checked) -> None:
+    say(f"{one.recipient} would receive: {', '.join(one.given) or 'nothing'}")
+    rows = [(item.field or "", item.reason, item.remedy, item.rule) for item in one.withheld]
+    if rows:
+        print_table("not given", ("field", "why", "what would make it lawful", "rule"), rows)
+    if one.refused is not None:
+        rule = f" [{one.refused.rule}]" if one.refused.rule else ""
+        say(f"as it stands it would be refused: {one.refused.reason}{rule}")
+        if one.refused.remedy:
+            say(f"hint: {one.refused.remedy}")
 
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_caller, current_hub, respond
 from exchange.hub.api.schemas import (
@@ -23,9 +23,10 @@ from exchange.hub.api.schemas import (
     one_of,
     text,
 )
-from exchange.hub.services import consents, withdrawals
+from exchange.hub.services import consent_check, consents, withdrawals
+from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.entry import Act
-from exchange_schemas.ids import ConsentId, check_id
+from exchange_schemas.ids import ConsentId, ThreadId, check_id
 from exchange_schemas.limits import LIMITS
 
 blp = Blueprint(
@@ -36,6 +37,8 @@ blp = Blueprint(
 )
 # One JWS in JSON: the payload and a few signatures, in base64url.
 _MAX_BYTES = 4 * LIMITS.consent_bytes
+_CATALOGUE = load_catalogue()
+_PARTS = validate.Length(max=LIMITS.parts_per_grant)
 _STANDING = ("active", "withdrawn", "superseded", "expired")
 
 
@@ -67,6 +70,44 @@ class ConsentPage(JsonSchema):
 
     consents = listed(ConsentShown, limit=PAGE_MOST)
     next = cursor()
+
+
+class CheckRequest(JsonSchema):
+    """A dry run: would a message of this kind, with these parts, go to the consent's recipient now?"""
+
+    consent = identifier()
+    kind = one_of(*_CATALOGUE.kinds)
+    purpose = one_of(*_CATALOGUE.purposes)
+    names = fields.List(
+        one_of(*_CATALOGUE.fields, *_CATALOGUE.message_fields),
+        required=True,
+        validate=validate.Length(1, LIMITS.parts_per_grant),
+    )
+    thread = identifier(required=False, description="needed by fields that come after a confirmed match")
+
+
+class DenialSchema(JsonSchema):
+    """The first rule that refuses, its error code, why, and what would make it lawful."""
+
+    rule = text(limit=80)
+    code = text(limit=40)
+    reason = text(limit=300)
+    remedy = text(limit=300)
+
+
+class WithheldSchema(DenialSchema):
+    """One part that would not be given."""
+
+    field = text(limit=40)
+
+
+class Checked(JsonSchema):
+    """`decision` is on a message of exactly the `given` parts; `denial` comes with deny."""
+
+    given = fields.List(text(limit=40), required=True, validate=_PARTS)
+    withheld = fields.List(fields.Nested(WithheldSchema), required=True, validate=_PARTS)
+    decision = one_of("allow", "deny")
+    denial = fields.Nested(DenialSchema)
 
 
 class WithdrawalRequest(JsonSchema):
@@ -118,6 +159,56 @@ def listing(query: dict[str, Any]) -> Response:
     """A page, oldest first."""
     page = consents.listing(current_hub(), current_caller(), cursor=query.get("cursor"), limit=query["limit"])
     return respond(page)
+
+
+@blp.route("/check", methods=["POST"])
+@blp.operation(
+    scope="consents:read",
+    act=Act.CONSENT_CHECK,
+    summary="Ask what the recipient of a consent would receive now, and why not the rest",
+    description="A dry run for the issuer or the recipient of the consent: it decides as a deposit does, "
+    "gives nothing and promises nothing.",
+    request=CheckRequest,
+    responses={200: Checked},
+    max_bytes=_MAX_BYTES,
+    examples={
+        "request": {
+            "consent": EXAMPLE_ID,
+            "kind": "found_notice",
+            "purpose": "trace",
+            "names": ["age_range", "photo", "sex"],
+        },
+        200: {
+            "given": ["age_range", "sex"],
+            "withheld": [
+                {
+                    "field": "photo",
+                    "rule": "C11-field",
+                    "code": "FIELD_DENIED",
+                    "reason": "photo: not in the consent",
+                    "remedy": "leaving it out, or a consent with it",
+                }
+            ],
+            "decision": "deny",
+            "denial": {
+                "rule": "C17-kind",
+                "code": "FIELD_DENIED",
+                "reason": "child_ref: not what this kind of message carries",
+                "remedy": "what it needs and may carry",
+            },
+        },
+    },
+)
+def check(body: dict[str, Any]) -> Response:
+    """The parts that would go, and for every other one the rule that refuses it."""
+    question = consent_check.Question(
+        cid=ConsentId(body["consent"]),
+        kind=body["kind"],
+        purpose=body["purpose"],
+        names=body["names"],
+        thread=None if body.get("thread") is None else ThreadId(body["thread"]),
+    )
+    return respond(consent_check.check(current_hub(), current_caller(), question))
 
 
 @blp.route("/<string:cid>", methods=["GET"])

@@ -83,6 +83,11 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     assert refused.code == 2
     assert refused.err.splitlines()[0].startswith("error: guardian_status: not in the consent")
     assert refused.err.splitlines()[1].startswith("hint: ")
+    would = ngo("consent", "check", ref, "--to", "embassy", "--kind", "found_notice")
+    assert "embassy would receive: age_range, child_ref, current_area, name_given, photo, sex" in would.out
+    more = ("--field", "sex", "--field", "marks", "--at-hub")
+    refused = ngo("consent", "check", ref, "--to", "embassy", "--kind", "found_notice", *more, ok=False)
+    assert (refused.code, "C11-field" in refused.out, "C17-kind" in refused.out) == (2, True, True)
     sent = ngo("send", ref, "--kind", "found_notice", "--to", "embassy", "--json").json
     gid = sent["grants"][0]["gid"]
     assert gid in embassy("inbox").out

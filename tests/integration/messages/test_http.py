@@ -239,3 +239,23 @@ def test_auditors_pull_over_http(world: World, client: FlaskClient, login: Any) 
         assert "Homeward-Receipt" not in answer.headers
     assert auditor.call("POST", "/v1/audit/pulls", json={"from": -1}).status_code == 422
     assert auditor.call("POST", "/v1/audit/pulls", json={"from": size + 100}).status_code == 422
+
+
+def test_a_dry_run_tells_what_would_go(world: World, ngo: Agency, embassy: Agency, login: Any) -> None:
+    given = world.consent(ngo, embassy)
+    asked = {
+        "consent": given.consent.cid,
+        "kind": "found_notice",
+        "purpose": "trace",
+        "names": ["photo", "sex"],
+    }
+    done = login(embassy).call("POST", "/v1/consents/check", json=asked)
+    assert done.status_code == 200
+    assert (done.json["given"], done.json["decision"]) == (["sex"], "deny")
+    assert done.json["withheld"][0]["field"] == "photo"
+    assert entry_of(world, done).act == "consent:check"
+    sender = login(ngo)
+    for wrong in ({"kind": "gossip"}, {"names": []}, {"names": ["religion"]}, {"purpose": "x"}, {"more": 1}):
+        refused = sender.call("POST", "/v1/consents/check", json=asked | wrong)
+        assert refused.status_code == 422
+        assert "religion" not in refused.get_data(as_text=True)
