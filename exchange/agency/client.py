@@ -34,9 +34,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from exchange.agency import directory_view, message_rows
+from exchange.agency import directory_view, message_rows, timeline
 from exchange.agency.checking import Checker
 from exchange.agency.consents import Consents
+from exchange.agency.corrections import newest_fields
 from exchange.agency.deletions import Deletions
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
 from exchange.agency.key_rotation import Keys
@@ -55,21 +56,23 @@ from exchange.agency.planning import Planner, Wish
 from exchange.agency.receiving import Receiver
 from exchange.agency.records import Records
 from exchange.agency.regranting import Regranter
+from exchange.agency.requests import Requests
 from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
+from exchange.agency.timeline import TimelineItem
 from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import ConsentWithdrawn, RecordUnknown
-from exchange_schemas.ids import check_agency
+from exchange_schemas.errors import ConsentWithdrawn, Malformed, RecordUnknown
+from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id
 
 
 class Client:
     """An unlocked agency: use as a context manager, from one thread.
 
     `records` and `consents` are the local records and this agency's consents; `deletions` what is asked for,
-    on both sides, once a consent is withdrawn.
+    on both sides, once a consent is withdrawn; `requests` what waits for an answer, on both sides.
     """
 
     def __init__(self, session: Session) -> None:
@@ -81,6 +84,7 @@ class Client:
         """Hears of up- and downloads: what, bytes done, bytes in all."""
         self._spool = Spool(session.store, session.home.spool)
         self.deletions = Deletions(session, self._spool, self.send)
+        self.requests = Requests(session, self.send, self.check)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -105,7 +109,14 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        return Syncer(self.session, self.consents, self._receiver(), self._regranter(), self.deletions).sync()
+        return Syncer(
+            self.session,
+            self.consents,
+            self._receiver(),
+            self._regranter(),
+            self.deletions,
+            self.requests,
+        ).sync()
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
@@ -129,6 +140,7 @@ class Client:
         thread: str | None = None,
         reply_by: datetime | None = None,
         lasts: timedelta | None = None,
+        supersedes: EnvelopeId | None = None,
     ) -> Sent:
         """Decide, seal, spool and deposit one envelope of `kind` to the agencies `to`.
 
@@ -150,6 +162,7 @@ class Client:
             thread=thread,
             reply_by=reply_by,
             lasts=lasts,
+            supersedes=supersedes,
         )
         self.session.directory.ensure_fresh(agencies=[check_agency(one, field="to") for one in to])
         plan = Planner(self.session, self.records, self.consents).plan(wish)
@@ -233,6 +246,26 @@ class Client:
                 hint="see `exchange-agency deletion list`",
             )
         return found
+
+    def timeline(self, *, record: str | None = None, thread: str | None = None) -> list[TimelineItem]:
+        """What was sent and opened about a record, or in a thread, in its order. Raises: RecordUnknown."""
+        me, store = self.session.profile.agency, self.session.store
+        if thread is not None:
+            return timeline.of_thread(store, ThreadId(check_id(thread, field="thread")), me)
+        if record is None:
+            raise Malformed("name a record or a thread", field="record")
+        return timeline.of_record(store, self.records.get(record).ref, me)
+
+    def responsible(self, thread: str) -> AgencyId | None:
+        """Which agency is responsible in a thread by its newest accepted offer; None: none was accepted."""
+        return timeline.responsible(self.timeline(thread=thread))
+
+    def fields_now(self, gid: str) -> Mapping[str, JsonValue]:
+        """The fields of an opened message with its sender's corrections in their place.
+
+        Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
+        """
+        return newest_fields(self.session.store, self.kept(gid))
 
     def outbox(self) -> Iterator[OutboxItem]:
         """What this agency sent, with the recipients' signed outcomes."""

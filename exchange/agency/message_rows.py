@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from exchange.agency.model import Message
 from exchange.member.store import Store
@@ -27,9 +28,11 @@ class Evidence:
     manifest: Mapping[str, JsonValue]
 
 
-def put(store: Store, message: Message, in_reply_to: EnvelopeId | None, evidence: Evidence) -> None:
+def put(store: Store, message: Message, evidence: Evidence) -> None:
     """Keep one opened message and its photo."""
-    lookups: list[tuple[str, str]] = [("eid", message.eid)]
+    lookups: list[tuple[str, str]] = [("eid", message.eid), ("kind", message.kind)]
+    if message.in_reply_to is not None:
+        lookups.append(("reply", message.in_reply_to))
     if message.thread is not None:
         lookups.append(("thread", message.thread))
     if message.consent is not None:
@@ -48,7 +51,9 @@ def put(store: Store, message: Message, in_reply_to: EnvelopeId | None, evidence
         "fields": message.fields,
         "content": message.content,
         "alarms": list(message.alarms),
-        "in_reply_to": in_reply_to,
+        "in_reply_to": message.in_reply_to,
+        "reply_by": None if message.reply_by is None else format_time(message.reply_by),
+        "supersedes": message.supersedes,
         "evidence": {"core": evidence.core, "sealed": evidence.sealed, "manifest": evidence.manifest},
     }
     with store.writing():
@@ -69,7 +74,7 @@ def each(store: Store) -> Iterator[Message]:
 
 
 def found(store: Store, name: str, text: str) -> list[Message]:
-    """Those of an envelope (`eid`), a `thread` or a `consent`."""
+    """Those of an envelope (`eid`), a `thread`, a `consent` or a `kind`, or in `reply` to an envelope."""
     return [_message(store, gid, value) for gid, value in store.found(COLLECTION, name, text)]
 
 
@@ -78,13 +83,6 @@ def delete(store: Store, gid: str) -> None:
     with store.writing():
         store.delete(COLLECTION, gid)
         store.delete(PHOTOS, gid)
-
-
-def reply_of(store: Store, gid: str) -> EnvelopeId | None:
-    """The envelope that an opened message answers, if any."""
-    value = store.get(COLLECTION, gid)
-    reply = None if value is None else value.get("in_reply_to")
-    return None if reply is None else EnvelopeId(str(reply))
 
 
 def _message(store: Store, gid: str, value: Mapping[str, JsonValue]) -> Message:
@@ -117,4 +115,15 @@ def _read(gid: str, value: Mapping[str, JsonValue], photo: bytes | None) -> Mess
         content=content,
         photo=photo,
         alarms=tuple(str(text) for text in alarms),
+        reply_by=_time(value.get("reply_by")),
+        in_reply_to=_eid(value.get("in_reply_to")),
+        supersedes=_eid(value.get("supersedes")),
     )
+
+
+def _time(value: JsonValue) -> datetime | None:
+    return None if value is None else parse_time(value, field="reply_by")
+
+
+def _eid(value: JsonValue) -> EnvelopeId | None:
+    return None if value is None else EnvelopeId(str(value))

@@ -167,7 +167,7 @@ class Message:
     """One opened and verified grant: every check of "The recipient" has passed.
 
     `fields` holds record fields, `content` message fields, `photo` JPEG bytes. `alarms` are sentences
-    that a person must read (a gap in the chain of this sender).
+    that a person must read (a gap in the chain of this sender). `in_reply_to`, `supersedes`: envelopes.
     """
 
     gid: GrantId
@@ -185,6 +185,9 @@ class Message:
     content: Mapping[str, JsonValue]
     photo: bytes | None
     alarms: tuple[str, ...] = ()
+    reply_by: datetime | None = None
+    in_reply_to: EnvelopeId | None = None
+    supersedes: EnvelopeId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Plan:
     grants: tuple[PlannedGrant, ...]
     reply_by: datetime | None = None
     in_reply_to: EnvelopeId | None = None
+    supersedes: EnvelopeId | None = None
 
     def to_json(self) -> dict[str, Encodable]:
         """For the spool."""
@@ -48,6 +49,7 @@ class Plan:
             "values": self.values,
             "reply_by": None if self.reply_by is None else format_time(self.reply_by),
             "in_reply_to": self.in_reply_to,
+            "supersedes": self.supersedes,
             "grants": [
                 {
                     "agency": one.agency,
@@ -78,7 +80,7 @@ def _plan(value: JsonValue) -> Plan:
     grants = whole["grants"]
     if not isinstance(grants, list):
         raise TypeError
-    reply_by, in_reply_to = whole["reply_by"], whole["in_reply_to"]
+    reply_by, in_reply_to, supersedes = whole["reply_by"], whole["in_reply_to"], whole.get("supersedes")
     return Plan(
         kind=str(whole["kind"]),
         record=_optional(whole["record"]),
@@ -86,6 +88,7 @@ def _plan(value: JsonValue) -> Plan:
         grants=tuple(_grant(_object(one)) for one in grants),
         reply_by=None if reply_by is None else parse_time(reply_by, field="reply_by"),
         in_reply_to=None if in_reply_to is None else EnvelopeId(str(in_reply_to)),
+        supersedes=None if supersedes is None else EnvelopeId(str(supersedes)),
     )
 
 

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from exchange.agency import answers
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
+from exchange.agency.corrections import check_correction
 from exchange.agency.deciding import case_of, decide_case
 from exchange.agency.links import Links
 from exchange.agency.message_rows import get as opened_message
@@ -42,7 +44,7 @@ from exchange_schemas.errors import (
     RecordUnknown,
     SubjectMismatch,
 )
-from exchange_schemas.ids import AgencyId, ThreadId, check_agency, check_id, new_id
+from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id, new_id
 from exchange_schemas.message import validate_content
 
 LIFE = timedelta(days=30)
@@ -63,6 +65,7 @@ class Wish:
     thread: str | None = None
     reply_by: datetime | None = None
     lasts: timedelta | None = None
+    supersedes: EnvelopeId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,10 @@ class Planner:
             grants=grants,
             reply_by=wish.reply_by,
             in_reply_to=None if answered is None else answered.eid,
+            supersedes=wish.supersedes,
         )
         self._check_whole(plan, catalogue)
+        _check_story(self.session, plan, answered)
         return plan
 
     def answered(self, wish: Wish) -> Message | None:
@@ -279,6 +284,14 @@ def own_values(
         else:
             own[name] = _kin_for(links, to, record.fields.get(name))
     return own
+
+
+def _check_story(session: Session, plan: Plan, answered: Message | None) -> None:
+    """The rules about what went before: an answer answers all that was asked, a correction corrects ours."""
+    if answered is not None and answered.kind == answers.REQUEST and plan.kind in answers.ANSWERS:
+        answers.check_complete(answered.content, plan.values, [one.fields for one in plan.grants])
+    if plan.kind == "correction":
+        check_correction(session.store, plan)
 
 
 def _must_be_about(row: Granted, record: Record | None) -> None:

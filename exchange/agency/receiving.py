@@ -197,11 +197,14 @@ class Receiver:
             content=opened.content,
             photo=opened.photo,
             alarms=alarms,
+            reply_by=core.reply_by,
+            in_reply_to=core.in_reply_to,
+            supersedes=core.supersedes,
         )
         evidence = Evidence(b64u(fetched.core), b64u(fetched.sealed), fetched.manifest.to_json())
         store = self.session.store
         with store.writing():
-            message_rows.put(store, message, core.in_reply_to, evidence)
+            message_rows.put(store, message, evidence)
             self._keep_consent(fetched, consent)
             note_arrival(self.session, message, consent)
         return message

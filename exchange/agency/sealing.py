@@ -78,6 +78,7 @@ def _draft(session: Session, plan: Plan, eid: EnvelopeId, now: datetime, photo: 
         attachments={} if photo is None else {"photo": photo},
         reply_by=plan.reply_by,
         in_reply_to=plan.in_reply_to,
+        supersedes=plan.supersedes,
     )
 
 

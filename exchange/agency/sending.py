@@ -184,6 +184,9 @@ class Sender:
                     kid=one.kid,
                     expires=plan.expires,
                     own=own,
+                    reply_by=job.plan.reply_by,
+                    supersedes=job.plan.supersedes,
+                    steps=_steps(job.plan),
                 )
                 sent_rows.put(store, row)
                 rows.append(row)
@@ -233,6 +236,13 @@ def _taken(answer: Mapping[str, JsonValue]) -> dict[str, int]:
 def _content(plan: Plan) -> dict[str, JsonValue]:
     known = load_catalogue().message_fields
     return {name: value for name, value in plan.values.items() if name in known}
+
+
+def _steps(plan: Plan) -> dict[str, JsonValue]:
+    """The steps of a document_step; no other field of a record is kept with what was sent."""
+    if plan.kind != "document_step":
+        return {}
+    return {name: plan.values[name] for name in ("travel_step", "dna_step") if name in plan.values}
 
 
 def _sent_grant(row: SentRow) -> SentGrant:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from exchange.member.store import Store
@@ -28,6 +28,7 @@ class SentRow:
 
     `kid` is the key it is sealed to and `expires` its end; with `own`, None in rows of an older version.
     `again` is the grant that was given in its place, to a newer key.
+    `steps`: the steps that a document_step told, so that they can be shown in their order.
     """
 
     gid: GrantId
@@ -48,11 +49,18 @@ class SentRow:
     expires: datetime | None = None
     own: OwnGrant | None = None
     again: GrantId | None = None
+    reply_by: datetime | None = None
+    supersedes: EnvelopeId | None = None
+    steps: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 def put(store: Store, row: SentRow) -> None:
     """Keep one grant."""
-    lookups = [("eid", row.eid), ("thread", row.thread)]
+    lookups: list[tuple[str, str]] = [("eid", row.eid), ("thread", row.thread), ("kind", row.kind)]
+    if row.in_reply_to is not None:
+        lookups.append(("reply", row.in_reply_to))
+    if row.supersedes is not None:
+        lookups.append(("supersedes", row.supersedes))
     if row.record is not None:
         lookups.append(("record", row.record))
     if row.kid is not None:
@@ -80,6 +88,9 @@ def put(store: Store, row: SentRow) -> None:
             "expires": None if row.expires is None else format_time(row.expires),
             "own": None if row.own is None else {"gid": row.own.gid, "digest": row.own.digest},
             "again": row.again,
+            "reply_by": None if row.reply_by is None else format_time(row.reply_by),
+            "supersedes": row.supersedes,
+            "steps": row.steps,
         },
         lookups=lookups,
     )
@@ -97,8 +108,8 @@ def each(store: Store) -> Iterator[SentRow]:
 
 
 def found(store: Store, name: str, text: str) -> list[SentRow]:
-    """Those of an envelope (`eid`), a `thread`, a `record`, or sealed to a key (`kid`)."""
-    """Those of an envelope (`eid`), a `thread`, a `record`, or under a `consent`."""
+    """Those of an envelope (`eid`), a `thread`, a `record`, a `consent` or a `kind`, or sealed to a key (`kid`);
+    or in `reply` to an envelope, or that an envelope `supersedes`."""
     return [_row(gid, value) for gid, value in store.found(COLLECTION, name, text)]
 
 
@@ -115,6 +126,7 @@ def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
         raise TypeError
     record, cid, reply = value["record"], value["cid"], value["in_reply_to"]
     kid, expires, own, again = (value.get(name) for name in ("kid", "expires", "own", "again"))
+    reply_by, supersedes, steps = value.get("reply_by"), value.get("supersedes"), value.get("steps")
     return SentRow(
         gid=GrantId(gid),
         eid=EnvelopeId(str(value["eid"])),
@@ -134,4 +146,7 @@ def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
         expires=None if expires is None else parse_time(expires, field="expires"),
         own=OwnGrant(GrantId(str(own["gid"])), Digest(str(own["digest"]))) if isinstance(own, dict) else None,
         again=None if again is None else GrantId(str(again)),
+        reply_by=None if reply_by is None else parse_time(reply_by, field="reply_by"),
+        supersedes=None if supersedes is None else EnvelopeId(str(supersedes)),
+        steps=steps if isinstance(steps, dict) else {},
     )

@@ -16,6 +16,7 @@ from exchange.agency.deletions import Deletions
 from exchange.agency.model import SyncReport
 from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
+from exchange.agency.requests import Requests
 from exchange.agency.signatures import signers_of
 from exchange.agency.withdrawals import accept_withdrawal
 from exchange.directory.state import APPROVER
@@ -38,6 +39,7 @@ class Syncer:
     receiver: Receiver
     regranter: Regranter
     deletions: Deletions
+    requests: Requests
 
     def sync(self) -> SyncReport:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
@@ -51,7 +53,7 @@ class Syncer:
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
-        due = self.deletions.catch_up()
+        due = [*self.deletions.catch_up(), *self.requests.due()]
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )

@@ -11,7 +11,9 @@ from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
 from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.record import record
+from exchange.agency.cli.request import request
 from exchange.agency.cli.send import send, spool
+from exchange.agency.cli.timeline import timeline
 from exchange.agency.cli.user import user
 from exchange.member.cli.deployment import deployment
 from exchange.member.cli.enrol import enrol, init
@@ -30,6 +32,8 @@ COMMANDS: tuple[click.Command, ...] = (
     record,
     consent,
     deletion,
+    request,
+    timeline,
     send,
     spool,
     inbox,

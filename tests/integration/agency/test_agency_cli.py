@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,46 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     assert gone.code == 2
     assert "CONSENT_WITHDRAWN" in gone.err
     deleted_and_confirmed(ngo, embassy, cid)
+
+
+def test_requests_are_asked_answered_and_seen_on_both_sides(make: Make) -> None:
+    ngo, harbour = make("ngo"), make("harbour")
+    ngo("directory", "sync")
+    ref = ngo(*RECORD, "--json").json["ref"]
+    ngo("record", "decision", ref, "--procedure", "bia", "--outcome", "for_sharing", "--body", "panel")
+    ngo(
+        "consent", "grant", ref, "--to", "harbour", "--purpose", "trace", "--kind", "found_notice",
+        "--basis", "best_interests_decision", "--evidence", "file 12",
+    )  # fmt: skip
+    ngo("send", ref, "--kind", "found_notice", "--to", "harbour")
+    (notice,) = harbour("inbox", "--json").json
+    harbour("open", notice["gid"])
+    due = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
+    asked = harbour(
+        "request", "ask", "--to", "ngo", "--field", "sex", "--field", "marks", "--need", "identify",
+        "--reply-to", notice["gid"], "--reply-by", due,
+    )  # fmt: skip
+    assert "asked ngo (information_request" in asked.out
+    (request,) = ngo("inbox", "--json").json
+    ngo("open", request["gid"])
+    assert "waits for an answer" in ngo("directory", "sync").out
+    assert request["gid"] in ngo("request", "list", "--open").out
+    assert ngo("request", "answer", request["gid"], "--refuse", "marks=maybe", ok=False).code == 64
+    assert "given: child_ref, sex" in ngo("request", "answer", request["gid"], "--refuse", "marks=safety").out
+    (reply,) = harbour("inbox", "--json").json
+    harbour("open", reply["gid"])
+    listed = harbour("request", "list").out
+    assert "information_response" in listed
+    assert "marks (safety)" in listed
+    assert "requests: nothing" in harbour("request", "list", "--overdue").out
+    assert harbour("request", "list", "--json").json[0]["given"] == ["sex"]
+    assert harbour("request", "remind", request["gid"], "--reply-by", due, ok=False).code == 2
+    assert harbour("request", "times", "--json").json[0]["answered"] == 1
+    assert "harbour" in ngo("request", "times").out
+    assert "information_request" in ngo("timeline", ref).out
+    thread = ngo("timeline", ref, "--json").json[0]["thread"]
+    assert "responsible: nobody" in harbour("timeline", "--thread", thread).out
+    assert harbour("timeline", ok=False).code == 64
 
 
 def deleted_and_confirmed(ngo: CommandLine, embassy: CommandLine, cid: str) -> None:
