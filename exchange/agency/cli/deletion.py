@@ -8,6 +8,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import day
 from exchange.agency.deletion_rows import AskedDeletion, OwedDeletion
 from exchange.agency.deletions import Hold, outcome_words
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 
@@ -38,7 +39,7 @@ def list_(options: Options, unanswered: bool) -> None:
     print_table("asked of this agency", ("request", "by", "since", "state", "outcome"), map(_owed_row, owed))
 
 
-@deletion.command("ask", context_settings={"ignore_unknown_options": True})
+@deletion.command("ask", cls=IdCommand)
 @common_options
 @click.argument("cid")
 def ask(options: Options, cid: str) -> None:
@@ -56,7 +57,7 @@ def ask(options: Options, cid: str) -> None:
     say(f"asked {sent.grants[0].recipient} to delete (envelope {sent.eid})")
 
 
-@deletion.command("answer", context_settings={"ignore_unknown_options": True})
+@deletion.command("answer", cls=IdCommand)
 @common_options
 @click.argument("gid")
 @click.option("--kept-by-law", "law", metavar="LAW", help="A law makes this agency keep it; name the law.")

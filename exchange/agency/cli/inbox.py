@@ -8,6 +8,7 @@ import click
 
 from exchange.agency.cli.cards import message_json, print_message
 from exchange.agency.cli.session import open_client
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_table, say
 from exchange.member.files import write_private
@@ -40,7 +41,7 @@ def inbox(options: Options, everything: bool) -> None:
     print_table("inbox", ("grant", "from", "kind", "for", "sent", "until", "state"), rows)
 
 
-@click.command("open", context_settings={"ignore_unknown_options": True})
+@click.command("open", cls=IdCommand)
 @common_options
 @click.argument("gid")
 @click.option("--kept", is_flag=True, help="Show the copy that was opened before; asks nobody.")

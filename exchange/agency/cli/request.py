@@ -10,13 +10,13 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import end_of
 from exchange.agency.model import Sent
 from exchange.agency.requests import AnswerTimes, Request
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 
 _CATALOGUE = load_catalogue()
-_GID = {"ignore_unknown_options": True}
 
 
 @click.group()
@@ -88,7 +88,7 @@ def list_(options: Options, overdue: bool, open_only: bool) -> None:
     print_table("requests", columns, [_row(one, now) for one in found])
 
 
-@request.command("answer", context_settings=_GID)
+@request.command("answer", cls=IdCommand)
 @common_options
 @click.argument("gid")
 @click.option("--record", "ref", metavar="REF", help="The child's record; the thread's own unless named.")
@@ -124,7 +124,7 @@ def answer(
     _say_sent(options, sent, "answered")
 
 
-@request.command("remind", context_settings=_GID)
+@request.command("remind", cls=IdCommand)
 @common_options
 @click.argument("gid")
 @click.option("--reply-by", metavar="DATE", required=True, help="The new last day, YYYY-MM-DD.")

@@ -232,3 +232,11 @@ def test_a_list_shows_names_of_any_script_whole(agency: CommandLine) -> None:
     said = agency("record", "list").out
     assert "\u2068أمينة Isaeva\u2069" in said
     assert "4 to 6 years on 2026-03-01" in said
+
+
+@pytest.mark.parametrize("gid", ["-h" + "A" * 20, "-Ah" + "B" * 18 + "A", "--help" + "A" * 16])
+def test_an_id_that_begins_like_an_option_is_an_id(agency: CommandLine, gid: str, tmp_path: Path) -> None:
+    for args in (("--kept",), ("--save-photo", tmp_path / "p.jpg", "--kept"), ("--kept", "--")):
+        ran = agency("open", *args, gid, ok=False)
+        assert (ran.code, "RECORD_UNKNOWN" in ran.err) == (1, True), ran
+    assert agency("open", "--kept", gid, "--help").out.startswith("Usage:")
