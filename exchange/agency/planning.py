@@ -28,7 +28,7 @@ from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.signatures import signers_of
-from exchange.consent import check_detention, check_one_recipient, enforce
+from exchange.consent import check_detention, check_one_recipient, check_role, enforce
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_schemas.catalogue import Catalogue, KindSpec, check_kind, load_catalogue
@@ -214,7 +214,9 @@ class Planner:
     ) -> None:
         # Its words say what is missing; the decision would only say that the kind does not fit.
         check_kind(catalogue, kind.name, planned.fields)
-        enforce(decide_case(self.session, case_of(self.session, self.consents, kind.name, planned, row)))
+        case = case_of(self.session, self.consents, kind.name, planned, row)
+        enforce(decide_case(self.session, case))
+        check_role(kind.name, case.request.sender, case.consent, catalogue=catalogue)
 
     def _check_whole(self, plan: Plan, catalogue: Catalogue) -> None:
         me = self.session.profile.agency

@@ -221,7 +221,7 @@ class Requests:
         me = self._session.profile.agency
         for kind in ANSWERED_BY:
             for row in sent_rows.found(self._store, "kind", kind):
-                if row.recipient != me and row.supersedes is None:
+                if row.recipient != me and row.supersedes is None and row.again is None:
                     yield self._ours_one(row)
 
     def _ours_one(self, row: SentRow) -> Request:

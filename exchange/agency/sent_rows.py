@@ -108,8 +108,8 @@ def each(store: Store) -> Iterator[SentRow]:
 
 
 def found(store: Store, name: str, text: str) -> list[SentRow]:
-    """Those of an envelope (`eid`), a `thread`, a `record`, a `consent` or a `kind`, or sealed to a key (`kid`);
-    or in `reply` to an envelope, or that an envelope `supersedes`."""
+    """Those of an envelope (`eid`), a `thread`, a `record`, a `consent` or a `kind`; sealed to a key (`kid`);
+    in `reply` to an envelope, or that an envelope `supersedes`."""
     return [_row(gid, value) for gid, value in store.found(COLLECTION, name, text)]
 
 

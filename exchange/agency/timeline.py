@@ -46,7 +46,9 @@ def of_record(store: Store, record: str, me: AgencyId) -> list[TimelineItem]:
 
 def of_thread(store: Store, thread: ThreadId, me: AgencyId) -> list[TimelineItem]:
     """The timeline of one thread, oldest first. Raises: RecordUnknown when nothing is known of it."""
-    sent = [_sent(row, me) for row in sent_rows.found(store, "thread", thread) if row.recipient != me]
+    rows = sent_rows.found(store, "thread", thread)
+    # What was granted again, to a newer key, is one message.
+    sent = [_sent(row, me) for row in rows if row.recipient != me and row.again is None]
     opened = [_opened(one, me) for one in message_rows.found(store, "thread", thread)]
     if not sent and not opened:
         raise RecordUnknown("there is no such thread here", field="thread")
@@ -71,7 +73,8 @@ def responsible(items: Iterable[TimelineItem]) -> AgencyId | None:
 
 
 def _sorted(items: Iterable[TimelineItem]) -> list[TimelineItem]:
-    return sorted(items, key=lambda item: (item.when, item.eid))
+    # Times have whole seconds; within one, the order in which they were kept stands.
+    return sorted(items, key=lambda item: item.when)
 
 
 def _sent(row: SentRow, me: AgencyId) -> TimelineItem:

@@ -31,6 +31,7 @@ from exchange.consent import (
     Status,
     check_approvers,
     check_named,
+    check_role,
     decide,
     enforce,
 )
@@ -149,6 +150,7 @@ def _check_consent(
         confirmations=confirmations(session.store, after, me=me, other=core.snd),
     )
     enforce(decision)
+    check_role(core.kind, core.snd, consent, catalogue=load_catalogue())
 
 
 def _party(state: DirectoryState, agency: AgencyId) -> Party:

@@ -8,8 +8,8 @@ family allows all of it too; the older one must allow it as well, being what the
 
 The steps of `decide`, in order. A tag is permanent: never reused, never given another meaning.
 A kind of class `consent` takes them all. A kind of class `reference` or `none` carries no field of a
-record: it takes C17 and C10, and C01, C02, C03, C24, C08 and C09 on the consent that it points at, if any,
-which may be withdrawn or over. A grant of the sender for itself is no sharing: it takes C17 only.
+record: it takes C17 and C10, and C01, C02, C03, C08 and C09 on the consent that it points at, if any, which
+may be withdrawn or over. A grant of the sender for itself is no sharing: it takes C17 only.
 
    1. C17-kind           FIELD_DENIED       the kind exists; the names are what it needs and may carry
    2. C01-unknown        CONSENT_UNKNOWN    there is a consent
@@ -35,22 +35,25 @@ which may be withdrawn or over. A grant of the sender for itself is no sharing: 
   18. C20-policy         POLICY_DENIED      the sharing agreement of the two kinds of agency allows it
   19. C06-superseded     CONSENT_SUPERSEDED if superseded: the newest of the family passes C02 to C20 as well
 
-For kinds of class `reference` alone, after C03:
-      C24-role           SENDER_MISMATCH    the kind comes from this side of the consent: who gave it asks for
-                                            a deletion, who received it answers, or asks for a withdrawal
-
 Functions of their own, because they see more than one grant, a signature or a value:
       C19-one-recipient  FIELD_DENIED       `check_one_recipient`
       C21-approvers      AUTHORITY_MISSING  `check_approvers`
       C22-named          CONSENT_MISMATCH   `check_named`
       C23-detention      STAGE_DENIED       `check_detention`
+      C24-role           SENDER_MISMATCH    `check_role`
 
 Who makes them (fields.md, "Rules and who can check them"): sender, hub and recipient make all, but the
 recipient not C16 and C19, and the hub not C23; for C18 the hub cannot see what the confirmations say.
 Clients allow 120 s between their clock and the hub's; the hub allows nothing.
 """
 
-from exchange.consent.beside import check_approvers, check_detention, check_named, check_one_recipient
+from exchange.consent.beside import (
+    check_approvers,
+    check_detention,
+    check_named,
+    check_one_recipient,
+    check_role,
+)
 from exchange.consent.decision import decide
 from exchange.consent.preview import Preview, preview
 from exchange.consent.refusals import RULES, enforce
@@ -88,6 +91,7 @@ __all__ = [
     "check_detention",
     "check_named",
     "check_one_recipient",
+    "check_role",
     "decide",
     "enforce",
     "preview",

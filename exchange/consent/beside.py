@@ -53,3 +53,18 @@ def check_detention(care_arrangement: str, *, relation_verified: bool, arranges_
     """
     if care_arrangement == DETENTION and not (relation_verified or arranges_release):
         enforce(deny("C23-detention", "care_arrangement"))
+
+
+def check_role(kind: str, sender: AgencyId, consent: Consent | None, *, catalogue: Catalogue) -> None:
+    """C24: a kind that comes from one side of a consent points at one, and is sent by that side.
+
+    Who gave a consent asks for a deletion; who received it answers, or asks for a withdrawal.
+    Raises: ConsentUnknown, SenderMismatch.
+    """
+    spec = catalogue.kinds.get(kind)
+    if spec is None or spec.sent_by is None:
+        return
+    if consent is None:
+        enforce(deny("C01-unknown", "cns"))
+    elif sender != (consent.iss if spec.sent_by == "issuer" else consent.rcp):
+        enforce(deny("C24-role", "kind"))

@@ -1,4 +1,4 @@
-"""`decide` and its steps C01 to C18, C20 and C24, in the order that the package docstring gives."""
+"""`decide` and its steps C01 to C18 and C20, in the order that the package docstring gives."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -105,7 +105,7 @@ def _decide(case: _Case, consent: Consent | None, denied: Deny | None) -> Decisi
         if case.catalogue.kinds[case.request.kind].authority == "consent":
             denied = _decide_consent(case, consent)
         elif consent is None:
-            denied = _without_consent(case)
+            denied = _purpose_of_kind(case) if case.request.cns is None else deny("C01-unknown")
         else:
             denied = _first(_REFERENCE_STEPS, case, consent)
     return Allow() if denied is None else denied
@@ -130,12 +130,6 @@ def _decide_consent(case: _Case, consent: Consent | None) -> Deny | None:
         return deny("C06-superseded")
     denied = _first(_CONSENT_STEPS, case, newest)
     return None if denied is None else deny("C06-superseded", denied.field)
-
-
-def _without_consent(case: _Case) -> Deny | None:
-    if case.request.cns is not None or case.catalogue.kinds[case.request.kind].sent_by is not None:
-        return deny("C01-unknown")
-    return _purpose_of_kind(case)
 
 
 def _kind(case: _Case) -> Deny | None:
@@ -175,12 +169,6 @@ def _either_party(case: _Case, consent: Consent) -> Deny | None:
 
 def _recipient(case: _Case, consent: Consent) -> Deny | None:
     return None if consent.rcp == case.request.recipient == case.recipient.agency else deny("C04-recipient")
-
-
-def _role(case: _Case, consent: Consent) -> Deny | None:
-    side = case.catalogue.kinds[case.request.kind].sent_by
-    right = {None: case.request.sender, "issuer": consent.iss, "recipient": consent.rcp}[side]
-    return None if right == case.request.sender else deny("C24-role", "kind")
 
 
 def _withdrawn(case: _Case, _: Consent) -> Deny | None:
@@ -309,7 +297,6 @@ _CONSENT_STEPS: Final[tuple[_Step, ...]] = (
 _REFERENCE_STEPS: Final[tuple[_Step, ...]] = (
     _origin,
     _either_party,
-    _role,
     _subject_if_named,
     _thread,
     _purpose_of_kind,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select
 
-from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, decide, enforce
+from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, check_role, decide, enforce
 from exchange.hub.models.envelopes import grant
 from exchange.hub.services.deposit_checks import Draft
 from exchange.hub.services.directory_read import asking_root, root_in
@@ -112,6 +112,8 @@ def check_consents(
             confirmations=confirmed.get(core.rcp, {}),
         )
         enforce(decision)
+        if core.rcp != snd:
+            check_role(core.kind, snd, None if found is None else found.consent, catalogue=catalogue)
         rests = catalogue.kinds[core.kind].authority == "consent" and core.rcp != snd
         if rests and found is not None:
             held[core.rcp] = found

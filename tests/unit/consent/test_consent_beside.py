@@ -2,14 +2,28 @@
 
 import pytest
 
-from exchange.consent import check_approvers, check_detention, check_named, check_one_recipient
+from exchange.consent import (
+    check_approvers,
+    check_detention,
+    check_named,
+    check_one_recipient,
+    check_role,
+)
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import b64u, sha256
-from exchange_schemas.errors import AuthorityMissing, ConsentMismatch, FieldDenied, StageDenied
+from exchange_schemas.errors import (
+    AuthorityMissing,
+    ConsentMismatch,
+    ConsentUnknown,
+    FieldDenied,
+    SenderMismatch,
+    StageDenied,
+)
 from exchange_schemas.ids import AgencyId, Digest
 from tests.unit.consent.sharing import authority, consent
 
 HOLDER, FIRST, SECOND = AgencyId("holder"), AgencyId("first"), AgencyId("second")
+FINDER = AgencyId("finder")
 SINGLE = sorted(spec.name for spec in load_catalogue().fields.values() if spec.one_recipient)
 
 
@@ -55,3 +69,24 @@ def test_c23_detention_is_not_told_before_the_relation_is_verified() -> None:
     with pytest.raises(StageDenied) as caught:
         check_detention(detained, relation_verified=False, arranges_release=False)
     assert (caught.value.rule, caught.value.field) == ("C23-detention", "care_arrangement")
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [("deletion_request", HOLDER), ("deletion_receipt", FINDER), ("withdrawal_request", FINDER)],
+)
+def test_c24_who_gave_asks_for_a_deletion_and_who_received_answers(kind: str, side: AgencyId) -> None:
+    other = FINDER if side == HOLDER else HOLDER
+    check_role(kind, side, consent(), catalogue=load_catalogue())
+    with pytest.raises(SenderMismatch) as caught:
+        check_role(kind, other, consent(), catalogue=load_catalogue())
+    assert caught.value.rule == "C24-role"
+    with pytest.raises(ConsentUnknown):
+        check_role(kind, side, None, catalogue=load_catalogue())
+
+
+@pytest.mark.parametrize("kind", ["service_answer", "declined", "found_notice", "gossip"])
+def test_c24_other_kinds_come_from_either_side(kind: str) -> None:
+    for side in (HOLDER, FINDER):
+        check_role(kind, side, consent(), catalogue=load_catalogue())
+    check_role(kind, HOLDER, None, catalogue=load_catalogue())

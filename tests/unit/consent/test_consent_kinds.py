@@ -56,7 +56,7 @@ def test_c17_message_fields_need_no_consent_of_their_own() -> None:
     assert judge(asked, consent(fields=("name_given",))) == Allow()
 
 
-REFERENCE = request(kind="service_answer", fields=("service_answer",))
+REFERENCE = request(kind="deletion_receipt", fields=("deletion_outcome",))
 BACK = replace(REFERENCE, sender=FINDER.agency, recipient=HOLDER.agency)
 
 
@@ -83,24 +83,6 @@ def test_a_reference_points_at_a_consent_of_these_two_agencies(
     asked: ShareRequest, given_consent: Consent, rule: str
 ) -> None:
     assert rule_of(judge(asked, given_consent)) == rule
-
-
-ASKED = request(kind="deletion_request", fields=("reason_code",))
-ANSWERED = request(kind="deletion_receipt", fields=("deletion_outcome",))
-WANTED = request(kind="withdrawal_request", fields=("reason_code",))
-
-
-@pytest.mark.parametrize(
-    ("asked", "sent_by"), [(ASKED, "issuer"), (ANSWERED, "recipient"), (WANTED, "recipient")]
-)
-def test_c24_who_gave_asks_for_a_deletion_and_who_received_answers(asked: ShareRequest, sent_by: str) -> None:
-    back = replace(asked, sender=FINDER.agency, recipient=HOLDER.agency)
-    by_issuer = judge(asked)
-    by_recipient = judge(back, sender=FINDER, recipient=HOLDER)
-    right, wrong = (by_issuer, by_recipient) if sent_by == "issuer" else (by_recipient, by_issuer)
-    assert right == Allow()
-    assert rule_of(wrong) == "C24-role"
-    assert rule_of(without_consent(replace(asked, cns=None))) == "C01-unknown"
 
 
 def without_consent(asked: ShareRequest) -> Decision:
