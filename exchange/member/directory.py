@@ -9,7 +9,7 @@ An event about this agency that it did not make is an alarm, and stays one until
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from exchange.directory.replay import leaf_data
@@ -276,7 +276,17 @@ class DirectoryCopy:
         return Kept(DirectoryLog.join(pins.origin, pin=pins.pin, vkeys=[pins.directory_vkey]), b"")
 
     def _replayed(self, kept: Kept) -> Kept:
-        """After the kept pages that go on from there, each verified."""
+        """After the kept pages that go on from there, each verified.
+
+        Pages that came before a change of the log's key bear the signature of the one before alone: here, and
+        only here, keys that were pinned once still count.
+        """
+        pinned = kept.log.vkeys
+        kept = replace(kept, log=replace(kept.log, vkeys=(*pinned, *retired_vkeys(self._store))))
+        kept = self._through_pages(kept)
+        return replace(kept, log=replace(kept.log, vkeys=pinned))
+
+    def _through_pages(self, kept: Kept) -> Kept:
         for page in self._files.pages(kept.log.state.size):
             try:
                 log = kept.log.apply(page).log
@@ -306,6 +316,21 @@ class DirectoryCopy:
         if size >= self._saved + SAVE_EVERY or (size and not self._saved):
             self._files.save(kept)
             self._saved = size
+
+
+def retired_vkeys(store: Store) -> tuple[str, ...]:
+    """The keys of the directory's log that this member had pinned before."""
+    found = store.get(_ROW, "retired")
+    vkeys = None if found is None else found["vkeys"]
+    return tuple(str(vkey) for vkey in vkeys) if isinstance(vkeys, list) else ()
+
+
+def retire_vkey(store: Store, vkey: str) -> None:
+    """Remember a pinned key that is about to be replaced."""
+    with store.writing():
+        known = retired_vkeys(store)
+        if vkey not in known:
+            store.put(_ROW, "retired", {"vkeys": [*known, vkey]})
 
 
 _AGAIN = "delete the folder directory/ and run `exchange-agency directory sync`"

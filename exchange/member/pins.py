@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from exchange.log.checkpoint import open_checkpoint
 from exchange.member.deployment import Deployment
+from exchange.member.directory import retire_vkey
 from exchange.member.files import write_private
 from exchange.member.session import Session
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid
@@ -40,6 +41,7 @@ def update_pins(session: Session, new: Deployment) -> list[str]:
         if member in changed:
             _check_change_over(session, path, log, (getattr(old, member), getattr(new, member)))
     if changed:
+        retire_vkey(session.store, old.directory_vkey)
         _write(session, new)
     return changed
 

@@ -52,6 +52,11 @@ def test_a_member_goes_through_a_change_of_both_log_keys(exchange: Exchange, ngo
     with exchange.client(home) as again:
         assert again.sync().alarms == ()
         assert len(again.agencies()) == 2
+        (home / "directory" / "state.box").unlink()
+    with exchange.client(home) as again:
+        # From the pages, whose first ones bear the old signature alone.
+        assert len(again.agencies()) == 2
+        assert again.session.directory.verify_all() == again.session.directory.state().size
 
 
 def test_a_member_that_slept_through_it_refuses_the_log(exchange: Exchange, ngo: Client) -> None:
