@@ -1,7 +1,7 @@
 """The auditor's passes over 1,000,000 entries: verify, export, report; how long, and whether memory is flat.
 
 Each measurement is the program itself in a process of its own, so that its peak memory is its own. The log is
-an invented year, told ten times over with other ids and times.
+an invented story of some years, every entry of it told ten times with other ids and times: the same plots.
 """
 
 import json
@@ -23,7 +23,7 @@ MANY: Final = 1_000_000
 FEW: Final = 100_000
 REPORT_S: Final = 30.0
 FLAT_MB: Final = 20.0
-_DAYS: Final = 300
+_DAYS: Final = 3_000
 _KIB_PER_MB: Final = 1024
 _PLACE: Final = re.compile(rb'"id":"([^"]{22})"|"ts":([0-9]+)')
 
@@ -41,9 +41,9 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="homeward-bench-") as name:
         folder = Path(name)
         few, many = folder / "few", folder / "many"
-        year = list(Story(days=_DAYS, per_day=160).entries(FEW))
-        build(few, iter(year))
-        build(many, _told_again(year, MANY))
+        story = list(Story(days=_DAYS, per_day=16).entries(FEW))
+        build(few, iter(story))
+        build(many, _told_again(story, MANY))
         for what, words in _COMMANDS.items():
             small, large = (_run(words, path, folder / f"out-{what}") for path in (few, many))
             yield from _figures(what, small, large)
@@ -76,18 +76,18 @@ def _figures(what: str, small: Measured, large: Measured) -> Iterator[Row]:
     )
 
 
-def _told_again(year: list[bytes], most: int) -> Iterator[bytes]:
-    """The year's entries over and over, each time later and under other ids, `most` in all."""
+def _told_again(story: list[bytes], most: int) -> Iterator[bytes]:
+    """Every entry of the story many times over, a minute later and under another id each time."""
+    times = most // len(story)
     for number in range(most):
-        told, at = divmod(number, len(year))
-        shift = told * _DAYS * 86_400_000_000
+        shift = number % times * 60_000_000
 
         def change(match: re.Match[bytes], number: int = number, shift: int = shift) -> bytes:
             if match[1] is not None:
                 return b'"id":"%s"' % b64u(number.to_bytes(16, "big")).encode()
             return b'"ts":%d' % (int(match[2]) + shift)
 
-        yield _PLACE.sub(change, year[at])
+        yield _PLACE.sub(change, story[number // times])
 
 
 def _run(words: tuple[str, ...], log: Path, out: Path) -> Measured:

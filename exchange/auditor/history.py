@@ -31,14 +31,14 @@ class Known:
     """A signed checkpoint that was kept: where it comes from, and what witnesses said of it.
 
     `cosigned_us`: the newest cosignature of a named witness, in µs. `quorum_at`: when the quorum was met.
-    `evidence`: a pull kept it because it contradicted the copy.
+    `evidence`: how it contradicted the copy when a pull kept it for that, else None.
     """
 
     source: str
     checkpoint: Checkpoint
     cosigned_us: int | None = None
     quorum_at: datetime | None = None
-    evidence: bool = False
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,10 @@ def check_known(
 ) -> None:
     """Hold one kept checkpoint against the tree: its roots by size, None when the copy is not the tree."""
     size, where = known.checkpoint.size, known.source
-    if size > current.size and not known.evidence:
+    if known.evidence == Fault.ROLLED_BACK and size < current.size:
+        text = f"{where}: the log showed only {size} entries after it had shown {current.size}"
+        findings.add(Fault.ROLLED_BACK, text)
+    elif size > current.size and known.evidence is None:
         text = f"{where}: the log signed {size} entries, and now shows only {current.size}"
         findings.add(Fault.ROLLED_BACK, text)
     elif size > current.size:
@@ -85,10 +88,7 @@ def check_known(
         findings.add(Fault.FORKED, f"{where}: the log signed two different trees of {size} entries")
     elif roots is not None and known.checkpoint.root != roots[size]:
         text = f"{where}: the first {size} entries were others when the log signed them"
-        findings.add(Fault.FORKED if known.evidence else Fault.RESIGNED, text)
-    elif known.evidence and size < current.size:
-        text = f"{where}: the log showed only {size} entries after it had shown {current.size}"
-        findings.add(Fault.ROLLED_BACK, text)
+        findings.add(Fault.RESIGNED if known.evidence is None else Fault.FORKED, text)
 
 
 class Floor:
@@ -98,7 +98,7 @@ class Floor:
         self._sizes: list[int] = []
         self._floors: list[int] = []
         for item in sorted(known, key=lambda item: item.checkpoint.size):
-            if item.cosigned_us is not None and not item.evidence:
+            if item.cosigned_us is not None and item.evidence is None:
                 floor = item.cosigned_us - _TOLERANCE_US
                 if not self._floors or floor > self._floors[-1]:
                     self._sizes.append(item.checkpoint.size)

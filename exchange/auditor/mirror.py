@@ -65,11 +65,14 @@ class StoredTile:
 
 @dataclass(frozen=True, slots=True)
 class KeptNote:
-    """A signed note of the log beside its newest checkpoint; `source` is where it lies."""
+    """A signed note of the log beside its newest checkpoint; `source` is where it lies.
+
+    `evidence`: "forked" or "rolled-back" when a pull kept it for contradicting the copy in that way.
+    """
 
     source: str
     note: str
-    evidence: bool = False
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,13 @@ class Mirror:
                 for path in sorted((self.folder / folder).iterdir()):
                     if path.suffix != ".tmp":
                         name = f"{folder}/{path.name}"
-                        yield KeptNote(name, self._read_text(name, "it went away"), folder == _EVIDENCE)
+                        rule = path.name.rpartition("-")[0] if folder == _EVIDENCE else None
+                        yield KeptNote(name, self._read_text(name, "it went away"), rule)
 
-    def keep_evidence(self, note: str) -> Path:
-        """Keep a signed note that contradicts this copy; the same note is kept once. Gives its file."""
+    def keep_evidence(self, note: str, rule: str) -> Path:
+        """Keep a signed note that contradicts this copy, named by how, once. Gives its file."""
         data = note.encode()
-        path = self.folder / _EVIDENCE / f"{sha256(data).hexdigest()[:16]}.note"
+        path = self.folder / _EVIDENCE / f"{rule}-{sha256(data).hexdigest()[:16]}.note"
         if not path.is_file():
             self._write(path, data, durable=True)
         return path

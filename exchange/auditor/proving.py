@@ -88,7 +88,7 @@ def check_proof(text: str, trust: Trust) -> Proved:
 def _best_note(mirror: Mirror, trust: Trust, index: int) -> tuple[str, Checkpoint]:
     """The newest checkpoint with a quorum that has the leaf; else the newest of all."""
     current = signed_tree(mirror, trust)
-    notes = {note.source: note for note in mirror.kept() if not note.evidence}
+    notes = {note.source: note for note in mirror.kept() if note.evidence is None}
     known = know(notes.values(), trust, current.origin, Findings())
     fit = [item for item in known if item.quorum_at is not None and _has(item, index, current)]
     best = max(fit, key=lambda item: item.quorum_at or trust.now, default=None)

@@ -163,7 +163,7 @@ def _store(mirror: Mirror, intake: Intake, tile: Tile) -> None:
 
 
 def _with_evidence(mirror: Mirror, note: str, error: LogFork) -> LogFork:
-    kept = mirror.keep_evidence(note)
+    kept = mirror.keep_evidence(note, "forked" if error.rule is None else error.rule)
     error.hint = f"tell the other auditors; the log's signed note is kept in {kept}"
     return error
 

@@ -27,6 +27,12 @@ from exchange_schemas.entry import entry_reader
 from exchange_schemas.errors import CheckpointInvalid, EntryInvalid, ExchangeError, LogIncomplete
 
 _UNKNOWN: Final = "?"
+Take = Callable[[int, Sequence[bytes], Sequence[int]], None]
+"""Gets the index of a bundle's first entry, its entries, and their times in µs."""
+
+
+def _ignore(_start: int, _entries: Sequence[bytes], _times: Sequence[int]) -> None:
+    """Nobody looks at the entries."""
 
 
 def verify_mirror(
@@ -34,11 +40,13 @@ def verify_mirror(
     trust: Trust,
     *,
     others: Iterable[KeptNote] = (),
+    take: Take = _ignore,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verdict:
     """Check everything the folder holds against its own checkpoint, as numbered above.
 
-    `others` are checkpoints that somebody else saw. `progress` gets (entries done, entries in all).
+    `others` are checkpoints that somebody else saw. `take` is shown every bundle that holds so far; what it
+    made of them is worth nothing unless the verdict is good. `progress` gets (entries done, entries in all).
     Raises: LogIncomplete when the folder holds no log.
     """
     findings = Findings()
@@ -50,7 +58,7 @@ def verify_mirror(
         return _verdict(Checkpoint(_UNKNOWN, 0, b""), trust, [], 0, findings)
     kept = [KeptNote("checkpoint", note), *mirror.kept(), *others]
     known = know(kept, trust, current.origin, findings)
-    run = _Run(mirror, current, known, findings)
+    run = _Run(mirror, current, known, findings, take)
     for tile in tiles_of(current.size, level=None):
         run.check_bundle(tile)
         progress(min(current.size, tile.start + tile.width), current.size)
@@ -76,12 +84,18 @@ class _Run:
     """One verification under way."""
 
     def __init__(
-        self, mirror: Mirror, current: Checkpoint, known: Sequence[Known], findings: Findings
+        self,
+        mirror: Mirror,
+        current: Checkpoint,
+        known: Sequence[Known],
+        findings: Findings,
+        take: Take,
     ) -> None:
         self._mirror = mirror
         self._current = current
         self._known = known
         self._findings = findings
+        self._take = take
         self._read = entry_reader(current.origin)
         self._floor = Floor(known)
         self._differences = Differences()
@@ -111,8 +125,8 @@ class _Run:
                 # What the log never committed to breaks no rule of the log.
                 if leaf in leaves:
                     self._check_rules(index, [entry])
-        else:
-            self._check_rules(tile.start, entries or ())
+        elif entries is not None:
+            self._take(tile.start, entries, self._check_rules(tile.start, entries))
         if self._entries is not None:
             self._entries.add(leaves if entries is None else found)
         self._leaves.add(leaves)
@@ -145,8 +159,8 @@ class _Run:
             entries, rest = read_bundle(stored.data)
             return entries, rest != b""
 
-    def _check_rules(self, start: int, entries: Sequence[bytes]) -> None:
-        """Steps (3) and (8)."""
+    def _check_rules(self, start: int, entries: Sequence[bytes]) -> list[int]:
+        """Steps (3) and (8); gives the entries' times."""
         read = self._read
         try:
             times = [read(entry) for entry in entries]
@@ -160,6 +174,7 @@ class _Run:
                         f"entry {index} is dated before a tree without it was cosigned",
                         index,
                     )
+        return times
 
     def _time_of(self, index: int, entry: bytes) -> int:
         try:

@@ -210,7 +210,9 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
         if match is None or len(data) > longest:
             raise _diagnosis(data, log)
         fld, org, _refused, own, ts = match.groups()
-        if not _lists_hold(fld, org, own) or (len(ts) == len(latest) and ts > latest):
+        if not (_list_holds("fld", fld) and _list_holds("own", own) and (org is None or org in own)):
+            raise _diagnosis(data, log)
+        if len(ts) == len(latest) and ts > latest:
             raise _diagnosis(data, log)
         return int(ts)
 
@@ -219,7 +221,7 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
 
 @cache
 def _canonical_of(log: str) -> re.Pattern[bytes]:
-    """As `_canonical` with the log's name in it; lists are left to `_lists_hold`, and few groups are kept."""
+    """As `_canonical` with the log's name in it; lists are left to `_list_holds`, and few groups are kept."""
     special = {
         "fld": r"(?P<fld>\[[^\]]*+\])",
         "log": re.escape(f'"{log}"'),
@@ -240,13 +242,10 @@ def _canonical_of(log: str) -> re.Pattern[bytes]:
     return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
 
 
-@lru_cache(maxsize=1024)  # the same parties and fields come again and again
-def _lists_hold(fld: bytes, org: bytes | None, own: bytes) -> bool:
-    members = members_of(EntrySchema)
-    for name, spelled in (("fld", fld), ("own", own)):
-        if re.fullmatch(_spelling(members[name]).encode("ascii"), spelled) is None:
-            return False
-    return _strictly_sorted(own) and _strictly_sorted(fld) and (org is None or org in own)
+@lru_cache(maxsize=4096)  # the same parties and fields come again and again
+def _list_holds(name: str, spelled: bytes) -> bool:
+    pattern = _spelling(members_of(EntrySchema)[name]).encode("ascii")
+    return re.fullmatch(pattern, spelled) is not None and _strictly_sorted(spelled)
 
 
 def _diagnosis(data: bytes, log: str) -> EntryInvalid:

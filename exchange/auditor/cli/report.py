@@ -13,7 +13,7 @@ from exchange.auditor.cli.trust import KEY_SOURCES, read_policy, read_trust, tru
 from exchange.auditor.cli.verify import tell_witnesses
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.reading import proved_leaves, signed_tree
+from exchange.auditor.reading import signed_tree
 from exchange.auditor.report.charts import drawer
 from exchange.auditor.report.document import Document, document
 from exchange.auditor.report.figures import Figures, Office
@@ -62,8 +62,7 @@ def report(
     draw = None if out is None else drawer()
     mirror = Mirror(folder)
     trust = read_trust(options, mirror, read_policy(policy), vkey)
-    provenance = _verified(mirror, trust)
-    content = _count(mirror, trust, office)
+    content, provenance = _count(mirror, trust, office)
     if out is not None and draw is not None:
         with durable_file(out, replace=replace) as file:
             for piece in page(content, provenance, draw):
@@ -74,15 +73,17 @@ def report(
         say(f"{out}: {provenance.size} entries, {len(content.figures)} figures")
 
 
-def _verified(mirror: Mirror, trust: Trust) -> Provenance:
-    with steps_bar("verifying") as progress:
-        verdict = verify_mirror(mirror, trust, progress=progress)
+def _count(mirror: Mirror, trust: Trust, office: Office) -> tuple[Document, Provenance]:
+    """Count while verifying; what was counted of a log that does not hold is thrown away."""
+    figures = Figures(office)
+    with steps_bar("verifying and counting") as progress:
+        verdict = verify_mirror(mirror, trust, take=figures.count, progress=progress)
     if not (verdict.integrity and verdict.complete and verdict.history):
         raise ProofInvalid(
             "the log does not hold, so no report is made of it", hint="exchange-audit verify DIR says why"
         )
     tree = signed_tree(mirror, trust)
-    return Provenance(
+    return document(figures), Provenance(
         origin=tree.origin,
         size=tree.size,
         root=tree.root,
@@ -90,13 +91,6 @@ def _verified(mirror: Mirror, trust: Trust) -> Provenance:
         made=datetime.now(UTC),
         witnessed=f"witnesses: {tell_witnesses(verdict)}",
     )
-
-
-def _count(mirror: Mirror, trust: Trust, office: Office) -> Document:
-    figures = Figures(office)
-    with steps_bar("counting") as progress:
-        figures.count(proved_leaves(mirror, signed_tree(mirror, trust), progress=progress))
-    return document(figures)
 
 
 def _office(name: str, hours: str) -> Office:

@@ -8,22 +8,23 @@ mean, stands in docs/audit.md.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from exchange.auditor.reading import Leaf
 from exchange.auditor.report.matching import DAY_US, HOUR_US, Questions
 from exchange.auditor.rows import Glance
 from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.errors import EntryInvalid
 
 ACCESSES: Final = ("grant:fetch", "part:fetch")
 DEPOSIT: Final = "envelope:deposit"
 REQUESTS: Final = ("information_request", "tracing_request")
 ANSWERS: Final = ("information_response", "declined")
 STANDING: Final = ("CONSENT_EXPIRED", "CONSENT_WITHDRAWN", "CONSENT_SUPERSEDED")
-_CLOCK: Final = 4096
+_WEEKDAY_1970: Final = 3
+"""1 January 1970 was a Thursday."""
 _LISTED: Final = 50
 """Accesses under a withdrawn consent that are named one by one."""
 
@@ -71,20 +72,27 @@ class Figures:
     after_withdrawal_count: int = 0
     requests: Questions = field(default_factory=Questions)
     deletions: Questions = field(default_factory=Questions)
-    _clock: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    _offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
     _guarded: frozenset[str] = field(
         default_factory=lambda: frozenset(
             name for name, kind in load_catalogue().kinds.items() if kind.authority == "consent"
         )
     )
 
-    def count(self, leaves: Iterable[Leaf]) -> None:
-        """Count every entry once, in the log's order."""
-        for leaf in leaves:
-            self._count(leaf, Glance.at(leaf.entry))
+    def count(self, start: int, entries: Sequence[bytes], times: Sequence[int]) -> None:
+        """Count entries once, in the log's order: the index of the first, their bytes, their times in µs.
 
-    def _count(self, leaf: Leaf, seen: Glance) -> None:
-        at, org = leaf.ts, seen.org
+        What is no entry at all is left out: the verification that shows them names it.
+        """
+        for index, (entry, at) in enumerate(zip(entries, times, strict=True), start):
+            try:
+                seen = Glance.at(entry)
+            except EntryInvalid:
+                continue
+            self._count(index, at, seen)
+
+    def _count(self, index: int, at: int, seen: Glance) -> None:
+        org = seen.org
         self.entries += 1
         self.first = at if self.first is None else min(self.first, at)
         self.last = max(self.last, at)
@@ -93,7 +101,7 @@ class Figures:
         if seen.out != "allow":
             self._refusal(seen, day)
         elif seen.act in ACCESSES:
-            self._access(leaf, seen, day)
+            self._access(index, at, seen, day)
             self._hour(org, weekday, hour)
         elif seen.act == DEPOSIT:
             self._deposit(seen, at)
@@ -109,18 +117,18 @@ class Figures:
         if seen.rsn in STANDING:
             self.consents[day, f"refused: {seen.rsn.removeprefix('CONSENT_').lower()}"] += 1
 
-    def _access(self, leaf: Leaf, seen: Glance, day: int) -> None:
+    def _access(self, index: int, at: int, seen: Glance, day: int) -> None:
         org = seen.org
         self.accesses[org] += 1
         self.by_agency[day, org] += 1
         self.by_purpose[day, seen.pur or "not said"] += 1
         for other in seen.own:
             if other != org:
-                self._from(org, other, leaf.ts, day, guarded=seen.knd in self._guarded)
+                self._from(org, other, at, day, guarded=seen.knd in self._guarded)
         if seen.cns in self.withdrawn and seen.cns != "":
             self.after_withdrawal_count += 1
             if len(self.after_withdrawal) < _LISTED:
-                self.after_withdrawal.append(leaf.index)
+                self.after_withdrawal.append(index)
 
     def _from(self, org: str, other: str, at: int, day: int, *, guarded: bool) -> None:
         """One agency had something from another one."""
@@ -154,13 +162,22 @@ class Figures:
                 self.deletions.answer(org, other, at)
 
     def _time(self, at: int) -> tuple[int, int, int]:
-        """Day, weekday (Monday 0) and hour in the office's time; looked up by the quarter of an hour."""
-        quarter = at // (HOUR_US // 4)
-        found = self._clock.get(quarter)
+        """Day, weekday (Monday 0) and hour in the office's time."""
+        local = at + self._offset(at)
+        day = local // DAY_US
+        return day, (day + _WEEKDAY_1970) % 7, local // HOUR_US % 24
+
+    def _offset(self, at: int) -> int:
+        """The office's distance from UTC, µs; looked up once a day unless it changes on that day."""
+        day = at // DAY_US
+        found = self._offsets.get(day)
         if found is None:
-            if len(self._clock) >= _CLOCK:
-                self._clock.clear()
-            local = datetime.fromtimestamp(quarter * 900, self.office.zone)
-            day = int(local.replace(tzinfo=UTC).timestamp()) * 1_000_000 // DAY_US
-            found = self._clock[quarter] = (day, local.weekday(), local.hour)
-        return found
+            zone = self.office.zone
+            found = self._offsets[day] = _offset_at(day * DAY_US, zone), _offset_at((day + 1) * DAY_US, zone)
+        first, last = found
+        return first if first == last else _offset_at(at, self.office.zone)
+
+
+def _offset_at(at: int, zone: tzinfo) -> int:
+    offset = datetime.fromtimestamp(at // 1_000_000, zone).utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) * 1_000_000

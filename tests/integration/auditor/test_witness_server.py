@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from exchange.member.wire import Wire
 from exchange.member.witnesses import WitnessClient
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import HubUnreachable, LogFork, NotFound, ProofInvalid
+from tests.integration.auditor.serving import running
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -71,15 +71,8 @@ def store(tmp_path: Path) -> WitnessStore:
 
 @contextmanager
 def serving(store: WitnessStore, **limits: float) -> Iterator[WitnessServer]:
-    witness = Witness(store, store.open_key(PASSPHRASE, insecure=True))
-    with WitnessServer(("127.0.0.1", 0), witness, **limits) as server:  # type: ignore[arg-type]  # named limits
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Witness(store, store.open_key(PASSPHRASE, insecure=True)), **limits) as server:
+        yield server
 
 
 @pytest.fixture

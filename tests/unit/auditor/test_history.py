@@ -86,7 +86,7 @@ def truncated(copy: Mirror) -> None:
 
 def forked(copy: Mirror) -> None:
     other = [*LOG[:299], entry(9_000, ts=minute(299))]
-    copy.keep_evidence(note(other))
+    copy.keep_evidence(note(other), "forked")
 
 
 def resigned(copy: Mirror) -> None:
@@ -151,16 +151,20 @@ def test_a_checkpoint_that_somebody_else_saw_is_held_against_the_copy(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("shown", "fault"),
+    ("shown", "rule", "fault"),
     [
-        ([*LOG[:76], entry(9_000)], Fault.FORKED),
-        (LOG[:77], Fault.ROLLED_BACK),
-        ([*LOG[:76], entry(9_000), *LOG], Fault.FORKED),
-        (LOG, None),
+        ([*LOG[:76], entry(9_000)], "forked", Fault.FORKED),
+        ([*LOG[:76], entry(9_000)], "rolled-back", Fault.ROLLED_BACK),
+        (LOG[:77], "rolled-back", Fault.ROLLED_BACK),
+        ([*LOG[:76], entry(9_000), *LOG], "forked", Fault.FORKED),
+        ([*LOG[:299], entry(9_000)], "forked", Fault.FORKED),
+        (LOG, "forked", None),
     ],
 )
-def test_evidence_that_a_pull_kept_is_named(copy: Mirror, shown: list[bytes], fault: Fault | None) -> None:
-    copy.keep_evidence(note(shown))
+def test_evidence_that_a_pull_kept_is_named(
+    copy: Mirror, shown: list[bytes], rule: str, fault: Fault | None
+) -> None:
+    copy.keep_evidence(note(shown), rule)
     assert verdict_of(copy).counts == ({} if fault is None else {fault: 1})
 
 

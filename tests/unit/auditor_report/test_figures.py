@@ -1,7 +1,6 @@
 """What a report counts: each figure on a log small enough to count by hand."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.auditlog import Story
-from exchange.auditor.reading import Leaf
 from exchange.auditor.report.document import OTHERS, Document, Figure, document
 from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.matching import BINS, LAST_BIN, Questions, bin_of
 from exchange.auditor.rows import Glance
-from exchange.log.tree import leaf_hash
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.errors import EntryInvalid
@@ -50,14 +47,9 @@ def deposit(when: datetime, org: str, to: str, knd: str) -> bytes:
     return entry(when, Act.ENVELOPE_DEPOSIT, org, to, knd=knd)
 
 
-def leaves(*entries: bytes) -> Iterator[Leaf]:
-    for index, data in enumerate(entries):
-        yield Leaf(index, data, leaf_hash(data), json.loads(data)["ts"])
-
-
 def counted(*entries: bytes, office: Office | None = None) -> Figures:
     figures = Figures(Office() if office is None else office)
-    figures.count(leaves(*entries))
+    figures.count(0, entries, [json.loads(data)["ts"] for data in entries])
     return figures
 
 
@@ -148,6 +140,16 @@ def test_hours_and_days_are_those_of_the_office_s_time_zone() -> None:
     assert figures.hours == {(1, 2): 1}
     assert figure(document(figures), "accesses_by_agency").rows[0][0] == "2026-03-03"
     assert counted(fetch(MONDAY.replace(hour=20, minute=30), "embassy", "ngo")).hours == {(0, 20): 1}
+
+
+@pytest.mark.parametrize(
+    ("utc", "hour"),
+    [("2026-03-29T00:59", 1), ("2026-03-29T01:00", 3), ("2026-10-25T00:59", 2), ("2026-10-25T01:00", 2)],
+)
+def test_the_hour_is_right_on_the_days_on_which_the_clocks_change(utc: str, hour: int) -> None:
+    when = datetime.fromisoformat(utc).replace(tzinfo=UTC)
+    figures = counted(fetch(when, "embassy", "ngo"), office=Office(ZoneInfo("Europe/Berlin")))
+    assert figures.hours == {(6, hour): 1}
 
 
 # -- pairs, requests, consents -------------------------------------------------------------------------

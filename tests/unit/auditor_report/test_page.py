@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from bench.auditlog import LOG, Story, build
+from exchange.auditor.cli.main import cli
 from exchange.auditor.mirror import Mirror
 from exchange.log.tiles import Tile
 from tests.unit.auditor.command_line import CommandLine
@@ -37,8 +38,7 @@ def audit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="module")
 def page(copy: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "report.html"
-    program = [sys.executable, "-c", "from exchange.auditor.cli import main; main()"]
-    subprocess.run([*program, "report", str(copy.folder), "--out", str(out)], check=True, capture_output=True)
+    cli.main(["report", str(copy.folder), "--out", str(out)], standalone_mode=False)
     return out
 
 
