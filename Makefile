@@ -47,7 +47,7 @@ check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
 	$(BIN)/python -m exchange.hub.openapi --check
 	$(BIN)/python -m docs.generate --check
 
-bench: $(STAMP) ## print speed as ratios to floors measured in the same run
+bench: $(STAMP) $(NPM_STAMPS) ## print speed as ratios to floors measured in the same run
 	$(BIN)/python -m bench
 
 openapi: $(STAMP) ## write openapi/exchange.yaml

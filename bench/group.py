@@ -18,6 +18,7 @@ GROUPS: Final = {
     "verify": "bench.verification",
     "audit": "bench.auditing",
     "requests": "bench.requests",
+    "peers-oauth": "bench.peers_oauth",
     "directory": "bench.directory",
 }
 

@@ -31,7 +31,7 @@ from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, Family
 
 _EVIDENCE: Final = Digest(b64u(sha256(b"evidence")))
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_SCOPES: Final = "consents:write envelopes:send envelopes:receive"
+SCOPES: Final = "consents:write envelopes:send envelopes:receive"
 _JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -84,7 +84,7 @@ class Member:
             "grant_type": "client_credentials",
             "client_assertion_type": _ASSERTION_TYPE,
             "client_assertion": assertion,
-            "scope": _SCOPES,
+            "scope": SCOPES,
         }
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
@@ -122,6 +122,10 @@ class Member:
     def fetch_request(self, place: Place, gid: str) -> bytes:
         """Fetches one grant with its parts."""
         return self._call(place, "GET", f"/v1/grants/{gid}")
+
+    def get_request(self, place: Place, path: str) -> bytes:
+        """Any read, with a token and a new proof."""
+        return self._call(place, "GET", path)
 
     def _call(self, place: Place, method: str, path: str, body: bytes = b"") -> bytes:
         headers = {

@@ -44,7 +44,7 @@ class Series:
 def rows() -> Iterator[Row]:
     """Every figure on SQLite, then on PostgreSQL."""
     for engine in ENGINES:
-        with engine() as databases, served_world(databases) as world, _served_floor(databases) as floor:
+        with engine() as databases, served_world(databases) as world, served_floor(databases) as floor:
             yield from _rows(databases.name, _measure(world, floor))
 
 
@@ -55,8 +55,8 @@ def _measure(world: World, floor: Server) -> dict[str, Series]:
         renew_tokens(world)
         for kind, prepared, status in _windows(world):
             series = warm_up if number == 0 else found[kind]
-            _window(floor, _floor_lanes(floor.port), 200, series.floor_per_second, series.floor_cpu_s)
-            _window(world.server, prepared(), status, series.per_second, series.cpu_s)
+            window(floor, floor_lanes(floor.port), 200, series.floor_per_second, series.floor_cpu_s)
+            window(world.server, prepared(), status, series.per_second, series.cpu_s)
     return found
 
 
@@ -90,7 +90,8 @@ def _windows(world: World) -> Iterator[tuple[str, Callable[[], Lanes], int]]:
     yield "fetch", fetches, 200
 
 
-def _window(server: Server, lanes: Lanes, status: int, per_second: list[float], cpu_s: list[float]) -> None:
+def window(server: Server, lanes: Lanes, status: int, per_second: list[float], cpu_s: list[float]) -> None:
+    """Send the lanes, and add what one window gave to the series."""
     before = server.cpu_seconds()
     answers = send(server.port, lanes).expect(status)
     cpu_s.append((server.cpu_seconds() - before) / answers.count)
@@ -115,7 +116,8 @@ def _rows(engine: str, found: dict[str, Series]) -> Iterator[Row]:
 
 
 @contextmanager
-def _served_floor(databases: Databases) -> Iterator[Server]:
+def served_floor(databases: Databases) -> Iterator[Server]:
+    """Bare Flask on the floor's own database, served as the hub is."""
     port = free_port()
     command = [sys.executable, "-m", "bench.floor_server", str(port), str(WORKERS), str(THREADS)]
     env = {"FLOOR_DATABASE_URL": databases.floor_url}
@@ -126,7 +128,8 @@ def _served_floor(databases: Databases) -> Iterator[Server]:
         yield server
 
 
-def _floor_lanes(port: int) -> Lanes:
+def floor_lanes(port: int) -> Lanes:
+    """One window of inserts."""
     body = json.dumps({"body": _BODY}).encode()
     data = request("POST", "/insert", port, headers={"Content-Type": "application/json"}, body=body)
     return [[data] * FLOOR_EACH for _ in range(LANES)]

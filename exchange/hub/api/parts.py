@@ -9,6 +9,7 @@ from exchange.hub.api.base import Blueprint, BodyStream, JsonSchema, current_cal
 from exchange.hub.api.schemas import EXAMPLE_DIGEST, Whole, digest
 from exchange.hub.services import parts
 from exchange_schemas.entry import Act
+from exchange_schemas.errors import Malformed
 
 blp = Blueprint(
     "parts", "parts", url_prefix="/v1/parts", description="Ciphertexts too large for the envelope's request"
@@ -40,4 +41,6 @@ _KEPT = {"sha256": EXAMPLE_DIGEST, "bytes": 106568, "expires_at": "2026-11-24T12
 )
 def upload(sha256: str, stream: BodyStream) -> Response:
     """201 when it is new, 200 when it was there."""
+    if stream.length is None or stream.length == 0:
+        raise Malformed("body: a sealed part is never empty", field="body")
     return respond(parts.upload(current_hub(), current_caller(), sha256, stream))

@@ -259,3 +259,9 @@ def test_a_dry_run_tells_what_would_go(world: World, ngo: Agency, embassy: Agenc
         refused = sender.call("POST", "/v1/consents/check", json=asked | wrong)
         assert refused.status_code == 422
         assert "religion" not in refused.get_data(as_text=True)
+
+
+def test_an_empty_body_is_no_part(login: Any, ngo: Agency) -> None:
+    empty = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+    answer = login(ngo).call("PUT", f"/v1/parts/{empty}", data=b"")
+    assert (answer.status_code, answer.json["code"], answer.json["field"]) == (422, "MALFORMED", "body")
