@@ -68,6 +68,8 @@ def pull(
         mirror.pin(vkey)
         old = open_checkpoint(mirror.checkpoint, [vkey]) if mirror.has_checkpoint() else None
         before = 0 if old is None else old.size
+        if old is not None:
+            mirror.keep_checkpoint(before, mirror.checkpoint)
         note = _announce(source, before)
         intake = _proved(mirror, source, old, note, vkey)
         size = open_checkpoint(note, [vkey]).size
@@ -75,8 +77,9 @@ def pull(
         for number, tile in enumerate(wanted, start=1):
             _store(mirror, intake, tile)
             progress(number, len(wanted))
-        mirror.keep_checkpoint(size, note)
         mirror.write_checkpoint(note)
+        # Only now: a kept checkpoint beyond the copy's own would look like a log that went back.
+        mirror.keep_checkpoint(size, note)
     return Pulled(before, size, intake.fetched)
 
 

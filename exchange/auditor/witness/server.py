@@ -132,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != f"/{ADD_CHECKPOINT}":
             self._refuse(404, "there is nothing here")
             return
-        length = self.headers.get("Content-Length", "")
+        lengths = self.headers.get_all("Content-Length", [])
+        length = lengths[0] if len(lengths) == 1 else ""
         if self.headers.get("Transfer-Encoding") is not None or _LENGTH.fullmatch(length) is None:
             self._refuse(411, "a Content-Length is needed")
         elif int(length) > MAX_REQUEST_BYTES:

@@ -70,10 +70,13 @@ class Witness:
     def checkpoint(self, name: str) -> Reply:
         """GET <origin hash>/checkpoint: the newest cosigned checkpoint of a log, or 404."""
         origin = self._names.get(name)
-        note = None if origin is None else self._store.latest_note(origin)
-        return (
-            Reply(404, b"nothing was cosigned for this log\n") if note is None else Reply(200, note.encode())
-        )
+        try:
+            note = None if origin is None else self._store.latest_note(origin)
+        except ExchangeError:
+            return Reply(503, b"the witness cannot read its state\n")
+        if note is None:
+            return Reply(404, b"nothing was cosigned for this log\n")
+        return Reply(200, note.encode())
 
     def _cosign(self, checkpoint: Checkpoint, note: str) -> str:
         when = max(self._now(), self._cosigned_at)

@@ -165,6 +165,8 @@ def test_nothing_else_is_there(server: WitnessServer, method: str, path: str, st
         ("Content-Length: -1", "411"),
         ("Transfer-Encoding: chunked", "411"),
         ("X: y", "411"),
+        ("Content-Length: 3\r\nContent-Length: 4", "411"),
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked", "411"),
     ],
 )
 def test_a_body_without_or_over_its_limit_is_not_read(

@@ -8,7 +8,7 @@ from exchange.auditor.mirror import Mirror
 from exchange.auditor.pull import pull
 from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
-from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, NotFound
+from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, NotFound, StorageFull
 from tests.unit.auditor.logs import TRUST, VKEY, Hub, entry
 
 
@@ -47,6 +47,35 @@ def test_an_interrupted_pull_is_resumed(tmp_path: Path) -> None:
     full = [path for path in hub.fetched if ".p/" not in path]
     assert len(full) == len(set(full))
     assert verify_mirror(mirror, TRUST).ok
+
+
+class Breaking(Mirror):
+    """A copy whose disk fails at one moment."""
+
+    def write_checkpoint(self, note: str) -> None:
+        raise StorageFull("the disk is full")
+
+
+class BreakingLater(Mirror):
+    def keep_checkpoint(self, size: int, note: str) -> None:
+        if size > 300:
+            raise StorageFull("the disk is full")
+        super().keep_checkpoint(size, note)
+
+
+@pytest.mark.parametrize("broken", [Breaking, BreakingLater])
+def test_a_pull_that_breaks_at_its_last_steps_leaves_a_copy_that_holds(
+    tmp_path: Path, broken: type[Mirror]
+) -> None:
+    pull(Mirror(tmp_path), Hub(entries(300)), VKEY)
+    with pytest.raises(StorageFull):
+        pull(broken(tmp_path), Hub(entries(310)), VKEY)
+    assert verify_mirror(Mirror(tmp_path), TRUST).ok
+    pull(Mirror(tmp_path), Hub(entries(320)), VKEY)
+    assert verify_mirror(Mirror(tmp_path), TRUST).ok
+    kept = {int(path.name) for path in (tmp_path / "checkpoints").iterdir()}
+    assert kept >= {300, 320}
+    assert (310 in kept) is (broken is BreakingLater)
 
 
 def test_a_shorter_log_is_a_roll_back(tmp_path: Path) -> None:

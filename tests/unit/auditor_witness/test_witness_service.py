@@ -163,6 +163,14 @@ def test_a_damaged_state_is_never_taken_for_none(
         Witness(store, key)
 
 
+def test_a_state_that_goes_bad_while_serving_is_not_shown(store: WitnessStore, key: WitnessKey) -> None:
+    witness = Witness(store, key)
+    witness.add_checkpoint(body(0, 7))
+    (path,) = (store.folder / "state").iterdir()
+    path.write_bytes(b"\xff")
+    assert witness.checkpoint(origin_hash(AUDIT)).status == 503
+
+
 def test_a_missing_state_folder_is_never_taken_for_none(store: WitnessStore, key: WitnessKey) -> None:
     (store.folder / "state").rmdir()
     with pytest.raises(LogIncomplete):
