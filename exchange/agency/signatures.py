@@ -36,6 +36,17 @@ def signers_of(
     return tuple(state.require_past_key(kid, use, now, agency, signed_at=min(signed_at, now)) for kid in kids)
 
 
+def signers_once(
+    state: DirectoryState, signed: Signed, typ: str, *, agency: AgencyId, use: str, signed_at: datetime
+) -> tuple[KeyState, ...]:
+    """As `signers_of` for a withdrawal: the keys were valid at `signed_at`, whatever became of them since.
+
+    Raises: KidUnknown, SigInvalid, KeyWrongUse, KeyNotActive, OriginMismatch, Malformed.
+    """
+    kids = verify(signed, typ, origin=state.origin, key_for=_keys_of(state))
+    return tuple(state.require_once_key(kid, use, agency, signed_at=signed_at) for kid in kids)
+
+
 def sole_signer(
     state: DirectoryState,
     signed: Signed,

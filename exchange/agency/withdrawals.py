@@ -1,5 +1,7 @@
 """Withdrawals by other agencies: believed by the issuer's approver signature, never by the hub's word.
 
+That signature counts for good: neither the end of its key nor a suspension of its issuer takes it back.
+
 A withdrawal that is verified counts here for good. What was opened under the consent is out of the issuer's
 hands; this agency is told which of its copies that concerns.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 from exchange.agency import consent_rows, message_rows
 from exchange.agency.consent_rows import RECEIVED
-from exchange.agency.signatures import signers_of
+from exchange.agency.signatures import signers_once
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_keys.jws import Signed
@@ -19,17 +21,16 @@ from exchange_schemas.tombstone import Tombstone
 def accept_withdrawal(session: Session, signed: Signed) -> list[str]:
     """Verify a withdrawal and mark the family's consents here; sentences about copies that rest on them.
 
-    Raises: SigInvalid, KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive, Malformed, OriginMismatch.
+    Raises: SigInvalid, KidUnknown, KeyWrongUse, KeyNotActive, Malformed, OriginMismatch.
     """
     withdrawal = Withdrawal.from_bytes(signed.payload)
-    signers_of(
+    signers_once(
         session.directory.state(),
         signed,
         Withdrawal.typ,
         agency=withdrawal.iss,
         use=APPROVER,
-        signed_at=withdrawal.iat,
-        now=session.now(),
+        signed_at=min(withdrawal.iat, session.now()),
     )
     alarms: list[str] = []
     with session.store.writing():

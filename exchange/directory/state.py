@@ -131,12 +131,27 @@ class AgencyState:
             raise KeyNotActive("kid: the key was not valid at that time", field="kid", rule="K6-time")
         return key
 
-    def _key_for(self, kid: Kid, use: str) -> KeyState:
+    def require_once_key(self, kid: Kid, *, use: str, signed_at: datetime) -> KeyState:
+        """The key, if it was for this use and valid at `signed_at`, whatever became of it or of the agency.
+
+        For withdrawals alone: they only ever share less, so nothing that ends a key may take one back.
+        Raises: KidUnknown, KeyWrongUse, KeyNotActive.
+        """
+        key = self._known_key(kid, use)
+        if not key.in_time(signed_at):
+            raise KeyNotActive("kid: the key was not valid at that time", field="kid", rule="K6-time")
+        return key
+
+    def _known_key(self, kid: Kid, use: str) -> KeyState:
         key = self.keys.get(kid)
         if key is None:
             raise KidUnknown("kid: the agency has no such key", field="kid", rule="K1-known")
         if key.use != use:
             raise KeyWrongUse(f"kid: the key is not for the use '{use}'", field="kid", rule="K2-use")
+        return key
+
+    def _key_for(self, kid: Kid, use: str) -> KeyState:
+        key = self._known_key(kid, use)
         if key.status is KeyStatus.REVOKED:
             raise KeyRevoked("kid: the key is revoked", field="kid", rule="K3-revoked")
         if self.status is not AgencyStatus.ACTIVE:
@@ -218,6 +233,13 @@ class DirectoryState:
         Raises: KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive.
         """
         return self._owner(kid, agency).require_past_key(kid, use=use, signed_at=signed_at, now=now)
+
+    def require_once_key(self, kid: Kid, use: str, agency: AgencyId, *, signed_at: datetime) -> KeyState:
+        """As `AgencyState.require_once_key`; a key of another agency is KeyWrongUse.
+
+        Raises: KidUnknown, KeyWrongUse, KeyNotActive.
+        """
+        return self._owner(kid, agency).require_once_key(kid, use=use, signed_at=signed_at)
 
     def _owner(self, kid: Kid, agency: AgencyId) -> AgencyState:
         owner = self.owners.get(kid)

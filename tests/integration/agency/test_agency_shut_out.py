@@ -36,6 +36,7 @@ def test_a_suspended_agency_takes_a_consent_back_through_an_operator(
     consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
     ngo.send("found_notice", to=["embassy"], record=ref)
     (item,) = embassy.inbox()
+    embassy.sync()
     with pytest.raises(ConsentUnknown):
         ngo.consents.signed_withdrawal(consent.cid)
     origin, signers = exchange.hub.settings.origin, [exchange.operator]
@@ -51,6 +52,9 @@ def test_a_suspended_agency_takes_a_consent_back_through_an_operator(
     assert str(file) in command("consent", "withdrawal", consent.cid, file).out
     signed = Signed.from_bytes(file.read_bytes().removesuffix(b"\n"), LIMITS.withdrawal_bytes)
     assert withdrawals.withdraw_by_operator(exchange.hub, "asha", signed).body["undelivered"] == 1
+    # The recipient believes it while its issuer is shut out: a withdrawal counts whatever became of its key.
+    embassy.sync()
+    assert embassy.consents.get(consent.cid).status == "withdrawn"
     operators.decide(exchange.hub, resume_event(iat=iat + timedelta(seconds=1), **about))
     with pytest.raises(ConsentWithdrawn):
         embassy.open_grant(item.gid)

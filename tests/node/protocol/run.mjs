@@ -156,7 +156,8 @@ const RUNS = {
         const signed = readSigned(item.jws, limitOf(item.typ))
         const payload = readPayload(item.typ, signed.payload)
         const [agency, use] = item.typ === 'hx-withdrawal' ? [payload.iss, 'approver'] : [payload.rcp, 'envelope']
-        const about = { agency, use, at: time(payload.iat), now: time(item.now) }
+        const once = item.typ === 'hx-withdrawal'
+        const about = { agency, use, at: time(payload.iat), now: time(item.now), once }
         after(story, item.before).signers(signed, item.typ, about)
       }),
       heads: outcomes(file.heads, (item) => {

@@ -6,7 +6,7 @@ import pytest
 
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, ROOT, DirectoryState
 from exchange_schemas.errors import ExchangeError, KeyNotActive, KeyRevoked, KeyWrongUse, KidUnknown
-from exchange_schemas.ids import Kid
+from exchange_schemas.ids import AgencyId, Kid
 from tests.unit.directory.deployment import (
     ALPHA,
     BETA,
@@ -105,6 +105,29 @@ def test_a_past_signature_counts_by_the_time_it_names(world: Deployment) -> None
     with pytest.raises(KeyNotActive) as caught:
         world.state.require_past_key(KID, ENC, late, ALPHA, signed_at=START - SECOND)
     assert caught.value.rule == "K6-time"
+
+
+def test_a_withdrawal_counts_whatever_became_of_its_key_and_agency(world: Deployment) -> None:
+    kid = public_key(APPROVER, ALPHA, "1").kid
+
+    def once(use: str = APPROVER, agency: AgencyId = ALPHA, signed_at: datetime = SOON) -> str:
+        return world.state.require_once_key(kid, use, agency, signed_at=signed_at).kid
+
+    world.apply(world.drain(use=APPROVER, until=SOON))
+    assert once() == kid
+    world.apply(world.revoke(use=APPROVER))
+    assert once() == kid
+    world.apply(world.suspend())
+    assert once() == kid
+    world.apply(world.expel())
+    assert once() == kid
+    for wrong in ({"use": ENC}, {"agency": BETA}):
+        with pytest.raises(KeyWrongUse):
+            once(**wrong)  # type: ignore[arg-type]
+    for signed_at in (START - SECOND, START + YEAR):
+        with pytest.raises(KeyNotActive) as caught:
+            once(signed_at=signed_at)
+        assert caught.value.rule == "K6-time"
 
 
 def test_the_key_that_became_valid_last_comes_first(world: Deployment) -> None:

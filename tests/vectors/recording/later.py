@@ -26,6 +26,12 @@ def resume(world: World, signers: Sequence[Signer] | None = None) -> Signed:
     return events.resume_event(origin=ORIGIN, iat=world.tick(), agency=NGO, signers=who)
 
 
+def expel(world: World) -> Signed:
+    return events.expel_event(
+        origin=ORIGIN, iat=world.tick(), agency=NGO, reason="security", signers=world.operators()
+    )
+
+
 def end(world: World, kid: Kid, signers: Sequence[Signer], *, drain: bool = False) -> Signed:
     if drain:
         return events.drain_event(
@@ -43,12 +49,7 @@ def after(world: World) -> dict[str, tuple[tuple[Draft, ...], Draft]]:
     fresh = signing("fresh").public
     suspended: Draft = (suspend(world), ())
     old_suspension: Draft = (suspend(world), ())
-    expelled: Draft = (
-        events.expel_event(
-            origin=ORIGIN, iat=world.tick(), agency=NGO, reason="security", signers=world.operators()
-        ),
-        (),
-    )
+    expelled: Draft = (expel(world), ())
     new_root: Draft = (
         world.root_set(NGO, "ngo root 2", [*ngo_root.signers, *other.signers]),
         other.publics[1:],

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exchange.agency.chains import verified_head
-from exchange.agency.signatures import signers_of
+from exchange.agency.signatures import signers_of, signers_once
+from exchange.directory.events import drain_event, revoke_event
 from exchange.directory.state import DirectoryState
 from exchange_keys.jws import Signed, sign
 from exchange_keys.signing import SigningKey
@@ -17,12 +18,13 @@ from exchange_schemas.ids import AgencyId, FamilyId, GrantId
 from exchange_schemas.payload import Payload
 from exchange_schemas.receipt import RecipientReceipt
 from tests.vectors.recording.directory import apply_all, event_of
-from tests.vectors.recording.later import Draft, end, suspend
+from tests.vectors.recording.later import Draft, end, expel, suspend
 from tests.vectors.recording.seeds import NOW, ORIGIN, Case, an_id, code_of, digest, root, signing
 from tests.vectors.recording.sender import Sender
 from tests.vectors.recording.world import (
     COMMISSION,
     EMBASSY,
+    END,
     NGO,
     World,
     approver,
@@ -57,7 +59,10 @@ def check_object(state: DirectoryState, jws: Any, typ: str, now: datetime) -> No
     signed = Signed.from_json(jws, PAYLOADS[typ].LIMIT)
     payload: Any = PAYLOADS[typ].from_bytes(signed.payload)
     agency: AgencyId = payload.iss if typ == "hx-withdrawal" else payload.rcp
-    signers_of(state, signed, typ, agency=agency, use=USES[typ], signed_at=payload.iat, now=now)
+    if typ == Withdrawal.typ:
+        signers_once(state, signed, typ, agency=agency, use=USES[typ], signed_at=min(payload.iat, now))
+    else:
+        signers_of(state, signed, typ, agency=agency, use=USES[typ], signed_at=payload.iat, now=now)
 
 
 def _objects(world: World) -> dict[str, tuple[Payload, Sequence[SigningKey], datetime, Sequence[Draft]]]:
@@ -67,6 +72,9 @@ def _objects(world: World) -> dict[str, tuple[Payload, Sequence[SigningKey], dat
     year = timedelta(days=365)
     drained: Draft = (end(world, amal.public.kid, ngo_root, drain=True), ())
     revoked: Draft = (end(world, amal.public.kid, ngo_root), ())
+    end_of_key = {"agency": EMBASSY, "kid": mine.public.kid, "signers": [approver(EMBASSY, "amal")]}
+    revoked_key = revoke_event(origin=ORIGIN, iat=world.tick(), reason="lost", **end_of_key)  # type: ignore[arg-type]
+    draining_key = drain_event(origin=ORIGIN, iat=world.tick(), until=END, **end_of_key)  # type: ignore[arg-type]
     return {
         "a withdrawal": (withdrawal, [amal], NOW, ()),
         "a withdrawal by two approvers": (withdrawal, [amal, badr], NOW, ()),
@@ -81,7 +89,12 @@ def _objects(world: World) -> dict[str, tuple[Payload, Sequence[SigningKey], dat
         "a withdrawal by a key that has drained": (withdrawal, [amal], NOW + year, [drained]),
         "a withdrawal by a revoked key": (withdrawal, [amal], NOW, [revoked]),
         "a withdrawal by a suspended agency": (withdrawal, [amal], NOW, [(suspend(world), ())]),
+        "a withdrawal by an expelled agency": (withdrawal, [amal], NOW, [(expel(world), ())]),
         "a receipt": (receipt, [mine], NOW, ()),
+        "a receipt by a revoked key": (receipt, [mine], NOW, [(revoked_key, ())]),
+        "a receipt by a draining key": (receipt, [mine], NOW, [(draining_key, ())]),
+        "a receipt by a key that has drained": (receipt, [mine], NOW + year, [(draining_key, ())]),
+        "a receipt read after its key's end": (receipt, [mine], NOW + year, ()),
         "a receipt by an approver": (receipt, [approver(EMBASSY, "amal")], NOW, ()),
         "a receipt by the sender": (receipt, [envelope_key(NGO)], NOW, ()),
     }

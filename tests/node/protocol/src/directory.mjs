@@ -180,19 +180,19 @@ export class Directory {
     this.owners.set(item.key.kid, agency)
   }
 
-  // Section 5, (a) to (g): the key of an object of `agency`, made for `use` at `at`.
-  requireKey(kid, { agency, use, at, now }) {
+  // Section 5, (a) to (g): the key of an object of `agency`, made for `use` at `at`; `once`: of a withdrawal.
+  requireKey(kid, { agency, use, at, now, once = false }) {
     const owner = this.owners.get(kid)
     if (owner === undefined) throw new Refused('KID_UNKNOWN')
     if (owner !== agency) throw new Refused('KEY_WRONG_USE')
     const { status, keys } = this.agencies.get(owner)
     const found = keys.get(kid)
     if (found.use !== use) throw new Refused('KEY_WRONG_USE')
-    if (found.status === 'revoked') throw new Refused('KEY_REVOKED')
+    if (found.status === 'revoked' && !once) throw new Refused('KEY_REVOKED')
     const when = Math.min(at, now)
     const drained = found.until !== undefined && found.until <= now
     const outside = !(found.nbf <= when && when < found.exp)
-    if (status !== 'active' || drained || outside) throw new Refused('KEY_NOT_ACTIVE')
+    if (outside || (!once && (status !== 'active' || drained))) throw new Refused('KEY_NOT_ACTIVE')
     return found
   }
 
