@@ -34,7 +34,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from exchange.agency import directory_view, message_rows, timeline
+from exchange.agency import attesting, directory_view, message_rows, timeline
 from exchange.agency.checking import Checker
 from exchange.agency.consents import Consents
 from exchange.agency.corrections import newest_fields
@@ -196,6 +196,17 @@ class Client:
         )
         checker = Checker(self.session, Planner(self.session, self.records, self.consents))
         return checker.check_at_hub(wish) if at_hub else checker.check(wish)
+
+    def attest(self, agency: str, *, evidence: str | None) -> None:
+        """Attest an agency (or this one) as an authority that arranges release; None takes it back.
+
+        Raises: NotPermitted, RecipientDenied, Malformed.
+        """
+        who = check_agency(agency, field="agency")
+        if evidence is None:
+            attesting.lift(self.session, who)
+        else:
+            attesting.attest(self.session, who, evidence=evidence)
 
     def withdraw(self, *cids: str, reason: str = "consent_withdrawn") -> list[Withdrawn]:
         """Withdraw consents and their families, then ask every recipient that had opened something to delete.

@@ -22,7 +22,8 @@ from exchange.agency.parties import party_of
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.terms import Terms, check_basis, fields_of
-from exchange.consent import check_approvers
+from exchange.agency.withholding import check_withheld, of_record
+from exchange.consent import Party, check_approvers
 from exchange.member.session import Session
 from exchange_keys.jws import sign
 from exchange_keys.signing import SigningKey
@@ -72,6 +73,7 @@ class Consents:
         recipient = check_agency(to, field="to")
         self._session.directory.ensure_fresh(agencies=[recipient])
         state = self._session.directory.state()
+        check_withheld(self._store, child.ref, party_of(state, recipient))
         drafted = draft(
             child,
             recipient,
@@ -141,6 +143,21 @@ class Consents:
             return (row.info(now) for row in rows.each(self._store, OWN))
         ref = self._records.get(record).ref
         return (row.info(now) for row in rows.found(self._store, OWN, "record", ref))
+
+    def standing_against_withholding(self, record: str) -> list[ConsentInfo]:
+        """Active consents for a record to agencies that it is withheld from. Raises: RecordUnknown."""
+        ref = self._records.get(record).ref
+        listed = of_record(self._store, ref)
+        found = [one for one in self.each(record=ref) if one.status == rows.ACTIVE and listed.entries]
+        if not found:
+            return []
+        state = self._session.directory.state()
+        return [
+            one
+            for one in found
+            if (agency := state.agency(one.recipient)) is not None
+            and listed.covers(Party(agency.agency, agency.kind, agency.country, agency.public_authority))
+        ]
 
     def received(self) -> Iterator[ConsentInfo]:
         """Consents that other agencies granted to this one and that `sync` or `open` has verified."""

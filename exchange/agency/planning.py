@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from exchange.agency import answers
+from exchange.agency.attesting import arranges_release
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
@@ -24,10 +25,12 @@ from exchange.agency.deciding import case_of, decide_case
 from exchange.agency.links import Links
 from exchange.agency.message_rows import get as opened_message
 from exchange.agency.model import Message, Record
+from exchange.agency.parties import party_of
 from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.signatures import signers_of
+from exchange.agency.withholding import check_withheld
 from exchange.consent import check_detention, check_one_recipient, check_role, enforce
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
@@ -141,6 +144,7 @@ class Planner:
         Raises: NotPermitted (step 1), ConsentUnknown, ConsentWithdrawn, SubjectMismatch, PurposeDenied.
         """
         kind = load_catalogue().kind(wish.kind)
+        self._check_withheld(wish, kind, to, record, answered)
         consent = self._consent(wish, kind, to, record, answered)
         self._check_approvers(kind, consent)
         purpose = _purpose(wish, kind, consent, answered)
@@ -159,6 +163,18 @@ class Planner:
             expires=self._expires(wish, kind, consent),
         )
         return planned, consent
+
+    def _check_withheld(
+        self, wish: Wish, kind: KindSpec, to: AgencyId, record: Record | None, answered: Message | None
+    ) -> None:
+        """W01, also for a question about the child; what only refers to a consent has been there before."""
+        if kind.authority == "reference":
+            return
+        ref = None if record is None else record.ref
+        thread = wish.thread if wish.thread is not None or answered is None else answered.thread
+        if ref is None and thread is not None:
+            ref = Links(self.session.store, self.session.random).record_of(ThreadId(thread))
+        check_withheld(self.session.store, ref, party_of(self.session.directory.state(), to))
 
     # -- (2) ---------------------------------------------------------------------------------------------
 
@@ -225,7 +241,11 @@ class Planner:
         for one in plan.grants:
             if isinstance(care, str) and "care_arrangement" in one.fields:
                 verified = relation_verified(self.session.store, one.thread, me)
-                check_detention(care, relation_verified=verified, arranges_release=False)
+                check_detention(
+                    care,
+                    relation_verified=verified,
+                    arranges_release=arranges_release(self.session.store, one.agency),
+                )
             # Step (5).
             content = {name: plan.values[name] for name in one.fields if name in plan.values}
             validate_content(plan.kind, {**content, **one.own})

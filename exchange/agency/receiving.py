@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from exchange.agency import consent_rows, deletion_rows, message_rows
 from exchange.agency.arrivals import check_arrival, note_arrival
+from exchange.agency.attesting import arranges_release
 from exchange.agency.chains import gap_before, note_seen
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted
@@ -175,8 +176,10 @@ class Receiver:
     def _check_detention(self, core: GrantCore, opened: Opened) -> None:
         care = opened.fields.get("care_arrangement")
         if isinstance(care, str):
-            verified = relation_verified(self.session.store, core.thread, self.session.profile.agency)
-            check_detention(care, relation_verified=verified, arranges_release=False)
+            me = self.session.profile.agency
+            verified = relation_verified(self.session.store, core.thread, me)
+            attested = arranges_release(self.session.store, me)
+            check_detention(care, relation_verified=verified, arranges_release=attested)
 
     def _keep(self, fetched: Fetched, verified: Verified, opened: Opened, alarms: tuple[str, ...]) -> Message:
         core, consent = verified.core, verified.consent

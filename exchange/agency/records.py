@@ -14,6 +14,7 @@ from pathlib import Path
 
 from exchange.agency import photo as photos
 from exchange.agency import record_rows as rows
+from exchange.agency import withholding
 from exchange.agency.entering import checked, entered, normal
 from exchange.agency.imported import Importer
 from exchange.agency.model import ImportLine, Record, Release
@@ -95,6 +96,22 @@ class Records:
         """What the record may be sent for today, before any consent."""
         today = self._session.now().date()
         return sendable(record.fields, record.release, today, load_catalogue().purposes)
+
+    def withheld_from(self, ref: str) -> tuple[str, ...]:
+        """Who must never learn of the record: agencies, `kind:…`, `country:…`. Raises: RecordUnknown."""
+        return withholding.of_record(self._store, self.get(ref).ref).entries
+
+    def withhold(self, ref: str, *who: str, lift: bool = False) -> tuple[str, ...]:
+        """Put agencies, kinds or countries on the record's withhold list; `lift` takes them off.
+
+        Anybody may add; only an approver lifts. Consents that were given before stay: withdraw them.
+        Raises: RecordUnknown, Malformed, NotPermitted.
+        """
+        record, entries = self.get(ref), [withholding.check_entry(one) for one in who]
+        if lift:
+            self._session.require_approver()
+            return withholding.change(self._store, record.ref, lift=entries).entries
+        return withholding.change(self._store, record.ref, add=entries).entries
 
     def each(self) -> Iterator[Record]:
         """All records, oldest first; memory stays flat."""

@@ -20,10 +20,12 @@ from exchange.agency.fetched import read_fetched
 from exchange.agency.links import Links
 from exchange.agency.model import OutboxItem
 from exchange.agency.outbox import listed
+from exchange.agency.parties import party_of
 from exchange.agency.planning import LIFE, own_values
 from exchange.agency.records import Records
 from exchange.agency.sealing import deposit_of, encoded, sealing_key
 from exchange.agency.sent_rows import OwnGrant, SentRow
+from exchange.agency.withholding import check_withheld
 from exchange.directory.state import ENC, KeyStatus
 from exchange.member.session import Session
 from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, regrant, unlock_grant
@@ -132,6 +134,9 @@ class Regranter:
         if later is not None:
             self._mark(row, later)
             return 0
+        check_withheld(
+            self.session.store, row.record, party_of(self.session.directory.state(), row.recipient)
+        )
         held = self._held(row)
         consent = self._consent(row)
         for _ in range(ATTEMPTS):

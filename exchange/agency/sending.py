@@ -18,10 +18,12 @@ from exchange.agency.consent_rows import OWN
 from exchange.agency.consents import Consents
 from exchange.agency.finality import may_pass
 from exchange.agency.model import Sent, SentGrant
+from exchange.agency.parties import party_of
 from exchange.agency.plan import Plan
 from exchange.agency.sealing import seal
 from exchange.agency.sent_rows import OwnGrant, SentRow
 from exchange.agency.spool import Job, Spool
+from exchange.agency.withholding import check_withheld
 from exchange.member.locks import hold
 from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
@@ -126,11 +128,13 @@ class Sender:
     def _must_stand(self, job: Job) -> None:
         """What was withdrawn while the envelope waited is never sent; a consent only kept here is registered.
 
-        Raises: ConsentWithdrawn; what `Consents.register` raises.
+        Raises: ConsentWithdrawn, RecipientDenied (withheld since); what `Consents.register` raises.
         """
         if load_catalogue().kind(job.plan.kind).authority != "consent":
             return
+        state = self.session.directory.state()
         for one in job.plan.grants:
+            check_withheld(self.session.store, job.plan.record, party_of(state, one.agency))
             row = None if one.cid is None else consent_rows.get(self.session.store, OWN, one.cid)
             if row is not None and row.status == consent_rows.WITHDRAWN:
                 raise ConsentWithdrawn(

@@ -107,6 +107,31 @@ def show(options: Options, cid: str) -> None:
     )
 
 
+@consent.command("attest")
+@common_options
+@click.argument("agency")
+@click.option("--evidence", help="Where the evidence lies; stays here.")
+@click.option("--lift", is_flag=True, help="Take the attestation back.")
+def attest(options: Options, agency: str, evidence: str | None, lift: bool) -> None:
+    """Attest that AGENCY, or this agency itself, arranges the release of detained parents and children.
+
+    Only then may care in detention be told before the relation is verified; both sides attest. It stays on
+    this machine. Needs an approver.
+
+    \b
+    Example:
+      exchange-agency --user amal consent attest court-a --evidence "mandate of 3 May, file 12"
+    """
+    if (evidence is None) is not lift:
+        raise click.UsageError("give --evidence, or --lift")
+    with open_client(options) as client:
+        client.attest(agency, evidence=evidence)
+    if options.json:
+        print_json({"agency": agency, "arranges_release": not lift})
+        return
+    say(f"{agency} is {'no longer ' if lift else ''}attested as an authority that arranges release")
+
+
 @consent.command("check")
 @common_options
 @click.argument("ref")

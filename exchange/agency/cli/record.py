@@ -107,6 +107,32 @@ def show(options: Options, ref: str) -> None:
     print_record(one, detail)
 
 
+@record.command("withhold")
+@common_options
+@click.argument("ref")
+@click.option("--from", "who", multiple=True, metavar="WHO", help="AGENCY, kind:KIND or country:CC.")
+@click.option("--lift", is_flag=True, help="Take them off the list again; needs an approver.")
+def withhold(options: Options, ref: str, who: tuple[str, ...], lift: bool) -> None:
+    """Say who must never learn of the record REF; without --from show the list.
+
+    The list stays on this machine, and no consent overrides it. Consents given before are named: withdraw
+    them.
+
+    \b
+    Example:
+      exchange-agency record withhold 7Hq2 --from embassy-a --from country:XX
+    """
+    with open_client(options) as client:
+        entries = client.records.withhold(ref, *who, lift=lift) if who else client.records.withheld_from(ref)
+        standing = client.consents.standing_against_withholding(ref)
+    if options.json:
+        print_json({"withheld_from": entries, "consents": standing})
+        return
+    say(f"withheld from: {', '.join(entries) or 'nobody'}")
+    for one in standing:
+        say(f"a consent to {one.recipient} is in force: `exchange-agency consent withdraw {one.cid}`")
+
+
 @record.command("import")
 @common_options
 @click.argument("file", type=_PATH)

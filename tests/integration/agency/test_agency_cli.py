@@ -113,6 +113,9 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     assert machine["fields"]["name_given"]["text"] == "أمينة"
     assert "opened" in ngo("outbox").out
     assert "envelope:deposit" in ngo("receipts").out
+    assert f"consent withdraw {cid}" in ngo("record", "withhold", ref, "--from", "kind:embassy").out
+    assert "attested" in ngo("consent", "attest", "embassy", "--evidence", "file 12").out
+    assert ngo("consent", "attest", "embassy", "--lift", "--json").json["arranges_release"] is False
     assert ngo("consent", "withdraw", cid).out.startswith("withdrawn: 0 not fetched yet")
     gone = embassy("open", gid, ok=False)
     assert gone.code == 2

@@ -240,3 +240,14 @@ def test_an_id_that_begins_like_an_option_is_an_id(agency: CommandLine, gid: str
         ran = agency("open", *args, gid, ok=False)
         assert (ran.code, "RECORD_UNKNOWN" in ran.err) == (1, True), ran
     assert agency("open", "--kept", gid, "--help").out.startswith("Usage:")
+
+
+def test_who_must_never_learn_of_a_record_is_listed_without_a_hub(agency: CommandLine) -> None:
+    ref = agency("record", "add", "--set", "sex=female", "--json").json["ref"]
+    assert "nobody" in agency("record", "withhold", ref).out
+    said = agency("record", "withhold", ref, "--from", "embassy-a", "--from", "country:FR").out
+    assert "withheld from: country:FR, embassy-a" in said
+    assert agency("record", "withhold", ref, "--from", "kind:circus", ok=False).code == 1
+    lifted = agency("record", "withhold", ref, "--from", "embassy-a", "--lift", "--json").json
+    assert lifted == {"withheld_from": ["country:FR"], "consents": []}
+    assert agency("consent", "attest", "court-a", ok=False).code == 64
