@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate import HERE, MADE, MEMBERS, PAGES, described_events
+from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.consent import AuthoritySchema, ConsentRecordSchema, ConsentSchema
 from exchange_schemas.entry import Act, EntrySchema
 from exchange_schemas.payload import members_of
 
@@ -49,3 +51,12 @@ def test_the_lock_names_no_registry_and_hashes_everything() -> None:
     assert "://" not in text
     for block in re.split(r"\n(?=[a-z0-9])", text):
         assert "--hash=sha256:" in block, block.splitlines()[0]
+
+
+def test_every_member_basis_and_state_of_a_consent_is_mapped_to_the_standards() -> None:
+    told = set(re.findall(r"`([a-z_.]+)`", (HERE / "consent-record.md").read_text("utf-8")))
+    inside = {f"record.{name}" for name in members_of(ConsentRecordSchema)}
+    inside |= {f"authorities.{name}" for name in members_of(AuthoritySchema)}
+    members = set(members_of(ConsentSchema)) - {"record", "authorities"}
+    states = {"active", "withdrawn", "superseded", "expired"}
+    assert members | inside | states | set(load_catalogue().bases) <= told
