@@ -19,12 +19,14 @@ from exchange.member.cli.deployment import deployment
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.recovery import recovery
 from exchange.member.cli.root import root
 
 COMMANDS: tuple[click.Command, ...] = (
     init,
     enrol,
     root,
+    recovery,
     user,
     keys,
     deployment,

@@ -7,12 +7,14 @@ from pathlib import Path
 import click
 
 from exchange.agency.cli.session import open_client
+from exchange.member import os_keyring
 from exchange.member.cli.options import Options, common_options, root_options
 from exchange.member.cli.output import print_json, print_table, say
-from exchange.member.cli.session import new_passphrase, warn_insecure
+from exchange.member.cli.session import chosen_user, new_passphrase, warn_insecure, who
 from exchange.member.home import Home
 from exchange.member.new_users import add_approver, add_caseworker
-from exchange.member.users import NewUser, list_users
+from exchange.member.session import insecure_allowed
+from exchange.member.users import NewUser, list_users, open_user
 from exchange_keys.passphrase import read_passphrase
 
 _PATH = click.Path(path_type=Path)
@@ -70,6 +72,31 @@ def add(
         print_json({"user": name, "role": role})
         return
     say(f"{name} is now a user of this agency ({role}).")
+
+
+@user.command("remember")
+@common_options
+def remember(options: Options) -> None:
+    """Keep this user's passphrase in the system's keyring; used where HOMEWARD_KEYRING=1 is set.
+
+    \b
+    Example:
+      exchange-agency --home ngo --user amal user remember
+    """
+    home, name, passphrase = who(options)
+    open_user(Home(home), name, passphrase, allow_insecure=insecure_allowed())
+    os_keyring.remember(Home(home).profile().agency, name, passphrase)
+    say(f"the passphrase of {name} is in the system's keyring; set {os_keyring.VARIABLE}=1 to use it")
+
+
+@user.command("forget")
+@common_options
+def forget(options: Options) -> None:
+    """Take this user's passphrase out of the system's keyring."""
+    home = Home(options.folder())
+    name = chosen_user(home, options.user)
+    found = os_keyring.forget(home.profile().agency, name)
+    say(f"the passphrase of {name} is {'no longer' if found else 'not'} in the system's keyring")
 
 
 @user.command("list")

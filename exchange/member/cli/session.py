@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from exchange.member import os_keyring
 from exchange.member.cli.options import Options
 from exchange.member.home import Home
 from exchange.member.session import Session, open_session
@@ -36,10 +37,20 @@ def who(options: Options) -> tuple[Path, str, bytes]:
     """(folder, user, passphrase) as the common options say. Raises: ConfigInvalid."""
     home = options.folder()
     user = chosen_user(Home(home), options.user)
-    passphrase = read_passphrase(
-        f"Passphrase of {user}: ", file=options.passphrase_file, fd=options.passphrase_fd
-    )
+    passphrase = _kept(home, user, options)
+    if passphrase is None:
+        passphrase = read_passphrase(
+            f"Passphrase of {user}: ", file=options.passphrase_file, fd=options.passphrase_fd
+        )
     return home, user, passphrase
+
+
+def _kept(home: Path, user: str, options: Options) -> bytes | None:
+    """The passphrase in the system's keyring, where that is wanted and no other source is named."""
+    named = options.passphrase_file is not None or options.passphrase_fd is not None
+    if named or not os_keyring.wanted():
+        return None
+    return os_keyring.recall(Home(home).profile().agency, user)
 
 
 def chosen_user(home: Home, named: str | None) -> str:
