@@ -7,6 +7,7 @@ import click
 from exchange.agency.cli.consent import consent
 from exchange.agency.cli.deletion import deletion
 from exchange.agency.cli.directory import directory
+from exchange.agency.cli.export import export
 from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
 from exchange.agency.cli.outbox import outbox, receipts
@@ -42,6 +43,7 @@ COMMANDS: tuple[click.Command, ...] = (
     open_,
     outbox,
     receipts,
+    export,
 )
 
 

@@ -72,7 +72,7 @@ def test_a_passphrase_in_the_keyring_opens_the_folder_where_that_is_wanted(
     here("user", "remember", "--passphrase-file", secret)
     assert SECRET.decode() in backend.path.read_text()
     monkeypatch.setenv("HOMEWARD_KEYRING", "1")
-    assert here("record", "list", "--json").json == []
+    assert here("record", "list", "--json").lines == []
     assert "no longer" in here("user", "forget").out
     assert "is not in" in here("user", "forget").out
     assert here("record", "list", ok=False).code == 1
@@ -150,7 +150,7 @@ def test_the_age_file_opens_a_backup_when_every_passphrase_is_gone(
     wrong = secret_file(tmp_path / "wrong", b"wrong words for it")
     assert maria(*restore, "--age-passphrase-file", wrong, ok=False).code == 1
     maria(*restore, "--age-passphrase-file", words)
-    assert len(maria("record", "list", "--json", "--passphrase-file", fresh).json) == 1
+    assert len(maria("record", "list", "--json", "--passphrase-file", fresh).lines) == 1
     assert maria(*restore, "--age-passphrase-file", words, ok=False).code != 0
 
 

@@ -1,0 +1,126 @@
+"""Rehearsals of docs/keys.md: a lost laptop (section 1), and an agency that leaves (section 7)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from exchange.agency import Client
+from exchange.agency.export import export
+from exchange.agency.key_rotation import RootSource
+from exchange.directory.events import resume_event, suspend_event
+from exchange.hub.services import operators
+from exchange.member.cli.output import plain
+from exchange.member.home import Home
+from exchange.member.new_users import add_approver
+from exchange.member.recovery import RecoveryKey, make_recovery, recover
+from exchange.member.rotation import COMPROMISED
+from exchange.member.users import NewUser
+from exchange_keys.agefile import open_with_passphrase, seal_with_passphrase
+from exchange_schemas.errors import Conflict, KeyRevoked, RecipientDenied, Unauthorized
+from tests.integration.agency.exchange_world import (
+    PASSPHRASE,
+    ROOT_PASSPHRASE,
+    Exchange,
+    child_with_decision,
+    found_terms,
+)
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+SAFE = b"words for the officer's safe"
+
+
+def standing(exchange: Exchange, client: Client, name: str, after: int) -> None:
+    """The operator suspends the agency or lets it take part again."""
+    common = {
+        "origin": exchange.hub.settings.origin,
+        "iat": exchange.hub.clock().replace(microsecond=0) + timedelta(seconds=after),
+        "agency": client.session.profile.agency,
+        "signers": [exchange.operator],
+    }
+    event = resume_event(**common) if name == "resume" else suspend_event(**common, reason="security")  # type: ignore[arg-type]
+    operators.decide(exchange.hub, event)
+
+
+def test_a_laptop_is_lost_and_the_agency_works_on(
+    exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
+) -> None:
+    age = tmp_path / "recovery.age"
+    make_recovery(embassy.session, partial(seal_with_passphrase, passphrase=SAFE), age)
+    lost, backup = exchange.folder / "embassy", tmp_path / "backup"
+    embassy.close()
+    shutil.copytree(lost, backup)
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    # 1: the operator suspends; the thief gets no token, and nobody sends.
+    with exchange.client(lost) as thief:
+        standing(exchange, thief, "suspend", 1)
+        with pytest.raises(Unauthorized):
+            thief.sync()
+    ngo.sync()
+    with pytest.raises(RecipientDenied):
+        ngo.send("found_notice", to=["embassy"], record=ref)
+    # 2 to 4: the backup, opened from the safe; a new approver with the root; every key at once.
+    for file in (backup / "users").iterdir():
+        file.unlink()
+    key = RecoveryKey.from_bytes(open_with_passphrase(age.read_bytes(), SAFE))
+    secret = b"maria's new passphrase"
+    recover(Home(backup), key, NewUser("maria", secret, insecure=True))
+    with exchange.client(backup, "maria", secret) as maria:
+        standing(exchange, maria, "resume", 2)
+        new = NewUser("noor", b"noor's new passphrase", insecure=True)
+        add_approver(maria.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+    with exchange.client(backup, "noor", b"noor's new passphrase") as noor:
+        for use in ("auth", "envelope", "enc"):
+            assert noor.keys.change(use, reason=COMPROMISED).finished
+        # 6: what nobody had opened comes again by itself.
+        ngo.sync()
+        assert ngo.sync().alarms == ()
+        with pytest.raises(KeyRevoked):
+            noor.open_grant(sent.grants[0].gid)
+        (item,) = [one for one in noor.inbox() if one.eid == sent.eid and one.gid != sent.grants[0].gid]
+        assert noor.open_grant(item.gid).fields["sex"] == "female"
+    with exchange.client(lost) as thief, pytest.raises(Unauthorized):
+        thief.session.hub.get("/v1/inbox", {"limit": 1})
+
+
+def test_an_approver_key_on_the_lost_laptop_is_ended_by_the_root(exchange: Exchange, ngo: Client) -> None:
+    root = RootSource(passphrase=ROOT_PASSPHRASE)
+    old = ngo.session.require_approver().public.kid
+    assert ngo.keys.change_approver(PASSPHRASE, root, reason=COMPROMISED, insecure=True).finished
+    assert {key.kid: key.status for key in ngo.keys_of("ngo")}[old] == "revoked"
+
+
+def test_an_agency_leaves_with_what_is_its_own(
+    exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
+) -> None:
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    embassy.open_grant(sent.grants[0].gid)
+    ngo.consents.withdraw(consent.cid)
+    ngo.sync()
+    counts = export(ngo, tmp_path / "export", plain)
+    assert (counts["records"], counts["consents"]) == (1, 1)
+    assert counts["sent"] >= 1
+    assert counts["receipts"] > 0
+    (record,) = (tmp_path / "export" / "records.ndjson").read_text("utf-8").splitlines()
+    assert json.loads(record)["ref"] == ref
+    assert (tmp_path / "export" / "records.ndjson").stat().st_mode & 0o077 == 0
+    with pytest.raises(Conflict):
+        export(ngo, tmp_path / "export", plain)
+    standing(exchange, ngo, "suspend", 1)
+    with pytest.raises(Unauthorized):
+        exchange.client(exchange.folder / "ngo").sync()
+    embassy.sync()
+    (received,) = embassy.consents.received()
+    assert received.status == "withdrawn"
