@@ -9,7 +9,7 @@ import pytest
 
 from exchange.agency import Client
 from exchange.hub.services.hub import Hub
-from tests.integration.agency.exchange_world import Exchange, free_port
+from tests.integration.agency.exchange_world import Exchange, served_exchange
 
 
 @pytest.fixture
@@ -24,14 +24,8 @@ def exchange(
 ) -> Iterator[Exchange]:
     """The hub behind a server on this machine."""
     monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
-    port = free_port()
-    hub = make_hub(base_url=f"http://127.0.0.1:{port}", insecure_http=True)
-    running = Exchange(hub, tmp_path, port)
-    running.begin()
-    try:
+    with served_exchange(make_hub, tmp_path) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

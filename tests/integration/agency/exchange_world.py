@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served_exchange(make_hub: Callable[..., Hub], folder: Path) -> Iterator[Exchange]:
+    """A hub of its own behind a server on this machine."""
+    port = free_port()
+    running = Exchange(make_hub(base_url=f"http://127.0.0.1:{port}", insecure_http=True), folder, port)
+    running.begin()
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @dataclass

@@ -36,7 +36,7 @@ from exchange.member.session import Session
 from exchange.member.wire import Wire
 from exchange.member.witnesses import WitnessClient
 from exchange_schemas.errors import LogFork
-from tests.integration.agency.exchange_world import Exchange, free_port
+from tests.integration.agency.exchange_world import Exchange, served_exchange
 from tests.integration.auditor.serving import running
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
@@ -55,14 +55,8 @@ def exchange(
     make_hub: Callable[..., Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Exchange]:
     monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
-    port = free_port()
-    hub = make_hub(base_url=f"http://127.0.0.1:{port}", insecure_http=True)
-    world = Exchange(hub, tmp_path, port)
-    world.begin()
-    try:
+    with served_exchange(make_hub, tmp_path) as world:
         yield world
-    finally:
-        world.stop()
 
 
 @pytest.fixture
