@@ -23,6 +23,7 @@ PAGE_LIMIT: Final = 100
 PAGE_MOST: Final = 500
 EXAMPLE_ID: Final = "3q2-7wAAAAAAAAAAAAAAAA"
 EXAMPLE_DIGEST: Final = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+_NAMED_CHARS: Final = 400
 _DIGITS: Final = re.compile("0|[1-9][0-9]{0,15}")
 
 
@@ -99,8 +100,10 @@ def matching(
 
 
 def one_of(*words: str, required: bool = True, description: str | None = None) -> fields.String:
-    """One of a few words."""
-    return fields.String(required=required, validate=validate.OneOf(words), metadata=_metadata(description))
+    """One of a few words; an error names them while they fit the detail of a problem document."""
+    few = sum(map(len, words)) <= _NAMED_CHARS
+    known = validate.OneOf(words, error=None if few else "Not one of the words that the description lists.")
+    return fields.String(required=required, validate=known, metadata=_metadata(description))
 
 
 def identifier(*, required: bool = True, description: str | None = None) -> fields.String:

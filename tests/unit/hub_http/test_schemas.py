@@ -159,3 +159,21 @@ def test_a_signed_object_has_its_limits() -> None:
     many = [EXAMPLE_JWS["signatures"][0]] * 35  # type: ignore[index]  # a mapping of mixed values
     assert refused({**EXAMPLE_JWS, "signatures": many}, JwsSchema).field == "signatures"
     assert refused({**EXAMPLE_JWS, "signatures": []}, JwsSchema).field == "signatures"
+
+
+def test_a_word_of_a_long_list_is_refused_without_the_whole_list() -> None:
+    class Named(JsonSchema):
+        name = one_of(*(f"word_number_{n}" for n in range(200)))
+
+    with pytest.raises(Malformed) as refused:
+        load(Named(), {"name": "other"})
+    assert len(refused.value.message) < 1000
+    assert "word_number_0" not in refused.value.message
+
+
+def test_a_word_of_a_short_list_is_refused_with_the_list() -> None:
+    class Named(JsonSchema):
+        name = one_of("red", "blue")
+
+    with pytest.raises(Malformed, match="red, blue"):
+        load(Named(), {"name": "other"})
