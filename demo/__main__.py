@@ -34,7 +34,7 @@ def tell(path: Path, folder: Path, *, insecure: bool) -> None:
         for name, member in enrolled.items():
             say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
-        say("10. The auditor pulls the log and verifies it without trusting the hub.")
+        say("11. The auditor pulls the log and verifies it without trusting the hub.")
         chapters.audit(enrolled[members.AUDITOR.id], folder, say)
     finally:
         hub.stop()
@@ -66,9 +66,11 @@ def _share(path: Path, folder: Path, enrolled: dict[str, members.Enrolled]) -> N
         chapters.open_newest(embassy, "the embassy", say)
         say("7. River Relief tries to send the embassy a field outside the consent.")
         chapters.refuse_outside(river, record, say)
-        say("8. The consent for the embassy is withdrawn.")
+        say("8. The embassy asks for more; River Relief answers field by field.")
+        chapters.ask_and_answer(river, embassy, say)
+        say("9. The consent for the embassy is withdrawn.")
         chapters.withdraw_and_refuse(river, embassy, record, granted[members.EMBASSY.id], say)
-        say("9. What the embassy had opened before is deleted, with a signed receipt.")
+        say("10. What the embassy had opened before is deleted, with a signed receipt.")
         chapters.delete_and_confirm(river, embassy, say)
 
 

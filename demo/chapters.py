@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from demo import picture
@@ -15,6 +15,9 @@ from exchange.sandbox.sharing import FOR, consent, decide
 from exchange_schemas.errors import ConsentWithdrawn, ExchangeError, FieldDenied, NotPermitted
 
 Say = Callable[[str], None]
+
+# What the embassy asks for later: two in its consent, one kept back, one outside.
+ASKED = ("sex", "age_range", "current_area", "guardian_status")
 
 
 class EveryRecordRefused(Exception):
@@ -119,6 +122,28 @@ def refuse_outside(client: Client, record: Record, say: Say) -> None:
         say(f"   refused: {error.message} ({error.code})")
         return
     raise CommandFailed("a field outside the consent was sent")
+
+
+def ask_and_answer(holder: Client, embassy: Client, say: Say) -> None:
+    """The embassy asks for four fields; each is given under the consent, or refused with a code."""
+    notice = next(message for message in embassy.messages() if message.kind == "found_notice")
+    embassy.send(
+        "information_request",
+        to=(notice.sender,),
+        content={"asked_fields": list(ASKED), "need_code": "identify"},
+        in_reply_to=notice.gid,
+        reply_by=datetime.now(UTC) + timedelta(days=7),
+    )
+    say(f"   the embassy asks for {', '.join(ASKED)}; an answer is due in a week")
+    (item,) = holder.inbox(waiting_only=True)
+    holder.requests.answer(holder.open_grant(item.gid).gid, refuse={"current_area": "safety"})
+    (answer,) = embassy.inbox(waiting_only=True)
+    embassy.open_grant(answer.gid)
+    (request,) = embassy.requests.each()
+    refused = ", ".join(f"{name} ({code})" for name, code in request.refused.items())
+    say(f"   given: {', '.join(request.given)}; refused: {refused}")
+    if request.silent or request.given != ("sex", "age_range"):
+        raise CommandFailed("the answer was not complete")
 
 
 def withdraw_and_refuse(holder: Client, embassy: Client, record: Record, cid: str, say: Say) -> None:

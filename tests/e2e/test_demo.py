@@ -15,6 +15,8 @@ def test_the_story_is_told_on_the_projects_own_sample() -> None:
     assert done.stdout.rstrip().endswith("demo: ok")
     assert "FIELD_DENIED" in done.stdout
     assert "CONSENT_WITHDRAWN" in done.stdout
+    assert "refused: current_area (safety), guardian_status (no_authority)" in done.stdout
+    assert "signed receipt of embassy-fr: deleted" in done.stdout
     assert "names it" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
