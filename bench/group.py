@@ -20,6 +20,7 @@ GROUPS: Final = {
     "requests": "bench.requests",
     "peers-oauth": "bench.peers_oauth",
     "directory": "bench.directory",
+    "attachments": "bench.attachments",
 }
 
 

@@ -16,6 +16,7 @@ from exchange_schemas.errors import PhotoRefused
 MAX_SOURCE_BYTES = 25 * 1024 * 1024
 MAX_SECONDS = 20
 MAX_PIXELS = 40_000_000
+THUMBNAIL_SIDE = 256
 
 NOT_AN_IMAGE, TOO_MANY_PIXELS, BROKEN_IMAGE = 10, 11, 12
 ANSWER_REASONS = {
@@ -78,10 +79,19 @@ def reencode(path: Path) -> Photo:
     return _from_answer(_run_worker(source))
 
 
-def _run_worker(source: bytes) -> bytes:
+def thumbnail(jpeg: bytes, side: int = THUMBNAIL_SIDE) -> Photo:
+    """A small copy of a picture that came from elsewhere, at most `side` pixels wide and high.
+
+    It is made by the bounded child process too: what a partner sent is no safer than any other file.
+    Raises: PhotoRefused.
+    """
+    return _from_answer(_run_worker(jpeg, str(side)))
+
+
+def _run_worker(source: bytes, *more: str) -> bytes:
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-m", "exchange.agency.photo_worker"],
+            [sys.executable, "-I", "-m", "exchange.agency.photo_worker", *more],
             input=source,
             capture_output=True,
             timeout=MAX_SECONDS,

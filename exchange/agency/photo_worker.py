@@ -37,13 +37,16 @@ def _limit_self() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def clean_jpeg(source: bytes) -> tuple[int, int, bytes]:
-    """Width, height and JPEG bytes of the image in `source`, upright, with no metadata at all."""
+def clean_jpeg(source: bytes, side: int = MAX_SIDE) -> tuple[int, int, bytes]:
+    """Width, height and JPEG bytes of the image in `source`, upright, with no metadata at all.
+
+    It is at most `side` pixels wide and high.
+    """
     image = Image.open(io.BytesIO(source), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     upright = ImageOps.exif_transpose(image).convert("RGB")
-    upright.thumbnail((MAX_SIDE, MAX_SIDE))
+    upright.thumbnail((side, side))
     plain = Image.new("RGB", upright.size)
     plain.paste(upright)  # pixels only: nothing the source carried comes along
     out = io.BytesIO()
@@ -57,7 +60,8 @@ def main() -> int:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     try:
-        width, height, jpeg = clean_jpeg(sys.stdin.buffer.read())
+        side = min(int(sys.argv[1]), MAX_SIDE) if len(sys.argv) > 1 else MAX_SIDE
+        width, height, jpeg = clean_jpeg(sys.stdin.buffer.read(), side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return TOO_MANY_PIXELS
     except UnidentifiedImageError:

@@ -8,6 +8,7 @@ import click
 
 from exchange.agency.cli.cards import message_json, print_message
 from exchange.agency.cli.session import open_client
+from exchange.agency.photo import thumbnail
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_table, say
@@ -46,7 +47,10 @@ def inbox(options: Options, everything: bool) -> None:
 @click.argument("gid")
 @click.option("--kept", is_flag=True, help="Show the copy that was opened before; asks nobody.")
 @click.option("--save-photo", type=_PATH, help="Write the photo to this file.")
-def open_(options: Options, *, gid: str, kept: bool, save_photo: Path | None) -> None:
+@click.option("--save-thumbnail", type=_PATH, help="Write a small copy of the photo to this file.")
+def open_(
+    options: Options, *, gid: str, kept: bool, save_photo: Path | None, save_thumbnail: Path | None
+) -> None:
     """Fetch, verify and open the message GID, and show it as a card.
 
     Everything is checked first: the sender's keys, its signature, the consent, every digest, every field.
@@ -62,6 +66,8 @@ def open_(options: Options, *, gid: str, kept: bool, save_photo: Path | None) ->
         alarm(text)
     if save_photo is not None and message.photo is not None:
         write_private(save_photo, message.photo)
+    if save_thumbnail is not None and message.photo is not None:
+        write_private(save_thumbnail, thumbnail(message.photo).jpeg)
     if options.json:
         print_json(message_json(message))
         return
