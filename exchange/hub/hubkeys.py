@@ -6,17 +6,20 @@ The states of a token key, by its place among the others and its not-before date
   next     without a date: already published, so that every worker and client knows it before it signs
   current  the newest whose date has come: the only one that signs
   retired  older: it signs nothing, and stays published until the tokens it signed have expired
-`rotate_token_key` moves every key one state on; workers then restart one by one and no valid token breaks.
+`rotated_token_keys` moves every key one state on: running workers take that up by themselves (tokenfile.py),
+and no valid token breaks. `replaced_token_keys` is for stolen keys: every token breaks, by design.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from exchange.hub.logkeys import LogChange, read_file, read_log_key
 from exchange.hub.settings import Settings
+from exchange.hub.tokenfile import Watched
 from exchange.log.checkpoint import LogKey
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.box import StoreKey
@@ -60,22 +63,30 @@ class TokenKey:
 
 @dataclass(frozen=True, slots=True)
 class HubKeys:
-    """The hub's keys, unlocked. `token` is in the order of their making, the next one last."""
+    """The hub's keys, unlocked. `token` is in the order of their making, the next one last.
+
+    `watched` gives the token keys as a rotation since then has left them; None: they stay as loaded.
+    """
 
     token: tuple[TokenKey, ...]
     audit_log: SigningKey | LogKey
     directory_log: SigningKey | LogKey
+    watched: Callable[[], tuple[TokenKey, ...]] | None = field(default=None, repr=False, compare=False)
+
+    def present(self) -> tuple[TokenKey, ...]:
+        """The token keys at this moment: the same object as before unless they were changed."""
+        return self.token if self.watched is None else self.watched()
 
     def token_key(self, now: datetime) -> AuthKey:
         """The key that signs tokens now. Raises: Unavailable when no key's date has come."""
-        for item in reversed(self.token):
+        for item in reversed(self.present()):
             if item.not_before is not None and item.not_before <= now:
                 return item.key
         raise Unavailable("no token key is valid yet: the clock is before the first key's date")
 
     def published(self) -> tuple[AuthKey, ...]:
         """Every key that a token may bear or soon will: the JWK set, and what tokens are checked with."""
-        return tuple(item.key for item in self.token)
+        return tuple(item.key for item in self.present())
 
 
 # -- making, loading, rotating -------------------------------------------------------------------------
@@ -93,10 +104,8 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
         if _path(settings, use).exists():
             raise Conflict(f"the key file {_path(settings, use).name} is there already")
     passphrase = _passphrase(settings)
-    start = now.replace(microsecond=0)
-    token = (TokenKey(AuthKey.generate(TOKEN_ALG), start), TokenKey(AuthKey.generate(TOKEN_ALG), None))
     audit_log, directory_log = SigningKey.generate(), SigningKey.generate()
-    keys = HubKeys(token, audit_log, directory_log)
+    keys = HubKeys(_fresh_token_keys(now), audit_log, directory_log)
     for folder in (settings.keys_dir, settings.guard_dir):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = StoreKey.generate()
@@ -108,11 +117,13 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
 
 
 def load_hub_keys(settings: Settings) -> HubKeys:
-    """Unlock the key files.
+    """Unlock the key files; the token keys follow their file from now on.
 
     Raises: ConfigInvalid when there is no passphrase source or no key file; WrongPassphrase; KeyFileCorrupt.
     """
-    return _load(settings, _unlock(settings))
+    store = _unlock(settings)
+    watched = Watched(_path(settings, TOKEN), partial(_read_token, settings, store))
+    return replace(_load(settings, store), token=watched(), watched=watched)
 
 
 def log_key_file(settings: Settings, use: str) -> LogChange:
@@ -121,26 +132,55 @@ def log_key_file(settings: Settings, use: str) -> LogChange:
     return LogChange(read_file(path, store), path, settings.origin, use, store)
 
 
-def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
-    """Move every token key one state on: next signs from `now`, a new next is made, old retired ones go.
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Token keys that were made and are not in use yet: nothing is changed before `write`."""
 
-    A running worker goes on with the keys it has, all of which stay valid; every worker must have been
-    restarted since the last rotation, which is why two within an hour are refused.
+    keys: HubKeys
+    settings: Settings
+    store: StoreKey = field(repr=False)
+
+    def write(self) -> HubKeys:
+        """Put them in the file, whole, for every worker. Raises: StorageFull, OSError."""
+        _write_token(self.settings, self.keys.token, self.store)
+        return self.keys
+
+
+def rotated_token_keys(settings: Settings, now: datetime) -> Rotation:
+    """Every token key one state on: next signs from `now`, a new next is made, old retired ones go.
+
+    A running worker may go on with the keys it has for a moment, all of which stay valid. Two within an hour
+    are refused: tokens of the key before the last must have expired, and clients must have seen the new one.
     Raises: as `load_hub_keys`; Conflict when the last rotation is less than an hour ago.
     """
     store = _unlock(settings)
     keys = _load(settings, store)
     newest = max((item.not_before for item in keys.token if item.not_before is not None), default=now)
     if len(keys.token) > _AT_START and newest > now - RETIRED_FOR:
-        raise Conflict("the token key was rotated less than an hour ago", hint="restart every worker")
+        hint = "wait; if the keys were stolen: exchange-hub keys rotate token --compromised"
+        raise Conflict("the token key was rotated less than an hour ago", hint=hint)
     # Only the current one may have signed a token that is still valid: the last rotation is an hour ago.
     current = [item for item in keys.token if item.not_before == newest]
     upcoming = [
         replace(item, not_before=now.replace(microsecond=0)) for item in keys.token if item.not_before is None
     ]
     token = (*current, *upcoming, TokenKey(AuthKey.generate(TOKEN_ALG), None))
-    _write_token(settings, token, store)
-    return replace(keys, token=token)
+    return Rotation(replace(keys, token=token), settings, store)
+
+
+def replaced_token_keys(settings: Settings, now: datetime) -> Rotation:
+    """New token keys in the place of all there are, the next one included: they lay in one file.
+
+    Every token that was given out is refused from then on, so each client asks for a new one.
+    Raises: as `load_hub_keys`.
+    """
+    store = _unlock(settings)
+    return Rotation(replace(_load(settings, store), token=_fresh_token_keys(now)), settings, store)
+
+
+def _fresh_token_keys(now: datetime) -> tuple[TokenKey, ...]:
+    start = now.replace(microsecond=0)
+    return TokenKey(AuthKey.generate(TOKEN_ALG), start), TokenKey(AuthKey.generate(TOKEN_ALG), None)
 
 
 def _load(settings: Settings, store: StoreKey) -> HubKeys:

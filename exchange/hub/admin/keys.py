@@ -20,9 +20,11 @@ from exchange.hub.hubkeys import (
     DIRECTORY_LOG,
     TOKEN,
     HubKeys,
+    Rotation,
     TokenKey,
     load_hub_keys,
-    rotate_token_key,
+    replaced_token_keys,
+    rotated_token_keys,
 )
 from exchange.hub.logkeys import CHANGE_LEAST, CHANGE_MOST, LIFE
 from exchange.hub.services.hub import Hub, utc_now
@@ -71,6 +73,7 @@ def check(target: Target) -> None:
 @group.command(
     epilog=examples(
         "exchange-hub keys rotate token --operator-key asha.key",
+        "exchange-hub keys rotate token --compromised --operator-key asha.key",
         "exchange-hub keys rotate directory-log --operator-key asha.key",
         "exchange-hub keys rotate directory-log --approved directory-log-key.proposal.json",
         "exchange-hub keys rotate directory-log --finish --operator-key asha.key",
@@ -78,6 +81,11 @@ def check(target: Target) -> None:
 )
 @hub_command
 @click.argument("kind", type=click.Choice((TOKEN, AUDIT_LOG, DIRECTORY_LOG, ALL)))
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="For the token key: it was stolen; replace all of them, and refuse every token.",
+)
 @click.option("--finish", is_flag=True, help="For a log key: the old key signs no more.")
 @click.option(
     "--early", is_flag=True, help="Finish before 30 days; who has not pinned the new key is cut off."
@@ -89,6 +97,7 @@ def rotate(
     target: Target,
     *,
     kind: str,
+    compromised: bool,
     finish: bool,
     early: bool,
     proposal: Path | None,
@@ -97,37 +106,43 @@ def rotate(
 ) -> None:
     """Change the hub's key KIND, or all of them; logged under who signed.
 
-    token: the next key signs and a new next one is made; no valid token breaks. audit-log, directory-log: a
-    new key signs beside the old one until --finish, so that nobody who pinned the old one is cut off; where
-    several operators must sign, the act goes round as a file. Restart every worker afterwards. The hub's
-    passphrase must come from a file here, since it is read twice.
+    token: the next key signs and a new next one is made; no valid token breaks, and running workers follow
+    within two seconds (with workers on several machines, copy keys/token.key to each). audit-log,
+    directory-log: a new key signs beside the old one until --finish, so that nobody who pinned the old one is
+    cut off; where several operators must sign, the act goes round as a file. Restart every worker after that.
+    The hub's passphrase must come from a file here, since it is read twice.
     """
+    if compromised and (kind != TOKEN or finish):
+        raise click.UsageError("--compromised is for the token key")
     if kind == ALL and (approved is not None or proposal is not None):
         raise click.UsageError("name one log for --approved and --proposal")
     with opened_hub(target) as hub:
         if kind in (TOKEN, ALL) and not finish:
-            _rotate_token(target, hub, source)
+            _rotate_token(target, hub, source, compromised=compromised)
         for log in (AUDIT_LOG, DIRECTORY_LOG):
             if kind in (log, ALL):
                 change_log_key(target, hub, source, Move(log, finish, early, proposal, approved))
 
 
-def _rotate_token(target: Target, hub: Hub, source: KeySource | None) -> None:
+def _rotate_token(target: Target, hub: Hub, source: KeySource | None, *, compromised: bool) -> None:
     if source is None:
         raise Malformed("operator-key: the key file of the operator who signs is needed")
-    key, trace = open_operator(source, hub), Trace(act=Act.KEY_ROTATE)
+    key = open_operator(source, hub)
+    trace = Trace(act=Act.KEY_ROTATE, pol=f"{TOKEN}:compromised" if compromised else TOKEN)
+    change = replaced_token_keys if compromised else rotated_token_keys
+    made: list[Rotation] = []
 
     def work(unit: Unit) -> Answer:
-        rotate_token_key(hub.settings, unit.now)
+        made.append(change(hub.settings, unit.now))
         return Answer({}, trace)
 
     released = release_admin(hub, key.name, trace, work)
+    # Only now that the log has it: what cannot be logged is not done.
+    made[0].write()
     rows = _rows(hub.settings, load_hub_keys(hub.settings), utc_now())
     entry = None if released.receipt is None else released.receipt.entry_id
-    target.out.done(
-        "the token key is rotated; restart the hub",
-        {"operator": key.name, "entry": entry, "keys": list(rows)},
-    )
+    said = "every token key is new: tokens given before are refused" if compromised else "the key is rotated"
+    target.out.done(said, {"operator": key.name, "entry": entry, "keys": list(rows)})
 
 
 def _rows(settings: Settings, keys: HubKeys, now: datetime) -> list[dict[str, JsonValue]]:

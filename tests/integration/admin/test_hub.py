@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from exchange.hub.db import open_engine
 from exchange.log.checkpoint import parse_vkey
 from exchange_keys.public import ED25519, kid_of
 from exchange_schemas.entry import Act
@@ -49,6 +52,18 @@ def test_the_token_key_is_rotated_by_an_operator_and_not_twice_in_an_hour(made: 
     assert (entry.act, entry.out, entry.opr) == (Act.KEY_ROTATE, "allow", "asha")
     assert "less than an hour" in made.run("keys", "rotate", "token", *made.signed_by("asha"), code=1).stderr
     assert made.entries()[-1].out == "deny"
+
+
+@pytest.mark.parametrize("more", [[], ["--compromised"]])
+def test_no_key_is_rotated_when_the_log_cannot_say_so(made: Shell, more: list[str]) -> None:
+    before = [row["kid"] for row in made.json("keys", "list")]
+    engine = open_engine(made.database_url)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("ALTER TABLE log_entry RENAME TO away")
+    engine.dispose()
+    said = made.run("keys", "rotate", "token", *more, *made.signed_by("asha"), code=1)
+    assert "AUDIT_UNAVAILABLE" in said.stderr
+    assert [row["kid"] for row in made.json("keys", "list")] == before
 
 
 @both

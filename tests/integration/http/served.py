@@ -1,7 +1,6 @@
 """A hub served by two real worker processes on this machine, with one agency that holds given `auth` keys."""
 
 import http.client
-import json
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlencode
 
 from sqlalchemy import func, insert, select
 
@@ -22,36 +20,19 @@ from exchange.hub.hubkeys import create_hub_keys
 from exchange.hub.models.directory import directory_agency, directory_key
 from exchange.hub.models.log import log_entry
 from exchange.hub.settings import Settings
-from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
-from exchange_schemas.codec import b64u
-from tests.integration.http.conftest import ASSERTION_TYPE, filled
+from exchange_keys.jose import AuthKey
+from tests.integration.http.conftest import filled
+from tests.integration.wire import WireClient
 
 ROOT = Path(__file__).resolve().parents[3]
-FORM = "application/x-www-form-urlencoded"
 AGENCY = "agency-a"
 
 
-@dataclass
-class Server:
+@dataclass(kw_only=True)
+class Server(WireClient):
     """A running hub and one agency that may use it."""
 
-    port: int
     settings: Settings
-    key: AuthKey
-    dpop: AuthKey
-
-    @property
-    def base_url(self) -> str:
-        return self.settings.base_url
-
-    def send(self, method: str, path: str, body: str | None, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
 
     def raw(self, request: bytes) -> tuple[int, bytes]:
         """What comes back for these very bytes."""
@@ -60,23 +41,6 @@ class Server:
             with http.client.HTTPResponse(connection) as answer:
                 answer.begin()
                 return answer.status, answer.read()
-
-    def proof(self, method: str, path: str, token: str | None = None) -> str:
-        ath = None if token is None else token_hash(token)
-        now, jti = datetime.now(UTC), b64u(os.urandom(16))
-        return dpop_proof(self.dpop, htm=method, htu=self.base_url + path, now=now, jti=jti, ath=ath)
-
-    def form(self) -> str:
-        now, jti = datetime.now(UTC), b64u(os.urandom(16))
-        assertion = client_assertion(self.key, client_id=AGENCY, audience=self.base_url, now=now, jti=jti)
-        fields = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION_TYPE}
-        return urlencode({**fields, "client_assertion": assertion})
-
-    def token(self) -> str:
-        headers = {"Content-Type": FORM, "DPoP": self.proof("POST", "/oauth/token")}
-        status, body = self.send("POST", "/oauth/token", self.form(), headers)
-        assert status == 200, body
-        return str(json.loads(body)["access_token"])
 
     def entries(self) -> int:
         engine = open_engine(self.settings.database_url)
@@ -145,7 +109,7 @@ def served(
         start_new_session=True,
     ) as process:
         try:
-            running = Server(port, settings, keys[0], AuthKey.generate("ES256"))
+            running = Server(port, settings.base_url, AGENCY, keys[0], settings=settings)
             wait_for(running, process)
             yield running
         finally:

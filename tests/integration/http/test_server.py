@@ -1,13 +1,17 @@
 """Two real worker processes behind one port: what only shows on the wire and across processes."""
 
-import threading
-from collections import Counter
+import time
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import update
 
+from exchange.hub.db import open_engine
+from exchange.hub.models.directory import directory_agency
+from exchange.hub.oauth.standing import TRUSTED_S
 from exchange_keys.jose import AuthKey
-from tests.integration.http.served import FORM, Server, served
+from tests.integration.http.served import Server, served
+from tests.integration.wire import FORM
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -24,30 +28,11 @@ def test_the_hub_is_ready(server: Server) -> None:
     assert server.send("GET", "/readyz", None, {}) == (200, b'{"status":"ready"}')
 
 
-def at_once(
-    server: Server, method: str, path: str, body: str | None, sent: list[dict[str, str]]
-) -> Counter[int]:
-    """The statuses of the same request sent by many threads over connections of their own."""
-    statuses: list[int] = []
-    start = threading.Barrier(len(sent))
-
-    def send(headers: dict[str, str]) -> None:
-        start.wait()
-        statuses.append(server.send(method, path, body, headers)[0])
-
-    threads = [threading.Thread(target=send, args=(headers,)) for headers in sent]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return Counter(statuses)
-
-
 def test_attack_04_of_24_assertion_replays_at_two_workers_exactly_one_gets_a_token(server: Server) -> None:
     form = server.form()
     sent = [{"Content-Type": FORM, "DPoP": server.proof("POST", "/oauth/token")} for _ in range(24)]
     before = server.entries()
-    assert at_once(server, "POST", "/oauth/token", form, sent) == {200: 1, 400: 23}
+    assert server.at_once("POST", "/oauth/token", form, sent) == {200: 1, 400: 23}
     assert server.entries() == before + 24
 
 
@@ -55,7 +40,7 @@ def test_attack_05_of_24_proof_replays_at_two_workers_exactly_one_is_answered(se
     token = server.token()
     headers = {"Authorization": f"DPoP {token}", "DPoP": server.proof("GET", PATH, token)}
     before = server.entries()
-    assert at_once(server, "GET", PATH, None, [headers] * 24) == {200: 1, 401: 23}
+    assert server.at_once("GET", PATH, None, [headers] * 24) == {200: 1, 401: 23}
     assert server.entries() == before + 24
 
 
@@ -106,3 +91,27 @@ def test_attack_25_line_breaks_in_a_header_never_reach_the_hub(server: Server) -
     token = server.token()
     head = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nAuthorization: DPoP {token}\nX-Other: 1\r\n\r\n"
     assert server.raw(head.encode())[0] >= 400
+
+
+def test_attack_25_a_revoked_token_is_refused_by_both_workers_and_a_suspended_agency_too(
+    server: Server,
+) -> None:
+    def sixteen(token: str) -> dict[int, int]:
+        return server.at_once("GET", PATH, None, [server.bound("GET", PATH, token) for _ in range(16)])
+
+    token, other = server.token(), server.token()
+    assert sixteen(token) == {200: 16}
+    form = server.form(token=token)
+    assert server.send("POST", "/oauth/revoke", form, {"Content-Type": FORM})[0] == 200
+    # No time passes: the next request at whichever worker is refused.
+    assert sixteen(token) == {401: 16}
+    assert server.get(PATH, other).status == 200
+    engine = open_engine(server.settings.database_url)
+    for status, expected in (("suspended", 401), ("active", 200)):
+        with engine.begin() as conn:
+            conn.execute(update(directory_agency).values(status=status))
+        # What a worker remembers of an agency's standing is this old at most; 5 s are promised.
+        time.sleep(TRUSTED_S)
+        assert sixteen(other) == {expected: 16}
+    engine.dispose()
+    assert TRUSTED_S < 5

@@ -1,14 +1,22 @@
 """The hub's keys: made once, sealed, rotated without a valid token breaking."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from exchange.hub.hubkeys import HubKeys, create_hub_keys, load_hub_keys, rotate_token_key
+from exchange.hub.hubkeys import (
+    HubKeys,
+    create_hub_keys,
+    load_hub_keys,
+    replaced_token_keys,
+    rotated_token_keys,
+)
 from exchange.hub.services.hub import open_hub
 from exchange.hub.settings import Settings
+from exchange.hub.tokenfile import EVERY_S
 from exchange_keys.keyfile import Cost, PublicEntry, write_keyfile
 from exchange_schemas.errors import ConfigInvalid, Conflict, KeyFileCorrupt, Unavailable, WrongPassphrase
 from exchange_schemas.ids import Kid
@@ -32,6 +40,10 @@ def settings(tmp_path: Path) -> Settings:
         environment="development",
         insecure_kdf=True,
     )
+
+
+def rotate_token_key(settings: Settings, now: datetime) -> HubKeys:
+    return rotated_token_keys(settings, now).write()
 
 
 def kids(keys: HubKeys) -> list[Kid]:
@@ -96,6 +108,27 @@ def test_a_rotation_moves_every_key_one_state_on_and_breaks_no_token(settings: S
     assert kids(last)[0] == upcoming
     assert len(last.token) == 3
     assert last.audit_log.public == before.audit_log.public
+
+
+def test_loaded_keys_follow_a_rotation_and_are_the_same_object_until_then(settings: Settings) -> None:
+    create_hub_keys(settings, NOW)
+    loaded = load_hub_keys(settings)
+    before = loaded.present()
+    assert loaded.present() is before
+    rotate_token_key(settings, NOW + timedelta(hours=2))
+    time.sleep(EVERY_S)
+    assert loaded.present() is not before
+    assert kids(loaded) == kids(load_hub_keys(settings))
+
+
+def test_stolen_keys_are_all_replaced_at_any_time(settings: Settings) -> None:
+    before = create_hub_keys(settings, NOW)
+    rotate_token_key(settings, NOW)
+    after = replaced_token_keys(settings, NOW + timedelta(seconds=5)).write()
+    assert kids(load_hub_keys(settings)) == kids(after)
+    assert not set(kids(after)) & set(kids(before))
+    assert after.token_key(NOW + timedelta(seconds=5)).public.kid == kids(after)[0]
+    assert after.audit_log.public == before.audit_log.public
 
 
 def test_without_a_passphrase_source_nothing_is_made_or_loaded(settings: Settings) -> None:
