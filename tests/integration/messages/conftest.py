@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy.engine import make_url
 
+from exchange.hub.app import create_app_from
 from exchange.hub.blobs import FolderBlobs
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub, utc_now
+from exchange_keys.jose import AuthKey
 from tests.integration.conftest import POSTGRES, SQLITE
 from tests.integration.conftest import _postgres_urls as postgres_urls
 from tests.integration.conftest import _settings as new_hub_settings
+from tests.integration.http.conftest import Member
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import World
 
@@ -88,3 +92,21 @@ def shared(shared_hub: Hub) -> World:
     made = world.admit_all({f"{name}-{number}": changes for name, changes in TRIO.items()})
     world.agencies.update(zip(TRIO, made, strict=True))
     return world
+
+
+@pytest.fixture(scope="module")
+def client(shared_hub: Hub) -> FlaskClient:
+    """The shared hub over HTTP."""
+    return create_app_from(shared_hub).test_client()
+
+
+@pytest.fixture
+def login(shared: World, client: FlaskClient) -> Callable[[Agency], Member]:
+    """Make an agency's program, with a token for all that its kind may do."""
+
+    def make(agency: Agency) -> Member:
+        key = AuthKey.generate("ES256")
+        shared.add_key(agency, "auth", key.public)
+        return Member(shared.hub, client, agency.id, key).login()
+
+    return make

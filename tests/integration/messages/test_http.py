@@ -11,16 +11,12 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from exchange.hub.app import create_app_from
-from exchange.hub.services.hub import Hub
 from exchange.log.checkpoint import vkey
 from exchange.log.proof import verify_entry
 from exchange_keys.envelope import open_grant
-from exchange_keys.jose import AuthKey
 from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.entry import Entry
 from exchange_schemas.envelope import PartRef
-from tests.integration.http.conftest import Member
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import FOUND, World
 from tests.integration.messages.edits import body_of, core_of, grant_of
@@ -31,23 +27,6 @@ pytestmark = pytest.mark.parametrize("shared_hub", ["sqlite"], indirect=True)
 @pytest.fixture
 def world(shared: World) -> World:
     return shared
-
-
-@pytest.fixture(scope="module")
-def client(shared_hub: Hub) -> FlaskClient:
-    return create_app_from(shared_hub).test_client()
-
-
-@pytest.fixture
-def login(world: World, client: FlaskClient) -> Any:
-    """Make an agency's program, with a token for all that its kind may do."""
-
-    def make(agency: Agency) -> Member:
-        key = AuthKey.generate("ES256")
-        world.add_key(agency, "auth", key.public)
-        return Member(world.hub, client, agency.id, key).login()
-
-    return make
 
 
 def entry_of(world: World, answer: TestResponse) -> Entry:
