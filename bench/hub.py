@@ -33,6 +33,9 @@ _DEVELOPMENT: Final = {
     "HOMEWARD_ENVIRONMENT": "development",
     "HOMEWARD_INSECURE_HTTP": "1",
     "HOMEWARD_INSECURE_KDF": "1",
+    # Counted as always, and never reached.
+    "HOMEWARD_RATE_AGENCY": "1000000",
+    "HOMEWARD_RATE_ADDRESS": "1000000",
 }
 
 

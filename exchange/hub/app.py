@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Flask, Request, Response, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from exchange.hub.api import (
     audit,
@@ -33,6 +33,8 @@ from exchange.hub.api.spec import Api
 from exchange.hub.oauth.resource import ResourceGate
 from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
+from exchange.hub.services.limits import Limited, Quota
+from exchange.hub.services.quotas import Quotas
 from exchange.hub.services.startup import check_ready
 from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.settings import Settings
@@ -85,8 +87,9 @@ def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) ->
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     _drop_head(app)
+    quotas = Quotas(hub)
     gate = ResourceGate(hub)
-    server = TokenServer(hub)
+    server = TokenServer(hub, quotas)
 
     @cache
     def description() -> dict[str, Any]:
@@ -94,7 +97,9 @@ def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) ->
         document: dict[str, Any] = described_app(base_url, blueprints)[1].spec.to_dict()
         return document
 
-    app.extensions[EXTENSION] = Wiring(hub, gate.authenticate, server.token, server.revoke, description)
+    app.extensions[EXTENSION] = Wiring(
+        hub, gate.authenticate, server.token, server.revoke, description, quotas
+    )
     app.before_request(_refuse_second_spelling)
     _answer_errors(app, base_url)
     _add_headers(app, hub, gate)
@@ -128,13 +133,21 @@ def _drop_head(app: Flask) -> None:
 
 
 def _refuse_second_spelling() -> None:
-    """`//v1/inbox` is not `/v1/inbox`, as a filter in front of the hub may see it. Raises: NotFound."""
+    """`//v1/inbox` is not `/v1/inbox`, and `get` is not GET, as a filter in front of the hub may see it.
+
+    Raises: NotFound; MethodNotAllowed (RFC 9110, section 9.1: methods are told apart by case).
+    """
     if request.environ.get("PATH_INFO", "").startswith("//"):
         raise NotFound("there is no such address")
+    if request.environ.get("REQUEST_METHOD") != request.method:
+        rule = request.url_rule
+        raise MethodNotAllowed(sorted(rule.methods or ()) if rule is not None else None)
 
 
 def _answer_errors(app: Flask, base_url: str) -> None:
     def refused(error: ExchangeError) -> Response:
+        if isinstance(error, Limited):
+            g.quota = error.quota
         if isinstance(error, ServiceError | LogError | LocalError):
             log_failure(error)
         if oauth.speaks_oauth(request.path):
@@ -166,6 +179,9 @@ def _add_headers(app: Flask, hub: Hub, gate: ResourceGate) -> None:
             response.headers.set(_POLICY, own)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
+        quota: Quota | None = g.get("quota")
+        if quota is not None:
+            response.headers.extend(quota.headers())
         if hub.settings.dpop_nonce and "DPoP-Nonce" not in response.headers and _is_bound(request):
             response.headers["DPoP-Nonce"] = gate.nonce()
         return response

@@ -8,6 +8,7 @@ weakens anything is called `INSECURE_…` and is refused in production.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final, Literal, TypeVar, cast
 from urllib.parse import urlsplit
@@ -23,14 +24,19 @@ _NAMES: Final = frozenset(
     (
         *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
         *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
+        *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
         *("INSECURE_HTTP", "INSECURE_KDF"),
     )
 )
 _SQLITE: Final = "sqlite"
 _POSTGRES: Final = "postgresql+psycopg"
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 _MAX_TOKEN_LIFETIME_S: Final = 300
 _MAX_WORKERS: Final = 64
+_RATE_AGENCY, _RATE_ADDRESS, _RATE_FAILURES = 600, 100, 20
+_MAX_RATE: Final = 10_000_000
+_WIDEST_PROXIES: Final = 8
 
 Environment = Literal["production", "development"]
 T = TypeVar("T")
@@ -51,6 +57,12 @@ class Settings:
     token_lifetime_s: int = _MAX_TOKEN_LIFETIME_S
     dpop_nonce: bool = False
     workers: int = 2
+    # Requests in ten seconds: of one agency; of one address without proof; refused proofs of one address.
+    rate_agency: int = _RATE_AGENCY
+    rate_address: int = _RATE_ADDRESS
+    rate_failures: int = _RATE_FAILURES
+    # Whose X-Forwarded-For is believed: nobody's, unless named.
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     environment: Environment = "production"
     insecure_http: bool = False
     insecure_kdf: bool = False
@@ -60,6 +72,9 @@ class Settings:
         _check_origin(self.origin)
         _check_base_url(self.base_url, plain_allowed=self.insecure_http)
         _check_databases(self.database_url, self.owner_database_url)
+        if self.environment == "production":
+            _check_encrypted("DATABASE_URL", self.database_url)
+            _check_encrypted("OWNER_DATABASE_URL", self.owner_database_url)
         _check_folders(self.data_dir, self.guard_dir)
         _check_passphrase(self.key_passphrase_file, self.key_passphrase_fd)
         _require(
@@ -67,6 +82,14 @@ class Settings:
             1 <= self.token_lifetime_s <= _MAX_TOKEN_LIFETIME_S,
             "must be 1 to 300 seconds",
         )
+        for name, rate in (
+            ("RATE_AGENCY", self.rate_agency),
+            ("RATE_ADDRESS", self.rate_address),
+            ("RATE_FAILURES", self.rate_failures),
+        ):
+            _require(name, 1 <= rate <= _MAX_RATE, f"must be 1 to {_MAX_RATE} requests in ten seconds")
+        narrow = all(network.prefixlen >= _WIDEST_PROXIES for network in self.trusted_proxies)
+        _require("TRUSTED_PROXIES", narrow, f"must name proxies, not networks wider than /{_WIDEST_PROXIES}")
         _require("WORKERS", 1 <= self.workers <= _MAX_WORKERS, f"must be 1 to {_MAX_WORKERS}")
         _require(
             "ENVIRONMENT",
@@ -125,6 +148,10 @@ class Settings:
             token_lifetime_s=_optional(given, "TOKEN_LIFETIME_S", _MAX_TOKEN_LIFETIME_S, int),
             dpop_nonce=_optional(given, "DPOP_NONCE", False, _switch),
             workers=_optional(given, "WORKERS", 2, int),
+            rate_agency=_optional(given, "RATE_AGENCY", _RATE_AGENCY, int),
+            rate_address=_optional(given, "RATE_ADDRESS", _RATE_ADDRESS, int),
+            rate_failures=_optional(given, "RATE_FAILURES", _RATE_FAILURES, int),
+            trusted_proxies=_optional(given, "TRUSTED_PROXIES", (), _networks),
             environment=cast("Environment", given.get("ENVIRONMENT", "production")),
             insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
             insecure_kdf=_optional(given, "INSECURE_KDF", False, _switch),
@@ -156,6 +183,15 @@ def _optional(given: Mapping[str, str], name: str, default: T, read: Callable[[s
     if read is _switch and text not in ("0", "1"):
         raise _invalid(name, "must be 0 or 1")
     return read(text)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(item.strip()) for item in text.split(","))
+    except ValueError:
+        raise _invalid(
+            "TRUSTED_PROXIES", "must be addresses or networks such as 10.0.0.5 or 10.0.0.0/24, with commas"
+        ) from None
 
 
 def _switch(text: str) -> bool:
@@ -204,6 +240,19 @@ def _check_databases(worker: str, owner: str | None) -> None:
     roles = make_url(worker).username, make_url(owner).username
     _require("OWNER_DATABASE_URL", None not in roles, "and the worker's URL must both name their role")
     _require("OWNER_DATABASE_URL", roles[0] != roles[1], "must name another role than the worker's")
+
+
+def _check_encrypted(name: str, text: str | None) -> None:
+    """A database on another machine is reached over TLS, its certificate and name checked (libpq)."""
+    url = None if text is None else make_url(text)
+    if url is None or url.drivername != _POSTGRES:
+        return
+    asked = {key: value if isinstance(value, str) else ",".join(value) for key, value in url.query.items()}
+    hosts = f"{asked.get('host', url.host or '')},{asked.get('hostaddr', '')}".split(",")
+    near = all(host == "" or host.startswith("/") or host in _THIS_MACHINE for host in hosts)
+    _require(
+        name, near or asked.get("sslmode") == "verify-full", "needs sslmode=verify-full for another machine"
+    )
 
 
 def _driver(name: str, text: str) -> str:

@@ -27,6 +27,11 @@ MAX_HEADER_BYTES = 2 * 1024
 MAX_CLAIMS_BYTES = 4 * 1024
 MAX_SIGNATURE_BYTES = 512
 
+# The rules of those refusals that come before a signature has proved anything.
+NOT_OURS = frozenset(
+    {"size", "segments", "encoding", "alg", "crit", "typ", "kid", "kid-unknown", "alg-of-key", "signature"}
+)
+
 _HEADER_DEPTH = 3
 _CLAIMS_DEPTH = 4
 # The base point of P-256: a key that nobody registers, to spend the time of a verification on.

@@ -13,7 +13,7 @@ from exchange_keys.auth_key import (
     public_from_jwk,
     thumbprint,
 )
-from exchange_keys.compact import decode_compact, decode_embedded, sign_compact
+from exchange_keys.compact import NOT_OURS, decode_compact, decode_embedded, sign_compact
 from exchange_keys.dpop import DpopProof, dpop_proof, normal_uri, token_hash, verify_dpop
 from exchange_keys.tokens import (
     AccessToken,
@@ -25,6 +25,7 @@ from exchange_keys.tokens import (
 
 __all__ = [
     "ALGS",
+    "NOT_OURS",
     "AccessToken",
     "AuthKey",
     "ClientAssertion",

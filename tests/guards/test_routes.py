@@ -36,6 +36,8 @@ PUBLIC = {
     "POST /oauth/token",
     "POST /oauth/revoke",
 }
+# No quota of addresses counts these: monitoring, and what counts its clients and failures by itself.
+NOT_COUNTED = {"GET /healthz", "GET /readyz", "POST /oauth/token", "POST /oauth/revoke"}
 # An authenticated answer of these may have no entry: nothing new, or parts of the log itself.
 MAY_BE_UNLOGGED = {
     "GET /v1/inbox",
@@ -67,6 +69,10 @@ def test_every_route_needs_a_scope_or_stands_on_the_list_of_public_ones() -> Non
 def test_only_the_listed_routes_may_answer_a_member_without_an_entry() -> None:
     unlogged = {name for name, operation in ROUTES.items() if operation.scope and operation.unlogged}
     assert unlogged == MAY_BE_UNLOGGED
+
+
+def test_a_quota_counts_every_public_route_but_those_listed() -> None:
+    assert {name for name, operation in ROUTES.items() if not operation.counted} == NOT_COUNTED
 
 
 def test_every_scope_exists_and_is_needed_somewhere() -> None:

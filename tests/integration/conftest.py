@@ -234,6 +234,10 @@ def _settings(folder: Path, **changes: Any) -> Settings:
         "key_passphrase_file": passphrase,
         "environment": "development",
         "insecure_kdf": True,
+        # The limits have tests of their own; the others are faster than any agency.
+        "rate_agency": 1_000_000,
+        "rate_address": 1_000_000,
+        "rate_failures": 1_000_000,
     }
     return Settings(**(settings | changes))
 

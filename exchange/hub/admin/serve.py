@@ -63,7 +63,10 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     refuse_taken(host, port)
     with opened_hub(target) as hub:
         _prepare(target, hub)
-    server = _server(host, port, hub.settings.workers if workers is None else workers, threads)
+    if workers is not None:
+        # Rate limits are shared among as many.
+        hub = replace(hub, settings=replace(hub.settings, workers=workers))
+    server = _server(host, port, hub.settings.workers, threads)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.

@@ -1,7 +1,7 @@
 """What every blueprint stands on: the Blueprint with its `operation`, the current caller, the ways to answer.
 
-A request passes in this order: size and encoding → access token and DPoP proof → scope → strict JSON →
-marshmallow → view. Nothing leaves an authenticated operation but what `services.release` released: a view
+A request passes in this order: size and encoding → access token and DPoP proof → quota → scope → strict JSON
+→ marshmallow → view. Nothing leaves an authenticated operation but what `services.release` released: a view
 that answers otherwise is a failure of the hub. A caller who is known and then refused is a logged denial.
 """
 
@@ -13,14 +13,16 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import flask_smorest
-from flask import Response, current_app, g
+from flask import Response, current_app, g, request
 
+from exchange.hub.api.address import client_address
 from exchange.hub.api.body import BodyStream, presented, read_json, read_query, refuse_unreadable
 from exchange.hub.api.plain import check_of
 from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
+from exchange.hub.services.tokens import Refused
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, Unavailable
@@ -28,18 +30,21 @@ from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
+    from exchange.hub.services.quotas import Quotas
     from exchange.hub.services.tokens import Presented
     from exchange.hub.services.unit import Unit
 
 __all__ = [
     "BYTES",
     "TEXT",
+    "AskOAuth",
     "Blueprint",
     "BodyStream",
     "Content",
     "JsonSchema",
     "Operation",
     "Wiring",
+    "current_address",
     "current_caller",
     "current_hub",
     "current_wiring",
@@ -57,18 +62,21 @@ View = TypeVar("View", bound=Callable[..., Response])
 class Wiring:
     """What the app hands to its blueprints: the hub, and the OAuth functions that the api may not import.
 
-    `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form and a proof and give
-    (status, JSON body, headers) of plain OAuth. `description`: the interface description (OpenAPI).
+    `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form, a proof and the address
+    that it came from, and give (status, JSON body, headers) of plain OAuth. `description`: the interface
+    description (OpenAPI).
     """
 
     hub: Hub
     authenticate: Callable[[Presented], Caller]
-    token: Callable[[Mapping[str, str], str | None], OAuthAnswer]
-    revoke: Callable[[Mapping[str, str], str | None], OAuthAnswer]
+    token: AskOAuth
+    revoke: AskOAuth
     description: Callable[[], dict[str, Any]]
+    quotas: Quotas
 
 
 OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
+AskOAuth = Callable[[Mapping[str, str], str | None, str], OAuthAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ class Operation:
     raw: bool
     max_bytes: int
     responses: Mapping[int, type[JsonSchema] | Content | None]
+    counted: bool
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -112,6 +121,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         problems: Iterable[int] = (),
         examples: Mapping[int | str, Any] | None = None,
         content: str | None = None,
+        counted: bool = True,
     ) -> Callable[[View], View]:
         """Declare a view: who may call it, what it reads, what it answers. Goes under `route`.
 
@@ -120,7 +130,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         is needed. `act` names the denial when the request is refused before the service is reached.
         `unlogged` gives the reason why an authenticated answer may have no entry (see audit.md). `examples`
         are by "request" or status; `content` is the media type of a raw body. `form` only describes: such a
-        view reads its form itself.
+        view reads its form itself. `counted=False`: a public view that no quota of addresses concerns.
         """
         if auth == (scope is None):
             raise TypeError("an operation has a scope, or auth=False and no scope")
@@ -134,6 +144,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             raw=raw,
             max_bytes=max_bytes if raw or request is not None or form is not None else 0,
             responses=responses,
+            counted=counted,
         )
         read = _reader(declared)
 
@@ -142,6 +153,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             def serve(**path: Any) -> Response:
                 refuse_unreadable(declared.max_bytes)
                 if scope is None:
+                    if counted:
+                        g.quota = current_wiring().quotas.of_address(current_address())
                     return view(*read(path), **path)
                 return _serve_member(declared, view, read, path)
 
@@ -193,6 +206,12 @@ def current_caller() -> Caller:
     return cast("Caller", g.caller)
 
 
+def current_address() -> str:
+    """Where this request comes from, for rate limits."""
+    proxies = current_hub().settings.trusted_proxies
+    return client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), proxies)
+
+
 def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
     """Reads what the view wants: positional arguments returned, named ones added to the path's."""
     body = None if declared.request is None else declared.request()
@@ -217,7 +236,7 @@ def _serve_member(
     path: dict[str, Any],
 ) -> Response:
     wiring = current_wiring()
-    caller = wiring.authenticate(presented())
+    caller = _authenticated(wiring)
     g.caller, g.operation, g.released = caller, declared, False
     try:
         if declared.scope not in caller.scopes:
@@ -233,6 +252,20 @@ def _serve_member(
     if not g.released:
         raise RuntimeError("an authenticated view answered without release()")
     return response
+
+
+def _authenticated(wiring: Wiring) -> Caller:
+    """Who calls, within its quota. Raises: Refused, Limited."""
+    try:
+        caller = wiring.authenticate(presented())
+    except Refused as error:
+        if error.error is None:
+            g.quota = wiring.quotas.of_address(current_address())
+        elif error.strange:
+            wiring.quotas.of_failure(current_address())
+        raise
+    g.quota = wiring.quotas.of_agency(caller.agency)
+    return caller
 
 
 def deny(hub: Hub, caller: Caller, trace: Trace, error: ExchangeError) -> NoReturn:

@@ -24,6 +24,7 @@ class HealthSchema(JsonSchema):
 @blp.route("/healthz", methods=["GET"])
 @blp.operation(
     auth=False,
+    counted=False,
     summary="Say that the process lives",
     responses={200: HealthSchema},
     examples={200: {"status": "alive"}},
@@ -36,6 +37,7 @@ def healthz() -> Response:
 @blp.route("/readyz", methods=["GET"])
 @blp.operation(
     auth=False,
+    counted=False,
     summary="Say whether the hub may serve",
     responses={200: HealthSchema},
     examples={200: {"status": "ready"}},

@@ -6,17 +6,17 @@ tells why a client was not believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from flask import Response, request
 from marshmallow import EXCLUDE, validate
 
-from exchange.hub.api.base import Blueprint, JsonSchema, OAuthAnswer, current_wiring
+from exchange.hub.api.base import AskOAuth, Blueprint, JsonSchema, current_address, current_wiring
 from exchange.hub.api.body import read_form
 from exchange.hub.api.problem import RETRY_AFTER_S, dump
 from exchange.hub.api.schemas import Whole, agency, matching, one_of, text
-from exchange_schemas.errors import ExchangeError, ServiceError
+from exchange_schemas.errors import ExchangeError, Malformed, RateLimited, RequestError, ServiceError
 
 MAX_FORM_BYTES: Final = 32 * 1024
 _UNLOGGED: Final = "the client was not believed"
@@ -77,6 +77,7 @@ _EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "ey
 @blp.route("/token", methods=["POST"])
 @blp.operation(
     auth=False,
+    counted=False,
     summary="Issue an access token",
     description=(
         "`client_assertion` is signed by one of the agency's active `auth` keys; its `aud` is the issuer. "
@@ -85,7 +86,7 @@ _EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "ey
     form=TokenForm,
     unlogged=_UNLOGGED,
     max_bytes=MAX_FORM_BYTES,
-    responses={200: TokenSchema, 400: OAuthErrorSchema},
+    responses={200: TokenSchema, 400: OAuthErrorSchema, 429: OAuthErrorSchema},
     examples={
         "request": {"grant_type": "client_credentials", **_EXAMPLE_CLIENT, "scope": "directory:read"},
         200: {
@@ -95,6 +96,7 @@ _EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "ey
             "scope": "directory:read",
         },
         400: {"error": "invalid_client"},
+        429: {"error": "temporarily_unavailable"},
     },
 )
 def token() -> Response:
@@ -105,16 +107,18 @@ def token() -> Response:
 @blp.route("/revoke", methods=["POST"])
 @blp.operation(
     auth=False,
+    counted=False,
     summary="Revoke an access token",
     description="Only the client's own tokens; effective at once in every worker. The answer is logged.",
     form=RevocationForm,
     unlogged=_UNLOGGED,
     max_bytes=MAX_FORM_BYTES,
-    responses={200: EmptySchema, 400: OAuthErrorSchema},
+    responses={200: EmptySchema, 400: OAuthErrorSchema, 429: OAuthErrorSchema},
     examples={
         "request": {"token": "eyJ0eXAiOi…", **_EXAMPLE_CLIENT},
         200: {},
         400: {"error": "invalid_client"},
+        429: {"error": "temporarily_unavailable"},
     },
 )
 def revoke() -> Response:
@@ -129,15 +133,22 @@ def speaks_oauth(path: str) -> bool:
 
 def refusal_of(error: ExchangeError) -> Response:
     """An error as plain OAuth JSON."""
-    if isinstance(error, ServiceError):
+    if isinstance(error, ServiceError | RateLimited):
         wait = error.detail.get("retry_after_s", RETRY_AFTER_S)
-        return _json(503, {"error": "temporarily_unavailable"}, {"Retry-After": str(wait)})
+        status = 429 if isinstance(error, RateLimited) else 503
+        return _json(status, {"error": "temporarily_unavailable"}, {"Retry-After": str(wait)})
     # The request was refused before anybody was believed; the message names no value.
     return _json(400, {"error": "invalid_request"}, {})
 
 
-def _answer(ask: Callable[[Mapping[str, str], str | None], OAuthAnswer]) -> Response:
-    return _json(*ask(read_form(), request.headers.get("DPoP")))
+def _answer(ask: AskOAuth) -> Response:
+    try:
+        form = read_form()
+    except (RequestError, Malformed):
+        # Raises: Limited, which is the answer then.
+        current_wiring().quotas.of_failure(current_address())
+        raise
+    return _json(*ask(form, request.headers.get("DPoP"), current_address()))
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:

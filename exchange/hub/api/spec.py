@@ -43,14 +43,22 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _PROBLEM: Final = "Problem"
 _TOKEN, _PROOF, _OAUTH = "accessToken", "dpopProof", "oauth2"
 # What any operation may answer beside its own answers.
-_ALWAYS: Final = (404, 500, 503)
-_AUTHENTICATED: Final = (401, 403, 422, 429)
+_ALWAYS: Final = (404, 429, 500, 503)
+_AUTHENTICATED: Final = (401, 403, 422)
 _WITH_BODY: Final = (413, 415, 422)
 _CHALLENGE: Final = {
     "WWW-Authenticate": {"schema": {"type": "string", "maxLength": 200}, "description": "RFC 9449, 7.1"}
 }
 _SECONDS: Final = {"type": "integer", "format": "int32", "minimum": 0, "maximum": 3600}
 _RETRY: Final = {"Retry-After": {"schema": _SECONDS, "description": "Seconds to wait"}}
+_QUOTA: Final = {
+    name: {"schema": {"type": "string", "maxLength": 100}, "description": text}
+    for name, text in (
+        ("RateLimit-Policy", 'The quota and its window in seconds: `"agency";q=600;w=10`'),
+        ("RateLimit", 'What is left of it, and for how many seconds: `"agency";r=598;t=7`'),
+    )
+}
+_QUOTA_REFS: Final = {name: {"$ref": f"#/components/headers/{name}"} for name in _QUOTA}
 _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
 # Of several codes, the one to show.
 _TYPICAL: Final[Mapping[int, str]] = {403: "FORBIDDEN", 410: "GRANT_EXPIRED", 422: "MALFORMED"}
@@ -150,6 +158,8 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         for status in (None, *HTTPStatus):
             name = _PROBLEM if status is None else f"{_PROBLEM}{status.value}"
             self.spec.components.response(name, _problem_response(status, base_url), lazy=True)
+        for name, header in _QUOTA.items():
+            self.spec.components.header(name, header)
         for name, scheme in _security_schemes(base_url).items():
             self.spec.components.security_scheme(name, scheme)
 
@@ -231,9 +241,11 @@ def _request_body(
 def _response(
     status: int, answer: type[JsonSchema] | Content | None, logged: bool | None, example: Any
 ) -> dict[str, Any]:
-    entry: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    entry: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": dict(_QUOTA_REFS)}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        entry["headers"].update(copy.deepcopy(_RETRY))
     if logged:
-        entry["headers"] = copy.deepcopy(_RECEIPT_HEADER)
+        entry["headers"].update(copy.deepcopy(_RECEIPT_HEADER))
     if isinstance(answer, Content):
         entry["description"] = answer.description or entry["description"]
         if answer.as_json is None:
@@ -259,8 +271,11 @@ def _problem_response(status: HTTPStatus | None, base_url: str) -> dict[str, Any
         "description": "Any other refusal or failure" if status is None else status.phrase,
         "content": {PROBLEM_TYPE: _media(ProblemSchema, _problem_example(status, base_url))},
     }
-    if status is not None and status in _HEADERS:
-        entry["headers"] = copy.deepcopy(dict(_HEADERS[status]))
+    headers = {} if status is None else copy.deepcopy(dict(_HEADERS.get(status, {})))
+    if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        headers |= _QUOTA_REFS
+    if headers:
+        entry["headers"] = headers
     return entry
 
 
@@ -294,7 +309,8 @@ def _spec_options(base_url: str) -> dict[str, Any]:
             "description": (
                 "Every answer to an authenticated caller is in the audit log before it leaves; its `receipt` "
                 "proves it. Errors are RFC 9457 problem documents: read `code`. Access tokens are bound "
-                "to a key (DPoP, RFC 9449): each request carries a new proof."
+                "to a key (DPoP, RFC 9449): each request carries a new proof. RateLimit and "
+                "RateLimit-Policy say what is left (draft-ietf-httpapi-ratelimit-headers)."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             "contact": {"name": "The operators of this exchange", "url": base_url},

@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from exchange.hub.oauth.failures import FailureCounter
 from exchange.hub.oauth.nonce import current_nonce, is_current
 from exchange.hub.oauth.standing import Standings
+from exchange.hub.services.counters import FAILED, Counter
 from exchange.hub.services.release import Caller, Proof
 from exchange.hub.services.tokens import INVALID_PROOF, INVALID_TOKEN, USE_NONCE, Refused, kind_of, read_token
-from exchange_keys.jose import verify_dpop
+from exchange_keys.jose import NOT_OURS, verify_dpop
 from exchange_schemas.errors import Malformed, Unauthorized
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ class ResourceGate:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._standings = Standings(hub)
-        self._failures = FailureCounter(hub)
+        self._failures = Counter(hub, FAILED)
         self._verified: dict[str, AccessToken] = {}
+        self._keys = hub.keys.present()
 
     def authenticate(self, shown: Presented) -> Caller:
         """The caller. Raises: Refused (401); Unavailable, AuditUnavailable."""
@@ -65,7 +66,7 @@ class ResourceGate:
         # (1) Authorization.
         match = _AUTHORIZATION.fullmatch(shown.authorization)
         if match is None:
-            raise Refused("one access token of the scheme DPoP is needed", error=INVALID_TOKEN)
+            raise Refused("one access token of the scheme DPoP is needed", error=INVALID_TOKEN, strange=True)
         # (2) DPoP.
         if shown.proof is None or _PROOF.fullmatch(shown.proof) is None:
             raise Refused("one DPoP proof is needed", error=INVALID_PROOF)
@@ -85,17 +86,23 @@ class ResourceGate:
 
     def _token(self, compact: str) -> AccessToken:
         now = self._hub.clock()
+        present = self._hub.keys.present()
+        if present is not self._keys:
+            # A key may be gone: what it signed is not believed any longer.
+            self._verified.clear()
+            self._keys = present
         known = self._verified.get(compact)
         if known is not None:
-            # Only the time can have made it worse: the hub's keys are fixed while a process lives.
+            # Only the time can have made it worse.
             if known.expires <= now:
                 del self._verified[compact]
                 raise Refused("the access token was not accepted", error=INVALID_TOKEN)
             return known
         try:
             token = read_token(self._hub, compact, now)
-        except Unauthorized:
-            raise Refused("the access token was not accepted", error=INVALID_TOKEN) from None
+        except Unauthorized as error:
+            strange = error.rule in NOT_OURS
+            raise Refused("the access token was not accepted", error=INVALID_TOKEN, strange=strange) from None
         if len(self._verified) >= _MOST:
             self._verified.clear()
         self._verified[compact] = token

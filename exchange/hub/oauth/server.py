@@ -19,8 +19,8 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from exchange.hub.oauth.client import METHOD, ClientKeys, authenticate_client
-from exchange.hub.oauth.failures import FailureCounter
 from exchange.hub.oauth.nonce import current_nonce, is_current
+from exchange.hub.services.counters import FAILED, Counter
 from exchange.hub.services.release import Proof, Released
 from exchange.hub.services.tokens import INVALID_PROOF, USE_NONCE, ScopeRefused, issue, revoke
 from exchange_keys.jose import verify_dpop
@@ -28,6 +28,8 @@ from exchange_schemas.errors import Forbidden, Malformed, Unauthorized
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
+    from exchange.hub.services.limits import Quota
+    from exchange.hub.services.quotas import Quotas
     from exchange_keys.jose import ClientAssertion, DpopProof
 
 TOKEN_PATH: Final = "/oauth/token"
@@ -37,19 +39,19 @@ OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
 
 
 class TokenServer:
-    """The two endpoints as functions of a form and a DPoP proof; one for each process."""
+    """The two endpoints as functions of a form, a DPoP proof and an address; one for each process."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._server = _Server(hub)
+    def __init__(self, hub: Hub, quotas: Quotas) -> None:
+        self._server = _Server(hub, quotas)
 
-    def token(self, form: Mapping[str, str], proof: str | None) -> OAuthAnswer:
-        """RFC 6749 section 4.4 with RFC 7523 and RFC 9449. Raises: Unavailable, AuditUnavailable."""
-        answer: OAuthAnswer = self._server.create_token_response(_Call(TOKEN_PATH, form, proof))
+    def token(self, form: Mapping[str, str], proof: str | None, address: str) -> OAuthAnswer:
+        """RFC 6749 section 4.4 with RFC 7523 and RFC 9449. Raises: Limited, Unavailable, AuditUnavailable."""
+        answer: OAuthAnswer = self._server.create_token_response(_Call(TOKEN_PATH, form, proof, address))
         return answer
 
-    def revoke(self, form: Mapping[str, str], proof: str | None) -> OAuthAnswer:
-        """RFC 7009. Raises: Unavailable, AuditUnavailable."""
-        call = _Call(REVOKE_PATH, form, proof)
+    def revoke(self, form: Mapping[str, str], proof: str | None, address: str) -> OAuthAnswer:
+        """RFC 7009. Raises: Limited, Unavailable, AuditUnavailable."""
+        call = _Call(REVOKE_PATH, form, proof, address)
         answer: OAuthAnswer = self._server.create_endpoint_response(_REVOCATION, call)
         return answer
 
@@ -59,6 +61,7 @@ class _Call:
     path: str
     form: Mapping[str, str]
     proof: str | None
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +128,11 @@ class _Grant(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib has no ty
         spent = Proof(
             self.proof.jti_hash, self.proof.expires, self.proof.compact, ((client.jti_hash, client.expires),)
         )
+        quota = server.quotas.of_agency(client.client_id)
         scope = self.request.form.get("scope")
         with _refusals():
             released = issue(server.hub, client, scope, spent, self.proof.jkt)
-        return 200, released.body, _headers(released)
+        return 200, released.body, _headers(released, quota)
 
 
 class _Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no types
@@ -146,16 +150,18 @@ class _Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no t
         else:
             proof = server.verify_proof(request.call)
             spent = Proof(proof.jti_hash, proof.expires, proof.compact, ((client.jti_hash, client.expires),))
+        quota = server.quotas.of_agency(client.client_id)
         with _refusals():
             released = revoke(server.hub, client, request.form["token"], spent)
-        return 200, released.body, _headers(released)
+        return 200, released.body, _headers(released, quota)
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, quotas: Quotas) -> None:
         super().__init__()
         self.hub = hub
-        self._failures = FailureCounter(hub)
+        self.quotas = quotas
+        self._failures = Counter(hub, FAILED)
         keys = ClientKeys(hub)
 
         def authenticate(_query_client: object, request: _Request) -> _Client | None:
@@ -183,11 +189,12 @@ class _Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no type
         """Authlib's request around ours."""
         return _Request(self.hub, request)
 
-    def handle_error_response(self, _request: object, error: OAuth2Error) -> OAuthAnswer:
-        """The code and nothing else: Authlib's descriptions repeat what was sent."""
+    def handle_error_response(self, request: _Request, error: OAuth2Error) -> OAuthAnswer:
+        """The code and nothing else: Authlib's descriptions repeat what was sent. Raises: Limited."""
         # A client that was known has its own entry; a missing nonce is no failure.
         if error.error != USE_NONCE and not isinstance(error, _LoggedError):
             self._failures.add()
+            self.quotas.of_failure(request.call.address)
         nonce = error.nonce if isinstance(error, _ProofError) else None
         return 400, {"error": error.error}, {} if nonce is None else {"DPoP-Nonce": nonce}
 
@@ -212,5 +219,6 @@ def _refusals() -> Iterator[None]:
         raise _LoggedError(error=InvalidClientError.error) from None
 
 
-def _headers(released: Released) -> list[tuple[str, str]]:
-    return [] if released.receipt is None else [("Homeward-Receipt", released.receipt.entry_id)]
+def _headers(released: Released, quota: Quota) -> list[tuple[str, str]]:
+    receipt = [] if released.receipt is None else [("Homeward-Receipt", released.receipt.entry_id)]
+    return [*receipt, *quota.headers().items()]

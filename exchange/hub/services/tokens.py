@@ -61,12 +61,18 @@ class Presented:
 
 
 class Refused(Unauthorized):
-    """A token or proof was refused; `error` is None when none was shown (RFC 6750, section 3.1)."""
+    """A token or proof was refused; `error` is None when none was shown (RFC 6750, section 3.1).
 
-    def __init__(self, message: str, *, error: str | None, nonce: str | None = None) -> None:
+    `strange`: what was shown as a token is none that this hub has signed.
+    """
+
+    def __init__(
+        self, message: str, *, error: str | None, nonce: str | None = None, strange: bool = False
+    ) -> None:
         super().__init__(message)
         self.error = error
         self.nonce = nonce
+        self.strange = strange
 
 
 class ClientRefused(Unauthorized):

@@ -18,6 +18,8 @@ from exchange_schemas.codec import b64u
 from tests.integration.http.conftest import BASE_URL, PROBE, Exchange, Member, past, probe_blueprint
 from tests.integration.http.forge import deep, forge
 
+# What differs between any two answers.
+OF_ANY_ANSWER = ("Homeward-Receipt", "Content-Length", "RateLimit")
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
@@ -373,7 +375,7 @@ def test_attack_17_not_yours_and_not_there_are_one_answer(member: Member) -> Non
         receipt = answer.json.pop("receipt")
         assert receipt.keys() == {"entry", "proof"}
         body = {name: value for name, value in answer.json.items() if name != "receipt"}
-        headers = {n: v for n, v in answer.headers.items() if n not in ("Homeward-Receipt", "Content-Length")}
+        headers = {n: v for n, v in answer.headers.items() if n not in OF_ANY_ANSWER}
         shown.add((answer.status_code, str(body), str(sorted(headers.items()))))
     assert len(shown) == 1
     assert "no a" not in answer.text
@@ -422,6 +424,20 @@ def test_attack_25_a_retired_signing_key_stays_good_and_a_removed_one_is_not(exc
     newer = Member(hub, client, "agency-a", member.key).login()
     newer.client = exchange.client
     assert newer.call("GET").status_code == 200
+
+
+def test_attack_25_a_token_of_a_stolen_signing_key_is_out_once_the_key_is(exchange: Exchange) -> None:
+    keys, fresh = exchange.hub.keys, TokenKey(AuthKey.generate("ES256"), exchange.hub.clock())
+    now = [keys.token]
+    hub = replace(exchange.hub, keys=replace(keys, watched=lambda: now[0]))
+    client = create_app_from(hub, (*BLUEPRINTS, probe_blueprint())).test_client()
+    exchange.client = client
+    member = exchange.admit("agency-a").login()
+    for _ in range(2):
+        assert member.call("GET").status_code == 200
+    now[0] = (fresh,)
+    refused(member.call("GET"), "invalid_token")
+    assert member.login().call("GET").status_code == 200
 
 
 def test_a_token_verified_once_still_expires(make_exchange: Any, now: datetime) -> None:

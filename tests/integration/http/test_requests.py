@@ -173,6 +173,13 @@ def test_methods_that_are_not_there_are_405_with_allow(exchange: Exchange, membe
         assert method == "HEAD" or answer.json["code"] == "METHOD_NOT_ALLOWED"
 
 
+@pytest.mark.parametrize("method", ["get", "Get", "pOST"])
+def test_a_method_in_other_letters_is_another_method(member: Member, method: str) -> None:
+    answer = member.call(method.upper(), environ_overrides={"REQUEST_METHOD": method})
+    assert (answer.status_code, answer.json["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert set(answer.headers["Allow"].split(", ")) <= {"GET", "POST"}
+
+
 @pytest.mark.parametrize(
     "path", [f"{PROBE}/", f"/{PROBE}", "/V1/probe", "/v1//probe", "/v1/x/../probe", "/v1/%00"]
 )

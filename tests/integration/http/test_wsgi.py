@@ -11,9 +11,9 @@ from exchange.hub.app import create_app
 from exchange.hub.db import migrate
 from exchange.hub.hubkeys import create_hub_keys
 from exchange.hub.models.consents import consent_family
-from exchange.hub.oauth.failures import PERIOD_S, FailureCounter
 from exchange.hub.oauth.standing import TRUSTED_S, Standings
 from exchange.hub.services import guard
+from exchange.hub.services.counters import FAILED, PERIOD_S, Counter
 from exchange.hub.services.hub import Hub, utc_now
 from exchange_schemas.errors import ConfigInvalid, Unavailable
 from exchange_schemas.ids import AgencyId, FamilyId
@@ -52,7 +52,7 @@ def test_no_server_serves_a_hub_whose_checks_do_not_hold(make_hub: Any) -> None:
 
 def test_failures_are_counted_and_logged_once_a_minute(exchange: Exchange) -> None:
     seconds = [0.0]
-    counter = FailureCounter(exchange.hub, lambda: seconds[0])
+    counter = Counter(exchange.hub, FAILED, lambda: seconds[0])
     for _ in range(5):
         counter.add()
     seconds[0] = PERIOD_S - 1
@@ -65,7 +65,7 @@ def test_failures_are_counted_and_logged_once_a_minute(exchange: Exchange) -> No
 
 def test_a_count_that_cannot_be_logged_is_kept_and_changes_no_answer(exchange: Exchange) -> None:
     seconds = [0.0]
-    counter = FailureCounter(exchange.hub, lambda: seconds[0])
+    counter = Counter(exchange.hub, FAILED, lambda: seconds[0])
     with exchange.hub.engine.begin() as conn:
         conn.execute(text("ALTER TABLE log_entry RENAME TO away"))
     counter.add()

@@ -45,6 +45,8 @@ def test_the_defaults_are_the_safe_ones() -> None:
         "exchange.example/directory",
     )
     assert settings.is_sqlite
+    assert (settings.rate_agency, settings.rate_address, settings.rate_failures) == (600, 100, 20)
+    assert settings.trusted_proxies == ()
 
 
 def test_every_setting_can_be_given() -> None:
@@ -70,6 +72,10 @@ def test_every_setting_can_be_given() -> None:
         "development",
     )
     assert read(KEY_PASSPHRASE_FD="3").key_passphrase_fd == 3
+    rates = read(RATE_AGENCY="50", RATE_ADDRESS="7", RATE_FAILURES="3")
+    assert (rates.rate_agency, rates.rate_address, rates.rate_failures) == (50, 7, 3)
+    proxies = read(TRUSTED_PROXIES="10.0.0.5, 10.1.0.0/24,fd00::1").trusted_proxies
+    assert [str(network) for network in proxies] == ["10.0.0.5/32", "10.1.0.0/24", "fd00::1/128"]
 
 
 @pytest.mark.parametrize("name", ["ORIGIN", "BASE_URL", "DATABASE_URL", "DATA_DIR", "GUARD_DIR"])
@@ -87,6 +93,16 @@ def test_an_unknown_name_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("RATE_AGENCY", "0"),
+        ("RATE_ADDRESS", "-1"),
+        ("RATE_FAILURES", "99999999"),
+        ("RATE_AGENCY", "many"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "::/0"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.5/24"),
+        ("TRUSTED_PROXIES", "10.0.0.5,"),
+        ("TRUSTED_PROXIES", "*"),
         ("ORIGIN", "Exchange.example"),
         ("ORIGIN", "https://exchange.example"),
         ("ORIGIN", "a/b/c"),
@@ -165,7 +181,7 @@ def test_owner_and_worker_are_two_roles_of_postgresql(worker: str, owner: str) -
 
 
 def test_passwords_in_urls_are_not_shown() -> None:
-    settings = read(DATABASE_URL="postgresql+psycopg://worker:hunter2@db/hub")
+    settings = read(DATABASE_URL="postgresql+psycopg://worker:hunter2@db/hub?sslmode=verify-full")
     assert "hunter2" not in repr(settings)
 
 
@@ -180,3 +196,30 @@ def test_settings_are_checked_however_they_are_made() -> None:
     assert Settings(**values).owner_database_url is None
     with pytest.raises(ConfigInvalid):
         Settings(**values, token_lifetime_s=86_400)
+
+
+FAR = [
+    "postgresql+psycopg://worker@db.example/hub",
+    "postgresql+psycopg://worker@db.example/hub?sslmode=require",
+    "postgresql+psycopg://worker@/hub?host=db.example",
+    "postgresql+psycopg://worker@localhost/hub?hostaddr=192.0.2.7",
+    "postgresql+psycopg://worker@/hub?host=/run/pg&host=db.example",
+    "postgresql+psycopg://worker@localhost,db.example/hub",
+]
+
+
+@pytest.mark.parametrize("url", FAR)
+def test_a_database_on_another_machine_is_reached_over_checked_tls(url: str) -> None:
+    assert refused(DATABASE_URL=url) == "DATABASE_URL"
+    assert refused(DATABASE_URL=POSTGRES, OWNER_DATABASE_URL=url.replace("worker", "owner")) == (
+        "OWNER_DATABASE_URL"
+    )
+    joined = "&" if "?" in url else "?"
+    checked = url.replace("sslmode=require", "x=1") + f"{joined}sslmode=verify-full"
+    assert not read(DATABASE_URL=checked.replace("x=1&", "")).is_sqlite
+    assert not read(DATABASE_URL=url, ENVIRONMENT="development").is_sqlite
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", ""])
+def test_a_database_on_this_machine_needs_none(host: str) -> None:
+    assert not read(DATABASE_URL=f"postgresql+psycopg://worker@{host}/hub").is_sqlite
