@@ -16,7 +16,14 @@ from exchange.sandbox.programs import CommandFailed, environment, program, run, 
 START_SECONDS: Final = 60
 OPERATOR: Final = "noor"
 # On this machine alone no TLS is needed; in production the hub refuses this switch.
-_SETTINGS: Final = {"HOMEWARD_ENVIRONMENT": "development", "HOMEWARD_INSECURE_HTTP": "1"}
+# An integrator's tests ask faster than any agency: the limits are counted and said, and far away.
+_SETTINGS: Final = {
+    "HOMEWARD_ENVIRONMENT": "development",
+    "HOMEWARD_INSECURE_HTTP": "1",
+    "HOMEWARD_RATE_AGENCY": "100000",
+    "HOMEWARD_RATE_ADDRESS": "100000",
+    "HOMEWARD_RATE_FAILURES": "100000",
+}
 
 
 class LocalHub:
