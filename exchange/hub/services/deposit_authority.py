@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 
 from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, check_role, decide, enforce
 from exchange.hub.models.envelopes import grant
-from exchange.hub.services.deposit_checks import Draft
+from exchange.hub.services.deposit_checks import Draft, check_per_recipient
 from exchange.hub.services.directory_read import asking_root, root_in
 from exchange.hub.services.parties import asking_parties, parties_in, party_of
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
@@ -137,18 +137,20 @@ def _check_position(draft: Draft, root: list[Any]) -> None:
 
 
 def _check_single(unit: Unit, draft: Draft, *, first: bool, catalogue: Catalogue) -> None:
-    """A field for one recipient goes to one recipient, counting what was granted before.
+    """What is for one recipient goes to one recipient, counting what was granted before.
 
-    The same recipient may be granted again, after a rotation.
+    A field for one recipient may be granted to the same one again, after a rotation. A field that is sealed
+    for each recipient is sealed anew for every grant: one ciphertext in two of them would link them.
     """
     names: dict[AgencyId, set[str]] = {}
     for item in draft.shared():
         names.setdefault(item.core.rcp, set()).update(item.fields)
     if not first:
         key = {"me": draft.manifest.snd, "eid": draft.manifest.eid}
-        for row in _EARLIER.rows(unit.conn, key):
-            core = GrantCore.from_bytes(row.core)
+        earlier = [GrantCore.from_bytes(row.core) for row in _EARLIER.rows(unit.conn, key)]
+        for core in earlier:
             names.setdefault(core.rcp, set()).update(ref.f for ref in core.parts)
+        check_per_recipient([*earlier, *(item.core for item in draft.shared())], catalogue)
     if len(names) > LIMITS.recipients_per_envelope:
         raise TooLarge(f"grants: at most {LIMITS.recipients_per_envelope} recipients", field="grants")
     check_one_recipient(names.items(), sender=draft.manifest.snd, catalogue=catalogue)

@@ -106,7 +106,7 @@ def check_equality(draft: Draft, *, origin: str, now: datetime, catalogue: Catal
         for ref in item.core.parts:
             _check_length(ref, catalogue)
     _check_parts(draft)
-    _check_per_recipient(draft, catalogue)
+    check_per_recipient([item.core for item in draft.shared()], catalogue)
     _check_inline(draft)
 
 
@@ -227,11 +227,14 @@ def _check_parts(draft: Draft) -> None:
                 raise ManifestMismatch("parts: two grants name one part differently", field="parts")
 
 
-def _check_per_recipient(draft: Draft, catalogue: Catalogue) -> None:
-    """A field that differs for every recipient is sealed for each: one ciphertext would link them."""
+def check_per_recipient(cores: Iterable[GrantCore], catalogue: Catalogue) -> None:
+    """A field that differs for every recipient is sealed for each: one ciphertext would link them.
+
+    `cores` are those of grants to others than the sender. Raises: FieldDenied.
+    """
     seen: set[Digest] = set()
-    for item in draft.shared():
-        for ref in item.core.parts:
+    for core in cores:
+        for ref in core.parts:
             spec = catalogue.fields.get(ref.f)
             if spec is None or not spec.per_recipient:
                 continue

@@ -222,6 +222,27 @@ def test_a_later_manifest_brings_no_new_content(
     assert world.count(manifest) == 1
 
 
+def test_a_later_manifest_gives_nobody_what_was_sealed_for_another_recipient(
+    world: World, ngo: Agency, embassy: Agency, commission: Agency
+) -> None:
+    sealed = world.send(ngo, world.consent(ngo, embassy))
+    theirs = next(ref for ref in core_of(grant_of(sealed, embassy).core).parts if ref.f == "child_ref")
+    more = later(world, ngo, sealed, commission, world.consent(ngo, commission))
+    own = next(ref for ref in core_of(grant_of(more, commission).core).parts if ref.f == "child_ref")
+
+    def name_theirs(core: dict[str, Any]) -> None:
+        for ref in core["parts"]:
+            if ref["f"] == "child_ref":
+                ref.update(p=theirs.p, sha256=theirs.sha256)
+
+    body = edited(more, ngo, name_theirs)
+    body["parts"] = [item for item in body["parts"] if item["sha256"] != own.sha256]
+    with pytest.raises(FieldDenied) as caught:
+        deposit.deposit(world.hub, world.caller(ngo), body)
+    assert (caught.value.rule, caught.value.field) == ("per-recipient", "child_ref")
+    assert world.count(manifest) == 1
+
+
 def test_a_late_grant_by_somebody_else_is_refused(
     world: World, ngo: Agency, embassy: Agency, commission: Agency
 ) -> None:
