@@ -21,7 +21,7 @@ from exchange.log.cosignature import COSIGNATURES_MOST, Cosignature, newest_cosi
 from exchange.log.note import VerifierKey
 from exchange.log.proof import parse_proof
 from exchange.log.tree import leaf_hash, verify_inclusion
-from exchange_schemas.errors import ConfigInvalid, Malformed
+from exchange_schemas.errors import ConfigInvalid
 
 MAX_BYTES: Final = 256 * 1024
 MOST: Final = COSIGNATURES_MOST
@@ -176,10 +176,7 @@ class _Draft:
     def _add_key(
         self, found: list[PolicyKey], vkey: str, rest: list[str], parse: Callable[[str], VerifierKey]
     ) -> None:
-        try:
-            key = parse(vkey)
-        except (UnicodeEncodeError, Malformed):
-            raise ConfigInvalid("the key is not one") from None
+        key = parse(vkey)
         if len(rest) > 1:
             raise ConfigInvalid("more than a key and an address")
         if any(one.key.public == key.public for one in found):

@@ -16,12 +16,21 @@ from exchange.log.witnessing import (
     WitnessSize,
     check_submission,
     merge_notes,
+    obtain_cosignature,
     origin_hash,
     read_answer,
     refusal_status,
 )
 from exchange_keys.signing import SigningKey
-from exchange_schemas.errors import CheckpointInvalid, ExchangeError, Malformed, NotFound, ProofInvalid
+from exchange_schemas.errors import (
+    CheckpointInvalid,
+    Conflict,
+    ExchangeError,
+    LogFork,
+    Malformed,
+    NotFound,
+    ProofInvalid,
+)
 
 ORIGIN = "homeward.test/audit"
 KEY = SigningKey.from_seed(bytes(32))
@@ -251,3 +260,38 @@ def test_each_refusal_of_a_witness_is_an_error(code: int, error: type[ExchangeEr
 def test_an_answer_that_is_no_signature_is_refused(body: bytes) -> None:
     with pytest.raises(ExchangeError):
         read_answer(200, "text/plain", body, NOTE)
+
+
+class Answers:
+    """A witness that gives these answers, and what it was sent."""
+
+    def __init__(self, *answers: Cosigned | WitnessSize) -> None:
+        self.answers = [*answers]
+        self.sent: list[Submission] = []
+
+    def submit(self, submission: Submission) -> Cosigned | WitnessSize:
+        self.sent.append(submission)
+        return self.answers.pop(0)
+
+
+def obtain(answers: Answers, *, old: int = 0) -> str:
+    note = LOG.submission(0, 12).note
+    return obtain_cosignature(
+        answers.submit, note, lambda size: consistency_proof(size, 12, LOG.node), old=old
+    )
+
+
+def test_a_log_submits_again_from_the_size_that_the_witness_names() -> None:
+    answers = Answers(WitnessSize(7), Cosigned("cosigned"))
+    assert obtain(answers) == "cosigned"
+    assert [one.old for one in answers.sent] == [0, 7]
+    assert answers.sent[0].proof == ()
+    assert check(answers.sent[1], LOG.checkpoint(7)) == LOG.checkpoint(12)
+
+
+def test_a_witness_ahead_of_the_log_is_a_roll_back_and_one_that_wavers_is_given_up() -> None:
+    with pytest.raises(LogFork) as caught:
+        obtain(Answers(WitnessSize(13)))
+    assert (caught.value.rule, caught.value.detail) == ("rolled-back", {"size": 13})
+    with pytest.raises(Conflict):
+        obtain(Answers(WitnessSize(3), WitnessSize(5), WitnessSize(4)), old=2)
