@@ -60,3 +60,11 @@ def test_every_member_basis_and_state_of_a_consent_is_mapped_to_the_standards() 
     members = set(members_of(ConsentSchema)) - {"record", "authorities"}
     states = {"active", "withdrawn", "superseded", "expired"}
     assert members | inside | states | set(load_catalogue().bases) <= told
+
+
+def test_every_decision_has_a_number_of_its_own_in_its_name_and_its_title() -> None:
+    records = sorted((HERE / "adr").glob("*.md"))
+    numbers = [int(record.name[:4]) for record in records]
+    assert numbers == list(range(1, len(records) + 1))
+    for number, record in zip(numbers, records, strict=True):
+        assert record.read_text("utf-8").startswith(f"# {number}. "), record.name
