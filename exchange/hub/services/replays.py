@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.log import audit_pull
 from exchange.hub.models.replay import replay, revoked_token
-from exchange.hub.sql import Call, Statement, together
+from exchange.hub.sql import Call, Statement
 
 PRUNED_AT_ONCE: Final = 1024
 # Workers' clocks may differ: a row outlives its proof by this much.
@@ -30,12 +30,6 @@ def spending(jti_hash: bytes, expires: datetime) -> Call:
     return _SPEND.call(jti_hash=jti_hash, expires=int(expires.timestamp()))
 
 
-def spend(conn: Connection, jti_hash: bytes, *, expires: datetime, now: datetime) -> bool:
-    """Use up a proof; False when it was used before."""
-    prune_sometimes(conn, jti_hash, now)
-    return together(conn, spending(jti_hash, expires))[0].count == 1
-
-
 def prune_sometimes(conn: Connection, jti_hash: bytes, now: datetime) -> None:
     """For one jti in 256: delete some expired rows, four times as many as came in meanwhile."""
     if jti_hash[0] == 0:
@@ -50,11 +44,6 @@ def revoke_token(conn: Connection, jti: str, *, expires: datetime) -> None:
 def asking_revoked(jti: str) -> Call:
     """Gives a row when the access token with this jti was revoked."""
     return _IS_REVOKED.call(jti=jti)
-
-
-def is_revoked(conn: Connection, jti: str) -> bool:
-    """Whether the access token with this jti was revoked."""
-    return together(conn, asking_revoked(jti))[0].rows != []
 
 
 def prune(conn: Connection, now: datetime) -> int:

@@ -26,6 +26,7 @@ from exchange.hub.services.release import (
     release_admin,
 )
 from exchange.hub.services.unit import Unit
+from exchange.hub.sql import together
 from exchange.log.checkpoint import vkey
 from exchange.log.proof import verify_entry
 from exchange_schemas.codec import b64u, sha256
@@ -131,7 +132,7 @@ def test_a_denial_takes_its_changes_back_and_keeps_proof_and_entry(hub: Hub, new
     )
     assert (size(hub), count(hub, replay)) == (1, 1)
     with reading(hub.engine) as conn:
-        assert not replays.is_revoked(conn, "changed")
+        assert together(conn, replays.asking_revoked("changed"))[0].rows == []
 
 
 def test_a_denied_proof_used_again_is_a_replay(hub: Hub, new_caller: NewCaller) -> None:
@@ -290,8 +291,11 @@ def test_expired_proofs_are_pruned_now_and_then_and_others_never(hub: Hub, new_c
     now = hub.clock()
     with writing(hub.engine) as conn:
         for n in range(1, 6):
-            replays.spend(conn, bytes([n]) * 32, expires=now - timedelta(minutes=10), now=now)
-            replays.spend(conn, bytes([n + 100]) * 32, expires=now - timedelta(seconds=10), now=now)
+            together(
+                conn,
+                replays.spending(bytes([n]) * 32, now - timedelta(minutes=10)),
+                replays.spending(bytes([n + 100]) * 32, now - timedelta(seconds=10)),
+            )
     proof = Proof(b"\x00" * 32, now + timedelta(minutes=2), "a.b.c")
     release(hub, new_caller(proof=proof), TRACE, allow)
     assert count(hub, replay) == 6
