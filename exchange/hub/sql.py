@@ -99,10 +99,6 @@ class Statement:
         """Run it; the number of rows that it changed."""
         return cast("int", self._execute(conn, self._for(conn), values).rowcount)
 
-    def run_each(self, conn: Connection, rows: Sequence[Values]) -> int:
-        """Run it for each of `rows`, at least one; the number of rows that it changed in all."""
-        return cast("int", self._execute_each(conn, self._for(conn), rows).rowcount)
-
     def start(self, conn: Connection, call: Call) -> Callable[[], Done]:
         """Send a call of it; what is given fetches the result once there is one. For `together`."""
         known = self._for(conn)

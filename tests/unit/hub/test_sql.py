@@ -65,7 +65,8 @@ def test_what_was_there_already_is_not_counted(engine: Engine) -> None:
     with writing(engine) as conn:
         assert KEEP.run(conn, ROW) == 1
         assert KEEP.run(conn, ROW) == 0
-        assert KEEP.run_each(conn, [ROW, {**ROW, "name": "b"}, {**ROW, "name": "c"}]) == 2
+        (kept,) = together(conn, KEEP.for_each([ROW, {**ROW, "name": "b"}, {**ROW, "name": "c"}]))
+        assert kept.count == 2
 
 
 def test_a_value_in_the_statement_itself_may_be_null(engine: Engine) -> None:
@@ -107,6 +108,6 @@ def test_a_missing_value_is_an_error(engine: Engine) -> None:
 @given(names=st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=20))
 def test_a_list_of_any_length_finds_each_once(engine: Engine, names: list[str]) -> None:
     with writing(engine) as conn:
-        KEEP.run_each(conn, [{**ROW, "name": name} for name in "acegi"])
+        together(conn, KEEP.for_each([{**ROW, "name": name} for name in "acegi"]))
         found = [row.name for row in SOME.rows(conn, {"names": names})]
     assert found == sorted(set(names) & set("acegi"))
