@@ -104,7 +104,7 @@ def open_newest(client: Client, member: str, say: Say) -> None:
     client.sync()
     for item in client.inbox(waiting_only=True):
         message = client.open_grant(item.gid)
-        photo = "" if message.photo is None else f" and a photo of {len(message.photo):,} bytes"
+        photo = "" if message.photo is None else f" and a photo of {message.photo.bytes:,} bytes"
         say(f"   {member} opened and verified it, and sees: {', '.join(sorted(message.fields))}{photo}")
 
 

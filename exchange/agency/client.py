@@ -63,6 +63,7 @@ from exchange.agency.syncing import Syncer
 from exchange.agency.timeline import TimelineItem
 from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
+from exchange.member.stored_files import StoredFile
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ConsentWithdrawn, Malformed, RecordUnknown
 from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id
@@ -245,6 +246,13 @@ class Client:
     def message(self, gid: str) -> Message | None:
         """One opened message from the local store, locked or not, or None."""
         return message_rows.get(self.session.store, gid)
+
+    def photo(self, gid: str) -> StoredFile | None:
+        """The photo of an opened message, read from the store in pieces; None when it has none.
+
+        Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
+        """
+        return message_rows.photo_of(self.session.store, self.kept(gid).gid)
 
     def kept(self, gid: str) -> Message:
         """As `message`. Raises: RecordUnknown when it was not opened here; ConsentWithdrawn."""

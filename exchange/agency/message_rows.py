@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from exchange.agency.model import Message
+from exchange.agency.model import Message, Picture
+from exchange.member import stored_files
 from exchange.member.store import Store
+from exchange.member.stored_files import StoredFile
+from exchange_keys.attachments import Sink
 from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import AgencyId, ConsentId, EnvelopeId, GrantId, ThreadId
@@ -29,7 +33,7 @@ class Evidence:
 
 
 def put(store: Store, message: Message, evidence: Evidence) -> None:
-    """Keep one opened message and its photo."""
+    """Keep one opened message; its photo was kept before."""
     lookups: list[tuple[str, str]] = [("eid", message.eid), ("kind", message.kind)]
     if message.in_reply_to is not None:
         lookups.append(("reply", message.in_reply_to))
@@ -56,10 +60,28 @@ def put(store: Store, message: Message, evidence: Evidence) -> None:
         "supersedes": message.supersedes,
         "evidence": {"core": evidence.core, "sealed": evidence.sealed, "manifest": evidence.manifest},
     }
+    store.put(COLLECTION, message.gid, value, lookups=lookups)
+
+
+class Photo(Protocol):
+    """A photo that can be opened once more."""
+
+    def open_into(self, sink: Sink) -> None:
+        """Write its bytes, in pieces."""
+
+
+def keep_photo(store: Store, gid: str, photo: Photo) -> Picture:
+    """Keep the photo of a message, in pieces. Raises: what `photo` raises; then nothing of it is kept."""
     with store.writing():
-        store.put(COLLECTION, message.gid, value, lookups=lookups)
-        if message.photo is not None:
-            store.put_bytes(PHOTOS, message.gid, message.photo)
+        writer = stored_files.Writer(store, PHOTOS, gid)
+        photo.open_into(writer)
+        kept = writer.finish()
+    return Picture(kept.size, kept.sha256)
+
+
+def photo_of(store: Store, gid: str) -> StoredFile | None:
+    """The photo of an opened message, or None."""
+    return stored_files.find(store, PHOTOS, gid)
 
 
 def get(store: Store, gid: str) -> Message | None:
@@ -82,17 +104,18 @@ def delete(store: Store, gid: str) -> None:
     """Forget one message, its photo and its sealed bytes."""
     with store.writing():
         store.delete(COLLECTION, gid)
-        store.delete(PHOTOS, gid)
+        stored_files.delete(store, PHOTOS, gid)
 
 
 def _message(store: Store, gid: str, value: Mapping[str, JsonValue]) -> Message:
     try:
-        return _read(gid, value, store.get_bytes(PHOTOS, gid))
+        photo = photo_of(store, gid)
+        return _read(gid, value, None if photo is None else Picture(photo.size, photo.sha256))
     except (KeyError, TypeError) as error:
         raise StoreCorrupt("a message in the local store cannot be read") from error
 
 
-def _read(gid: str, value: Mapping[str, JsonValue], photo: bytes | None) -> Message:
+def _read(gid: str, value: Mapping[str, JsonValue], photo: Picture | None) -> Message:
     seq, fields, content, alarms = value["seq"], value["fields"], value["content"], value["alarms"]
     thread, consent, keep = value["thread"], value["consent"], value["keep_until"]
     if not isinstance(seq, int) or not isinstance(fields, dict) or not isinstance(content, dict):

@@ -163,11 +163,22 @@ class InboxItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG that came with a message: its length in bytes and SHA-256 in hexadecimal.
+
+    `Client.photo` reads it; nothing here has decoded it.
+    """
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One opened and verified grant: every check of "The recipient" has passed.
 
-    `fields` holds record fields, `content` message fields, `photo` JPEG bytes. `alarms` are sentences
-    that a person must read (a gap in the chain of this sender). `in_reply_to`, `supersedes`: envelopes.
+    `fields` holds record fields, `content` message fields, `photo` what `Client.photo` reads. `alarms` are
+    sentences that a person must read (a gap in this sender's chain). `in_reply_to`, `supersedes`: envelopes.
     """
 
     gid: GrantId
@@ -183,7 +194,7 @@ class Message:
     keep_until: datetime | None
     fields: Mapping[str, JsonValue]
     content: Mapping[str, JsonValue]
-    photo: bytes | None
+    photo: Picture | None
     alarms: tuple[str, ...] = ()
     reply_by: datetime | None = None
     in_reply_to: EnvelopeId | None = None

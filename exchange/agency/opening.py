@@ -1,28 +1,29 @@
 """Opening a verified grant: steps (6) to (10) of verification.py.
 
-Every digest is proved before a byte is decrypted. A photo's ciphertext streams through the spool folder, its
-plaintext only through memory into the encrypted store.
+Every digest is proved before a byte is decrypted. A photo's ciphertext streams through the spool folder. It
+is opened twice: once to prove all of it, and when everything else has passed too, piece by piece into the
+encrypted store. Its plaintext is never whole in memory, and never on the disk.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from exchange.agency.fetched import Fetched
 from exchange.member.files import disk_errors
 from exchange.member.session import Session
-from exchange_keys.attachments import open_stream
+from exchange_keys.attachments import Sink, digest_of, open_stream
 from exchange_keys.envelope import UnlockedGrant, unlock_grant
 from exchange_keys.grants import part_context
+from exchange_keys.parts import PartContext
 from exchange_schemas import message, record
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.codec import JsonValue, b64u
+from exchange_schemas.codec import JsonValue
 from exchange_schemas.envelope import GrantCore, PartRef
 from exchange_schemas.errors import Malformed, PartDigest, PartMissing
 from exchange_schemas.ids import PartId
@@ -41,16 +42,31 @@ _PHOTO_THERE: Mapping[str, JsonValue] = {
 
 
 @dataclass(frozen=True, slots=True)
+class ProvedPhoto:
+    """A photo of which every byte was proved: its ciphertext, and the key that opens it."""
+
+    _sealed: BinaryIO
+    _key: bytes = field(repr=False)
+    _context: PartContext
+
+    def open_into(self, sink: Sink) -> None:
+        """Write the JPEG bytes, in pieces. Raises: DecryptFailed when the file was changed meanwhile."""
+        self._sealed.seek(0)
+        open_stream(self._key, self._sealed, sink, self._context)
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
-    """The content: record fields, message fields, and the photo's JPEG bytes."""
+    """The content: record fields, message fields, and the photo."""
 
     fields: Mapping[str, JsonValue]
     content: Mapping[str, JsonValue]
-    photo: bytes | None
+    photo: ProvedPhoto | None
 
 
-def open_parts(session: Session, fetched: Fetched, core: GrantCore, on_bytes: OnBytes) -> Opened:
-    """Steps (6) to (10).
+@contextmanager
+def open_parts(session: Session, fetched: Fetched, core: GrantCore, on_bytes: OnBytes) -> Iterator[Opened]:
+    """Steps (6) to (10); the photo can be read within the block.
 
     Raises: PartMissing, PartDigest, Malformed, DecryptFailed, FieldDenied, HubUnreachable.
     """
@@ -63,12 +79,22 @@ def open_parts(session: Session, fetched: Fetched, core: GrantCore, on_bytes: On
     # Step (9): every value, by the schema of its field.
     content = {n: message.decode_field(n, data) for n, data in plain.items() if n in catalogue.message_fields}
     fields = {n: record.decode_field(n, data) for n, data in plain.items() if n in catalogue.fields}
-    names = {ref.f for ref in core.parts}
-    photo = _photo(session, unlocked, core, fetched, on_bytes) if "photo" in names else None
-    # Step (10).
-    shown = {"photo": dict(_PHOTO_THERE)} if photo is not None else {}
-    validate_content(core.kind, {**fields, **content, **shown})
-    return Opened(fields, content, photo)
+    opened = Opened(fields, content, None)
+    if all(ref.f != "photo" for ref in core.parts):
+        yield _complete(core, opened)
+        return
+    with disk_errors("photo"):
+        sealed = tempfile.TemporaryFile(dir=session.home.spool)  # noqa: SIM115 - closed by the next line
+    with sealed:
+        photo = _photo(session, unlocked, fetched, sealed=sealed, on_bytes=on_bytes)
+        yield _complete(core, replace(opened, photo=photo))
+
+
+def _complete(core: GrantCore, opened: Opened) -> Opened:
+    """Step (10)."""
+    shown = {"photo": dict(_PHOTO_THERE)} if opened.photo is not None else {}
+    validate_content(core.kind, {**opened.fields, **opened.content, **shown})
+    return opened
 
 
 def _check_listed(fetched: Fetched, core: GrantCore) -> None:
@@ -93,29 +119,38 @@ def _ciphertext(inline: Mapping[PartId, bytes | None], ref: PartRef) -> bytes:
 
 
 def _photo(
-    session: Session, unlocked: UnlockedGrant, core: GrantCore, fetched: Fetched, on_bytes: OnBytes
-) -> bytes:
-    ref, key = unlocked.key_of("photo")
+    session: Session, unlocked: UnlockedGrant, fetched: Fetched, *, sealed: BinaryIO, on_bytes: OnBytes
+) -> ProvedPhoto:
+    core, (ref, key) = unlocked.core, unlocked.key_of("photo")
     inline = {part.p: part.ct for part in fetched.parts}[ref.p]
-    with disk_errors("photo"), tempfile.TemporaryFile(dir=session.home.spool) as sealed:
+    with disk_errors("photo"):
         if inline is None:
             _download(session, fetched, ref, sealed, on_bytes)
         else:
             sealed.write(inline)
         # Step (6): the whole ciphertext, before any of it is decrypted.
         sealed.seek(0)
-        digest = b64u(hashlib.file_digest(sealed, "sha256").digest())
+        digest = digest_of(sealed)
         if sealed.seek(0, os.SEEK_END) != ref.len or digest != ref.sha256:
             raise PartDigest("photo: the part is not the one that the grant names", field="photo")
-        sealed.seek(0)
-        plain = io.BytesIO()
-        # Steps (7) and (8).
-        open_stream(key, sealed, plain, part_context(core, ref))
-    jpeg = plain.getvalue()
+    # Steps (7) and (8).
+    photo, seen = ProvedPhoto(sealed, key, part_context(core, ref)), _FirstBytes()
+    photo.open_into(seen)
     # Step (9): only what this exchange seals, a JPEG. Nothing here decodes it.
-    if not jpeg.startswith(_JPEG):
+    if seen.first != _JPEG:
         raise Malformed("photo: not a JPEG picture", field="photo", rule="photo-format")
-    return jpeg
+    return photo
+
+
+class _FirstBytes:
+    """Keeps the first bytes of what is written to it, and nothing else."""
+
+    def __init__(self) -> None:
+        self.first = b""
+
+    def write(self, data: bytes, /) -> None:
+        """Look at the next bytes."""
+        self.first += data[: len(_JPEG) - len(self.first)]
 
 
 def _download(session: Session, fetched: Fetched, ref: PartRef, target: BinaryIO, on_bytes: OnBytes) -> None:

@@ -8,6 +8,9 @@ import hashlib
 import struct
 import subprocess
 import sys
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from exchange_schemas.errors import PhotoRefused
 MAX_SOURCE_BYTES = 25 * 1024 * 1024
 MAX_SECONDS = 20
 MAX_PIXELS = 40_000_000
+MAX_ANSWER_BYTES = MAX_SOURCE_BYTES
 THUMBNAIL_SIDE = 256
 
 NOT_AN_IMAGE, TOO_MANY_PIXELS, BROKEN_IMAGE = 10, 11, 12
@@ -24,9 +28,11 @@ ANSWER_REASONS = {
     TOO_MANY_PIXELS: ("photo-pixels", f"the photo has more than {MAX_PIXELS} pixels"),
     BROKEN_IMAGE: ("photo-decode", "the photo is damaged and cannot be decoded"),
 }
+_STOPPED = ("photo-decode", "the decoder stopped while reading the photo")
 _HEADER = struct.Struct(">4sII")
 _MAGIC = b"HXPH"
 _HEADER_BYTES = _HEADER.size
+_BLOCK_BYTES = 64 * 1024
 
 
 def write_header(width: int, height: int) -> bytes:
@@ -71,43 +77,72 @@ def reencode(path: Path) -> Photo:
                 rule="photo-bytes",
                 hint="save it smaller and try again",
             )
-        source = path.read_bytes()
+        with path.open("rb") as source:
+            return _from_answer(_run_worker(iter(lambda: source.read(_BLOCK_BYTES), b"")))
     except OSError as error:
         raise PhotoRefused(
             f"the photo cannot be read: {error.strerror}", field="photo", rule="photo-read"
         ) from error
-    return _from_answer(_run_worker(source))
 
 
-def thumbnail(jpeg: bytes, side: int = THUMBNAIL_SIDE) -> Photo:
+def thumbnail(jpeg: Iterable[bytes], side: int = THUMBNAIL_SIDE) -> Photo:
     """A small copy of a picture that came from elsewhere, at most `side` pixels wide and high.
 
-    It is made by the bounded child process too: what a partner sent is no safer than any other file.
+    `jpeg` gives its bytes in pieces. The copy is made by the bounded child process too: what a partner sent
+    is no safer than any other file.
     Raises: PhotoRefused.
     """
     return _from_answer(_run_worker(jpeg, str(side)))
 
 
-def _run_worker(source: bytes, *more: str) -> bytes:
+def _run_worker(source: Iterable[bytes], *more: str) -> bytes:
+    """What the decoder answers. Its answer is bounded: a decoder that was taken over cannot fill our memory.
+
+    `source` is read here, in this thread, since a store may be read by its own thread only.
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-I", "-m", "exchange.agency.photo_worker", *more],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    too_late = threading.Event()
+
+    def give_up() -> None:
+        too_late.set()
+        worker.kill()
+
+    timer = threading.Timer(MAX_SECONDS, give_up)
+    timer.start()
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-m", "exchange.agency.photo_worker", *more],
-            input=source,
-            capture_output=True,
-            timeout=MAX_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PhotoRefused(
-            f"the photo took longer than {MAX_SECONDS} seconds to decode", field="photo", rule="photo-time"
-        ) from error
-    reason = ANSWER_REASONS.get(done.returncode)
-    if done.returncode != 0:
-        rule, text = (
-            reason if reason is not None else ("photo-decode", "the decoder stopped while reading the photo")
-        )
+        answer = _exchange(worker, source)
+        worker.wait()
+    finally:
+        timer.cancel()
+        worker.kill()
+        worker.wait()
+    if too_late.is_set():
+        text = f"the photo took longer than {MAX_SECONDS} seconds to decode"
+        raise PhotoRefused(text, field="photo", rule="photo-time")
+    if worker.returncode != 0:
+        rule, text = ANSWER_REASONS.get(worker.returncode, _STOPPED)
         raise PhotoRefused(text, field="photo", rule=rule)
-    return done.stdout
+    return answer
+
+
+def _exchange(worker: subprocess.Popen[bytes], source: Iterable[bytes]) -> bytes:
+    """Feed the worker all of its input, then read its answer. It answers nothing before it has all."""
+    if worker.stdin is None or worker.stdout is None:
+        raise TypeError("the worker has no pipes")
+    with worker.stdout as out:
+        with suppress(BrokenPipeError), worker.stdin as feed:
+            for piece in source:
+                feed.write(piece)
+        answer = out.read(MAX_ANSWER_BYTES + 1)
+        if len(answer) > MAX_ANSWER_BYTES:
+            worker.kill()
+            raise PhotoRefused("the decoder gave too much", field="photo", rule="photo-decode")
+    return answer
 
 
 def _from_answer(answer: bytes) -> Photo:

@@ -27,7 +27,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 
 
 def _limit_self() -> None:
-    """Set hard limits on memory and processor time where the system has them."""
+    """Set hard limits on memory, processor time, files and processes where the system has them."""
     try:
         import resource
     except ImportError:  # not on Windows: the parent's time limit still holds
@@ -35,6 +35,9 @@ def _limit_self() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # It writes no file and starts no process. (The last one does not bind root, who should not run this.)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def clean_jpeg(source: bytes, side: int = MAX_SIDE) -> tuple[int, int, bytes]:

@@ -116,14 +116,14 @@ class Receiver:
         self.session.directory.ensure_fresh(size=fetched.directory_size)
         try:
             verified = verify(self.session, fetched, withdrawn=self._known_withdrawn(fetched))
-            opened = open_parts(self.session, fetched, verified.core, self.on_bytes)
-            self._check_detention(verified.core, opened)
-            check_arrival(self.session, verified.core, verified.consent)
-            alarms = self._check_chain(verified.core, fetched)
+            with open_parts(self.session, fetched, verified.core, self.on_bytes) as opened:
+                self._check_detention(verified.core, opened)
+                check_arrival(self.session, verified.core, verified.consent)
+                alarms = self._check_chain(verified.core, fetched)
+                message = self._keep(fetched, verified, opened, alarms)
         except ProtocolError as error:
             self._refuse(fetched, error)
             raise
-        message = self._keep(fetched, verified, opened, alarms)
         return self._acknowledged(verified.core, fetched, message)
 
     def _acknowledged(self, core: GrantCore, fetched: Fetched, message: Message) -> Message:
@@ -198,7 +198,7 @@ class Receiver:
             keep_until=None if keep is None else keep.replace(microsecond=0),
             fields=opened.fields,
             content=opened.content,
-            photo=opened.photo,
+            photo=None,
             alarms=alarms,
             reply_by=core.reply_by,
             in_reply_to=core.in_reply_to,
@@ -207,6 +207,8 @@ class Receiver:
         evidence = Evidence(b64u(fetched.core), b64u(fetched.sealed), fetched.manifest.to_json())
         store = self.session.store
         with store.writing():
+            if opened.photo is not None:
+                message = replace(message, photo=message_rows.keep_photo(store, core.gid, opened.photo))
             message_rows.put(store, message, evidence)
             self._keep_consent(fetched, consent)
             note_arrival(self.session, message, consent)

@@ -21,6 +21,7 @@ from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, Change
 from exchange.agency.release import DECISION, Sendable, sendable
 from exchange.agency.search import matches
+from exchange.member import stored_files
 from exchange.member.files import read_bounded
 from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
@@ -67,7 +68,7 @@ class Records:
             changed = {**kept, **entered(fields)}
             names = sorted({*fields, *(name for name in unset if name in row.record.fields)})
             if "photo" in unset:
-                self._store.delete(PHOTOS, row.record.ref)
+                stored_files.delete(self._store, PHOTOS, row.record.ref)
             return rows.change(
                 self._store,
                 row,
@@ -180,12 +181,13 @@ class Records:
             descriptor["taken_on"] = taken_on
         with self._store.writing():
             row = self._row(ref)
-            self._store.put_bytes(PHOTOS, row.record.ref, picture.jpeg)
+            stored_files.keep(self._store, PHOTOS, row.record.ref, picture.jpeg)
             return self._set(row, "photo", descriptor, "photographed")
 
     def photo(self, ref: str) -> bytes | None:
         """The record's JPEG bytes, or None. Raises: RecordUnknown."""
-        return self._store.get_bytes(PHOTOS, self.get(ref).ref)
+        found = stored_files.find(self._store, PHOTOS, self.get(ref).ref)
+        return None if found is None else found.read()
 
     def import_file(self, path: Path, *, locations: Path | None = None) -> Iterator[ImportLine]:
         """Import PFIF XML or a Primero case list; one line for each record of the file, as it is kept.

@@ -1,17 +1,13 @@
 """From a plan to sealed bytes: recipients' present keys, the next places in the chains, one envelope.
 
-Plaintext of a photo never touches the disk: it is sealed from memory. Nothing is sent here.
+Plaintext of a photo never touches the disk and is never whole in memory: it goes from the encrypted store
+into the seal. Nothing is sent here.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from exchange.agency.chains import head_out
 from exchange.agency.links import Links
@@ -20,7 +16,9 @@ from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import PHOTOS
 from exchange.agency.spool import Job, SpooledGrant
 from exchange.directory.state import ENC
+from exchange.member import stored_files
 from exchange.member.session import Session
+from exchange.member.stored_files import StoredFile
 from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, seal_envelope
 from exchange_schemas import message, record
 from exchange_schemas.catalogue import load_catalogue
@@ -46,15 +44,14 @@ def seal(session: Session, plan: Plan, *, job: str | None = None) -> SealedJob:
     """
     now = session.now().replace(microsecond=0)
     eid = EnvelopeId(new_id(session.random))
-    with _photo_file(session, plan) as photo:
-        sealed = seal_envelope(
-            _draft(session, plan, eid, now, photo),
-            [_recipient(session, one, now) for one in plan.grants],
-            _self_recipient(session, plan, now),
-            session.keys.envelope[-1],
-            spool=session.home.spool,
-            random=session.random,
-        )
+    sealed = seal_envelope(
+        _draft(session, plan, eid, now),
+        [_recipient(session, one, now) for one in plan.grants],
+        _self_recipient(session, plan, now),
+        session.keys.envelope[-1],
+        spool=session.home.spool,
+        random=session.random,
+    )
     ident = new_id(session.random) if job is None else job
     grants = tuple(
         SpooledGrant(one.gid, one.rcp, one.seq, one.digest, GrantCore.from_bytes(one.core).rcp_kid)
@@ -64,7 +61,8 @@ def seal(session: Session, plan: Plan, *, job: str | None = None) -> SealedJob:
     return SealedJob(Job(ident, eid, plan, grants, attachments, now), deposit_of(sealed))
 
 
-def _draft(session: Session, plan: Plan, eid: EnvelopeId, now: datetime, photo: Path | None) -> EnvelopeDraft:
+def _draft(session: Session, plan: Plan, eid: EnvelopeId, now: datetime) -> EnvelopeDraft:
+    photo = _photo(session, plan)
     return EnvelopeDraft(
         origin=session.profile.deployment.origin,
         eid=eid,
@@ -159,30 +157,11 @@ def deposit_of(sealed: SealedEnvelope) -> bytes:
     return body
 
 
-@contextmanager
-def _photo_file(session: Session, plan: Plan) -> Iterator[Path | None]:
-    """The record's photo as a file that has no name on any disk, where the system can do that."""
-    if not any("photo" in one.fields for one in plan.grants) or plan.record is None:
-        yield None
-        return
-    jpeg = session.store.get_bytes(PHOTOS, plan.record)
-    if jpeg is None:
+def _photo(session: Session, plan: Plan) -> StoredFile | None:
+    """The record's photo, sealed straight from the encrypted store. Raises: RecordUnknown."""
+    if plan.record is None or not any("photo" in one.fields for one in plan.grants):
+        return None
+    photo = stored_files.find(session.store, PHOTOS, plan.record)
+    if photo is None:
         raise RecordUnknown("the record has no photo any more", field="photo")
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("photo")
-        try:
-            _write_all(handle, jpeg)
-            yield Path(f"/proc/self/fd/{handle}")
-        finally:
-            os.close(handle)
-        return
-    with tempfile.NamedTemporaryFile(dir=session.home.spool, prefix=".photo-") as file:
-        file.write(jpeg)
-        file.flush()
-        yield Path(file.name)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
+    return photo

@@ -7,10 +7,9 @@ other proves the new head to be this agency's own and seals anew behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from exchange.agency import consent_rows, sent_rows
 from exchange.agency.chains import Head, adopt_head, move_head, verified_head
@@ -23,6 +22,7 @@ from exchange.agency.plan import Plan
 from exchange.agency.sealing import seal
 from exchange.agency.sent_rows import OwnGrant, SentRow
 from exchange.agency.spool import Job, Spool
+from exchange.agency.uploading import OnBytes, upload
 from exchange.agency.withholding import check_withheld
 from exchange.member.locks import hold
 from exchange.member.session import Session
@@ -42,7 +42,6 @@ from exchange_schemas.errors import (
 from exchange_schemas.ids import AgencyId, GrantId, check_agency
 
 ATTEMPTS = 6
-OnBytes = Callable[[str, int, int], None]
 _SEAL_ANEW = (SeqConflict, KeyNotActive, KeyRevoked, KidUnknown)
 
 
@@ -147,16 +146,12 @@ class Sender:
     def _deposit(self, job: Job) -> Sent:
         self._must_stand(job)
         for digest, name in job.attachments.items():
-            self._upload(digest, self.spool.attachment(name))
+            upload(self.session.hub, digest, self.spool.attachment(name), self.on_bytes)
         _, answer = self.session.hub.post_bytes("/v1/envelopes", self.spool.deposit(job))
         taken = _taken(answer)
         if taken != {one.gid: one.seq for one in job.grants}:
             raise LogFork("the hub answers for other grants than those that were sent", field="grants")
         return self._arrived(job, answer)
-
-    def _upload(self, digest: str, path: Path) -> None:
-        size = path.stat().st_size
-        self.session.hub.put(f"/v1/parts/{digest}", lambda: Upload(path, size, self.on_bytes), size)
 
     def _arrived(self, job: Job, answer: Mapping[str, JsonValue]) -> Sent:
         session, store = self.session, self.session.store
@@ -197,35 +192,6 @@ class Sender:
             self.spool.remove(job)
         grants = tuple(_sent_grant(row) for row in rows)
         return Sent(job.eid, job.plan.kind, grants, session.receipts.id_of(answer.get("receipt")))
-
-
-class Upload:
-    """A file on its way up, read in pieces, telling how far it is; its length is known beforehand.
-
-    It has no `tell`: requests would take a stream's length from there.
-    """
-
-    def __init__(self, path: Path, size: int, on_bytes: OnBytes) -> None:
-        self._file = path.open("rb")
-        self._size, self._done, self._on_bytes = size, 0, on_bytes
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        data = self._file.read(size)
-        self._done += len(data)
-        self._on_bytes("uploading", self._done, self._size)
-        return data
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read(64 * 1024):
-            yield data
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _taken(answer: Mapping[str, JsonValue]) -> dict[str, int]:

@@ -6,7 +6,7 @@ It must never leave half a file under its final name, and never widen the permis
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,16 @@ def write_private(path: Path, data: bytes) -> None:
     """
     with disk_errors(f"file {path.name}"), durable_file(path, replace=True) as file:
         file.write(data)
+
+
+def write_private_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """As `write_private`, in constant memory; an error of `pieces` leaves nothing behind and comes through.
+
+    Raises: StorageFull, ConfigInvalid.
+    """
+    with disk_errors(f"file {path.name}"), durable_file(path, replace=True) as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 def read_bounded(path: Path, *, limit: int, what: str) -> bytes:

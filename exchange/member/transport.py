@@ -92,10 +92,10 @@ class Transport:
         )
         return answer.status, self._json(answer)
 
-    def put(self, path: str, body: Body, size: int) -> dict[str, JsonValue]:
-        """Upload `size` bytes; `body()` opens them from the start for every attempt."""
-        extra = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
-        return self._json(self._call("PUT", path, body=body, extra=extra))
+    def put(self, path: str, data: bytes, params: Mapping[str, str | int]) -> dict[str, JsonValue]:
+        """Upload a few bytes; the same ones again change nothing at the hub."""
+        extra = {"Content-Type": "application/octet-stream"}
+        return self._json(self._call("PUT", path, params=params, body=lambda: data, extra=extra))
 
     @contextmanager
     def download(self, path: str) -> Iterator[Iterator[bytes]]:

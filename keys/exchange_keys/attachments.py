@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 
@@ -27,6 +27,24 @@ from exchange_schemas.limits import LIMITS
 
 BLOCK_BYTES = 64 * 1024
 _ZEROS = bytes(BLOCK_BYTES)
+
+
+class Source(Protocol):
+    """What an attachment is sealed from, besides a file: `size` bytes, read from the start when opened."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def open(self) -> BinaryIO:
+        """All of it, to be read and closed."""
+
+
+class Sink(Protocol):
+    """What an opened attachment is written to, piece by piece."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +91,33 @@ def seal_stream(key: bytes, src: BinaryIO, dst: BinaryIO, size: int, ctx: PartCo
     return SealedStream(length, Digest(b64u(digest.digest())))
 
 
-def open_stream(key: bytes, src: BinaryIO, dst: BinaryIO, ctx: PartContext) -> int:
-    """Open all of `src` into `dst`, an empty file that can seek; the plaintext's size comes back.
+def open_stream(key: bytes, src: BinaryIO, dst: Sink, ctx: PartContext) -> int:
+    """Open all of `src` into `dst`, its padding held back; the plaintext's size comes back.
 
-    Until this returns, `dst` must be shown to nobody: a missing end is found only at the end.
+    Until this returns, what `dst` was given must be shown to nobody: a missing end is found only at the end.
     Raises: DecryptFailed.
     """
-    opening = decryptor(key, ctx)
+    opening, plain = decryptor(key, ctx), _Unpadding(dst)
     try:
         while block := src.read(BLOCK_BYTES):
-            dst.write(opening.update(block))
-        dst.write(opening.finalize())
+            plain.take(opening.update(block))
+        plain.take(opening.finalize())
     except InvalidTag:
         raise DecryptFailed(f"{ctx.field}: the part does not open", field=ctx.field) from None
-    padded = dst.seek(0, os.SEEK_END)
-    size = _last_mark(dst, padded)
-    if size is None or padme(size + 1) != padded:
+    if not plain.is_padded():
         raise DecryptFailed(f"{ctx.field}: the part does not open", field=ctx.field)
-    dst.truncate(size)
-    return size
+    return plain.size
 
 
-def seal_file(key: bytes, source: Path, spool: Path, ctx: PartContext) -> tuple[Path, SealedStream]:
-    """Seal the file `source` into a new file of the folder `spool`, synced and named by its part id.
+def seal_file(key: bytes, source: Path | Source, spool: Path, ctx: PartContext) -> tuple[Path, SealedStream]:
+    """Seal `source` into a new file of the folder `spool`, synced and named by its part id.
 
     Raises: TooLarge, Malformed (the file changed meanwhile), StorageFull, OSError.
     """
     target = spool / f"{ctx.part_id}.part"
-    with source.open("rb") as src, durable_file(target, replace=False) as dst:
-        sealed = seal_stream(key, src, dst, os.fstat(src.fileno()).st_size, ctx)
+    with _opened(source) as src, durable_file(target, replace=False) as dst:
+        size = os.fstat(src.fileno()).st_size if isinstance(source, Path) else source.size
+        sealed = seal_stream(key, src, dst, size, ctx)
     return target, sealed
 
 
@@ -119,24 +135,56 @@ def open_file(
     except FileNotFoundError:
         raise PartMissing(f"{ctx.field}: the part is not there", field=ctx.field) from None
     with src:
-        if os.fstat(src.fileno()).st_size != length or _digest_of(src) != sha256:
+        if os.fstat(src.fileno()).st_size != length or digest_of(src) != sha256:
             raise PartDigest(f"{ctx.field}: the part is not the one that the grant names", field=ctx.field)
         src.seek(0)
         with durable_file(target, replace=True) as dst:
             return open_stream(key, src, dst, ctx)
 
 
-def _digest_of(src: BufferedReader) -> Digest:
-    return Digest(b64u(hashlib.file_digest(src, "sha256").digest()))
+def digest_of(src: BinaryIO) -> Digest:
+    """SHA-256 of what `src` still holds, b64u."""
+    return Digest(b64u(hashlib.file_digest(cast("BufferedReader", src), "sha256").digest()))
 
 
-def _last_mark(file: BinaryIO, end: int) -> int | None:
-    """Where the last byte that is not zero stands, when that byte is 0x80; read backwards in blocks."""
-    while end > 0:
-        start = max(0, end - BLOCK_BYTES)
-        file.seek(start)
-        kept = file.read(end - start).rstrip(b"\0")
-        if kept:
-            return start + len(kept) - 1 if kept.endswith(MARK) else None
-        end = start
-    return None
+def _opened(source: Path | Source) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else source.open()
+
+
+class _Unpadding:
+    """Hands on what is certainly content; holds back what may be the padding: the mark and zeros after it.
+
+    The padding may be as long as it likes; only its length is held.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._marked, self._zeros = False, 0
+        self._taken = 0
+        self.size = 0
+
+    def take(self, block: bytes) -> None:
+        """The next padded bytes."""
+        self._taken += len(block)
+        body = block.rstrip(b"\0")
+        if body:
+            self._give_held()
+            self._marked = body.endswith(MARK)
+            self._give(body[:-1] if self._marked else body)
+        self._zeros += len(block) - len(body)
+
+    def is_padded(self) -> bool:
+        """Whether what is held back is exactly the padding of what was handed on."""
+        return self._marked and padme(self.size + 1) == self._taken
+
+    def _give_held(self) -> None:
+        if self._marked:
+            self._give(MARK)
+        while self._zeros > 0:
+            zeros = _ZEROS[: self._zeros]
+            self._give(zeros)
+            self._zeros -= len(zeros)
+
+    def _give(self, data: bytes) -> None:
+        self._sink.write(data)
+        self.size += len(data)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from exchange_keys.attachments import Source
 from exchange_keys.grants import SealedGrant
 from exchange_keys.jws import Signed
 from exchange_keys.public import X_WING, kid_of
@@ -25,7 +26,8 @@ class EnvelopeDraft:
     """What all grants of an envelope share.
 
     `values`: field name → plaintext bytes (`record.encode_field` or `message.encode_field`).
-    `attachments`: field name → file. Only what a recipient is granted is sealed. Times are aware UTC.
+    `attachments`: field name → file or other source. Only what a recipient is granted is sealed. Times are
+    aware UTC.
     `directory`: the sender's position in the key directory.
     """
 
@@ -38,7 +40,7 @@ class EnvelopeDraft:
     expires_at: datetime
     directory: TreeHead
     values: Mapping[str, bytes] = field(repr=False)
-    attachments: Mapping[str, Path] = field(default_factory=dict)
+    attachments: Mapping[str, Path | Source] = field(default_factory=dict)
     reply_by: datetime | None = None
     in_reply_to: EnvelopeId | None = None
     supersedes: EnvelopeId | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 
 from rich.panel import Panel
 from rich.table import Table
@@ -69,8 +68,8 @@ def print_message(message: Message) -> None:
     """The card of an opened message."""
     table = _fields_table({**message.fields, **message.content})
     if message.photo is not None:
-        table.add_row("Photo", f"JPEG, {len(message.photo)} bytes (--save-photo FILE)")
-        table.add_row("Photo SHA-256", sha256(message.photo).hexdigest())
+        table.add_row("Photo", f"JPEG, {message.photo.bytes} bytes (--save-photo FILE)")
+        table.add_row("Photo SHA-256", message.photo.sha256)
     table.add_section()
     for label, value in _routing(message):
         table.add_row(label, value)
@@ -80,10 +79,7 @@ def print_message(message: Message) -> None:
 
 def message_json(message: Message) -> JsonValue:
     """A message for machines; the photo as its length and digest."""
-    shown = plain(message)
-    if message.photo is not None and isinstance(shown, dict):
-        shown["photo"] = {"bytes": len(message.photo), "sha256": sha256(message.photo).hexdigest()}
-    return shown
+    return plain(message)
 
 
 def in_words(value: JsonValue) -> str:

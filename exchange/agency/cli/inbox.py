@@ -62,12 +62,13 @@ def open_(
     """
     with open_client(options) as client:
         message = client.kept(gid) if kept else client.open_grant(gid)
-    for text in message.alarms:
-        alarm(text)
-    if save_photo is not None and message.photo is not None:
-        write_private(save_photo, message.photo)
-    if save_thumbnail is not None and message.photo is not None:
-        write_private(save_thumbnail, thumbnail(message.photo).jpeg)
+        for text in message.alarms:
+            alarm(text)
+        photo = client.photo(gid)
+        if save_photo is not None and photo is not None:
+            photo.save(save_photo)
+        if save_thumbnail is not None and photo is not None:
+            write_private(save_thumbnail, thumbnail(photo.pieces()).jpeg)
     if options.json:
         print_json(message_json(message))
         return

@@ -63,18 +63,35 @@ def upload(hub: Hub, caller: Caller, digest: str, source: Readable) -> Released:
     """
     checked = check_digest(digest, field="sha256")
     size = _receive(hub, caller, checked, source)
+    return register(hub, caller, checked, size)
+
+
+def register(hub: Hub, caller: Caller, digest: Digest, size: int) -> Released:
+    """Make bytes of the blob store a part of the caller's; they go again when that is refused."""
     trace = Trace(act=Act.PART_UPLOAD)
     try:
-        return release(hub, caller, trace, lambda unit: _register(unit, caller, checked, size))
+        return release(hub, caller, trace, lambda unit: _register(unit, caller, digest, size))
     finally:
-        _drop_unclaimed(hub, checked)
+        _drop_unclaimed(hub, digest)
+
+
+def check_room(hub: Hub, caller: Caller, digest: Digest, size: int) -> None:
+    """Whether so many bytes more are within the caller's share. Raises: StorageFull."""
+    with storage_errors(), reading(hub.engine) as conn:
+        _check_share(conn, caller, digest, hub.clock(), size)
+
+
+def is_kept(hub: Hub, caller: Caller, digest: Digest) -> bool:
+    """Whether the caller has this part already, whole."""
+    with storage_errors(), reading(hub.engine) as conn:
+        found = conn.execute(_FIND, {"me": caller.agency, "digest": digest}).one_or_none()
+    return found is not None and (bool(found.inline) or hub.blobs.has(digest))
 
 
 def _receive(hub: Hub, caller: Caller, digest: Digest, source: Readable) -> int:
     """Read the body into the blob store, outside any transaction: it may take minutes."""
-    _give_up_expired(hub, caller)
-    with storage_errors(), reading(hub.engine) as conn:
-        _check_share(conn, caller, digest, hub.clock(), size=1)
+    give_up_expired(hub, caller)
+    check_room(hub, caller, digest, size=1)
     return hub.blobs.put(digest, source, limit=MAX_BYTES)
 
 
@@ -120,7 +137,7 @@ def _check_share(conn: Connection, caller: Caller, digest: str, now: datetime, s
 # -- giving up what was not used in time ---------------------------------------------------------------
 
 
-def _give_up_expired(hub: Hub, caller: Caller) -> None:
+def give_up_expired(hub: Hub, caller: Caller) -> None:
     """Delete some of the caller's expired parts: rows first, bytes only after the commit."""
     now = {"me": caller.agency, "now": int(hub.clock().timestamp())}
     with storage_errors():

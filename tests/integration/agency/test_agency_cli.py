@@ -11,7 +11,7 @@ import pytest
 from exchange_keys.jws import Signed
 from exchange_schemas.limits import LIMITS
 from tests.integration.agency.exchange_world import PASSPHRASE, ROOT_PASSPHRASE, Exchange
-from tests.integration.agency.test_agency_sending import picture
+from tests.integration.agency.test_agency_attachments import picture
 from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]

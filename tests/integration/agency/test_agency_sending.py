@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from sqlalchemy import delete
 
 from exchange.agency import Client
 from exchange.directory.events import drain_event, key_event
 from exchange.hub.db import writing
 from exchange.hub.models.envelopes import chain_head
-from exchange.hub.models.parts import part
 from exchange_keys.sealing import EncKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.errors import (
@@ -28,12 +26,10 @@ from exchange_schemas.errors import (
     LogIncomplete,
     Malformed,
     NotPermitted,
-    PhotoRefused,
     RecipientDenied,
     RecordUnknown,
     ScreeningDenied,
     SigInvalid,
-    StorageFull,
 )
 from tests.integration.agency.exchange_world import (
     CHILD,
@@ -53,13 +49,6 @@ def consented(ngo: Client, embassy: Client) -> str:
     ref = child_with_decision(ngo)
     ngo.consents.grant(ref, to="embassy", terms=found_terms())
     return ref
-
-
-def picture(path: Path, side: int = 600) -> Path:
-    """A noisy picture that JPEG cannot make small."""
-    image = Image.effect_noise((side, side), 80).convert("RGB")
-    image.save(path, quality=95)
-    return path
 
 
 def test_a_hub_that_is_down_loses_nothing_and_a_repeat_sends_once(
@@ -183,48 +172,6 @@ def test_a_hub_that_forgot_what_it_took_is_an_alarm(
     assert caught.value.rule == "chain-rollback"
 
 
-def test_a_photo_travels_sealed_and_only_to_whom_may_have_it(
-    exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
-) -> None:
-    heard: list[tuple[str, int, int]] = []
-    with exchange.joined("commission", kind="commission") as commission:
-        ngo.sync()
-        ref = child_with_decision(ngo)
-        ngo.records.attach_photo(ref, picture(tmp_path / "p.jpg"), taken_on="2026-05")
-        ngo.consents.grant(ref, to="embassy", terms=found_terms())
-        few = ("name_given", "sex", "age_range", "current_area")
-        ngo.consents.grant(ref, to="commission", terms=found_terms(fields=few))
-        ngo.on_bytes = lambda *told: heard.append(told)
-        ngo.send("found_notice", to=["embassy", "commission"], record=ref)
-        (first,), (second,) = list(embassy.inbox()), list(commission.inbox())
-        seen, less = embassy.open_grant(first.gid), commission.open_grant(second.gid)
-        assert seen.photo == ngo.records.photo(ref)
-        assert seen.photo is not None
-        assert less.photo is None
-        assert set(less.fields) == {*few, "child_ref"}
-        assert seen.fields["child_ref"] != less.fields["child_ref"]
-        assert first.thread != second.thread
-        assert heard[-1][1] == heard[-1][2] > 65536
-        kept = embassy.message(first.gid)
-        assert kept is not None
-        assert kept.photo == seen.photo
-    for path in exchange.folder.rglob("*"):
-        if path.is_file() and path.suffix != ".jpg":
-            data = path.read_bytes()
-            assert b"Plantedname" not in data, path
-            assert seen.photo[2000:2100] not in data, path
-    assert list((exchange.folder / "ngo" / "spool").glob("*.part")) == []
-
-
-def test_an_attachment_of_30_mib_is_refused_with_its_limit(ngo: Client, tmp_path: Path) -> None:
-    big = tmp_path / "big.jpg"
-    big.write_bytes(b"\xff\xd8\xff" + bytes(30 * 1024 * 1024))
-    ref = ngo.records.add(CHILD).ref
-    with pytest.raises(PhotoRefused) as caught:
-        ngo.records.attach_photo(ref, big)
-    assert caught.value.rule == "photo-bytes"
-
-
 def test_rules_of_the_holder_are_kept_before_anything_is_signed(ngo: Client, embassy: Client) -> None:
     ngo.sync()
     no_age = {name: value for name, value in CHILD.items() if name != "age_range"}
@@ -343,57 +290,6 @@ def test_a_recipient_that_has_rotated_its_key_is_sealed_to_anew(
     session.keys = replace(session.keys, enc=(*session.keys.enc, new))
     (item,) = embassy.inbox()
     assert embassy.open_grant(item.gid).fields["sex"] == "female"
-
-
-def test_an_upload_that_the_hub_has_lost_goes_up_again(
-    exchange: Exchange, ngo: Client, embassy: Client, consented: str, tmp_path: Path
-) -> None:
-    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
-    ngo.consents.grant(consented, to="embassy", terms=found_terms())
-    exchange.lose["/v1/envelopes"] = 9
-    with pytest.raises(HubUnreachable):
-        ngo.send("found_notice", to=["embassy"], record=consented)
-    exchange.lose.clear()
-    with writing(exchange.hub.engine) as conn:
-        conn.execute(delete(part).where(part.c.eid.is_(None)))
-    assert len(ngo.resume()) == 1
-    (stray,) = [exchange.folder / "ngo" / "spool" / "stray.part"]
-    stray.write_bytes(b"left by a crash")
-    ngo.resume()
-    assert not stray.exists()
-
-
-def test_a_record_whose_sealed_attachment_vanished_is_sealed_anew(
-    exchange: Exchange, ngo: Client, embassy: Client, consented: str, tmp_path: Path
-) -> None:
-    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
-    ngo.consents.grant(consented, to="embassy", terms=found_terms())
-    exchange.stop()
-    with pytest.raises(HubUnreachable):
-        ngo.send("found_notice", to=["embassy"], record=consented)
-    for path in (exchange.folder / "ngo" / "spool").glob("*.part"):
-        path.unlink()
-    exchange.start()
-    assert len(ngo.resume()) == 1
-    (item,) = embassy.inbox()
-    assert embassy.open_grant(item.gid).photo is not None
-
-
-def test_a_full_disk_while_sealing_leaves_nothing_behind(
-    ngo: Client, embassy: Client, consented: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ngo.records.attach_photo(consented, picture(tmp_path / "p.jpg"))
-    ngo.consents.grant(consented, to="embassy", terms=found_terms())
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("exchange_keys.durable.os.fsync", full)
-    with pytest.raises(StorageFull):
-        ngo.send("found_notice", to=["embassy"], record=consented)
-    assert ngo.spooled() == []
-    assert [path.name for path in ngo.session.home.spool.iterdir()] == [".lock"]
-    assert list(embassy.inbox()) == []
 
 
 def test_an_answer_for_other_grants_is_an_alarm(

@@ -370,5 +370,5 @@ def test_an_opened_part_never_opens_with_another_context(embassy: Client, item: 
     core = GrantCore.from_bytes(fetched.core)
 
     spoiled = replace(fetched, core=replace(core, pur="verify").to_bytes())
-    with pytest.raises(DecryptFailed):
-        open_parts(embassy.session, spoiled, core, lambda *told: None)
+    with pytest.raises(DecryptFailed), open_parts(embassy.session, spoiled, core, lambda *told: None):
+        pass

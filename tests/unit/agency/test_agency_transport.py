@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -292,7 +291,7 @@ def test_a_refused_download_is_the_problem_and_no_bytes() -> None:
 
 def test_an_upload_is_streamed_and_begins_anew_with_every_attempt() -> None:
     with running(scripted(part=in_turn(Reply(drop=True), answer({"ok": 1}, 201)))) as hub:
-        assert Client(hub).hub.put("/v1/part", lambda: io.BytesIO(b"x" * 100_000), 100_000) == {"ok": 1}
+        assert Client(hub).hub.put("/v1/part", b"x" * 100_000, {}) == {"ok": 1}
     assert [len(one.body) for one in hub.of("/v1/part")] == [100_000, 100_000]
     assert hub.of("/v1/part")[1].headers["Content-Length"] == "100000"
 

@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -115,9 +116,66 @@ def test_the_decoders_own_limits_hold(tmp_path: Path) -> None:
 def test_a_thumbnail_of_what_a_partner_sent_is_small_clean_and_made_outside(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.new("RGB", (1200, 800), "green").save(out, "JPEG", comment=b"PLANTED-COMMENT")
-    small = photo.thumbnail(out.getvalue())
+    small = photo.thumbnail([out.getvalue()])
     assert (small.width, small.height) == (256, 171)
     assert b"PLANTED" not in small.jpeg
     for data, _ in HOSTILE.values():
         with pytest.raises(PhotoRefused):
-            photo.thumbnail(data)
+            photo.thumbnail([data])
+
+
+def zipped() -> bytes:
+    """A small ZIP archive, which readers find from the end of a file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("PLANTED.exe", b"MZ" + bytes(100))
+    return out.getvalue()
+
+
+def jpeg(*, comment: bytes = b"") -> bytes:
+    """A small, honest JPEG."""
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "green").save(out, "JPEG", comment=comment)
+    return out.getvalue()
+
+
+POLYGLOTS = {
+    "a picture and an archive": jpeg() + zipped(),
+    "a picture and a page": jpeg(comment=b"<script>PLANTED()</script>") + b"<html>PLANTED</html>",
+    "a picture and a program": jpeg() + b"\n<?php PLANTED(); ?>",
+    "a PNG and a PDF": png(8, 8, bytes(8 * 25)) + b"%PDF-1.7 PLANTED",
+    "two pictures": jpeg() + jpeg(comment=b"PLANTED"),
+}
+
+
+@pytest.mark.parametrize("name", POLYGLOTS)
+def test_of_a_file_that_is_two_things_only_the_picture_is_left(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo"
+    path.write_bytes(POLYGLOTS[name])
+    for made in (reencode(path), photo.thumbnail([POLYGLOTS[name]])):
+        assert b"PLANTED" not in made.jpeg
+        assert not zipfile.is_zipfile(io.BytesIO(made.jpeg))
+        assert made.jpeg.endswith(b"\xff\xd9")
+
+
+@pytest.mark.parametrize(
+    ("work", "rule"),
+    [
+        ("import sys; sys.stdout.buffer.write(bytes(27 * 1024 * 1024))", "photo-decode"),
+        ("import time; time.sleep(60)", "photo-time"),
+        ("import sys, time; sys.stdin.buffer.read(); time.sleep(60)", "photo-time"),
+        ("while True: print('x' * 65536)", "photo-decode"),
+    ],
+    ids=["an answer that is too long", "never reads", "never answers", "answers for ever"],
+)
+def test_a_decoder_that_was_taken_over_neither_fills_the_memory_nor_hangs(
+    work: str, rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "decoder"
+    script.write_text(f"#!{sys.executable}\n{work}\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(photo.sys, "executable", str(script))
+    monkeypatch.setattr(photo, "MAX_SECONDS", 1)
+    with pytest.raises(PhotoRefused) as caught:
+        photo.thumbnail([bytes(1024 * 1024)])
+    assert caught.value.rule in (rule, "photo-time")

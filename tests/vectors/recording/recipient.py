@@ -76,5 +76,5 @@ def open_answer(
     )
     fetched = read_fetched(GrantId(gid), answer)
     verified = verify(session, fetched, withdrawn=withdrawn)
-    opened = open_parts(session, fetched, verified.core, lambda _what, _done, _all: None)
-    return {**opened.fields, **opened.content}
+    with open_parts(session, fetched, verified.core, lambda _what, _done, _all: None) as opened:
+        return {**opened.fields, **opened.content}
