@@ -71,4 +71,4 @@ lock: ## renew requirements.lock (maintainers; needs uv)
 	uv export --quiet --frozen --no-emit-project --all-extras --group dev --no-header --output-file requirements.lock
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) tests/node/*/node_modules .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench tests/node/*/node_modules .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -14,6 +14,7 @@ from bench.table import Row
 
 GROUPS: Final = {
     "sealing": "bench.sealing",
+    "peers": "bench.peers.run",
     "imports": "bench.imports",
     "verify": "bench.verification",
     "audit": "bench.auditing",

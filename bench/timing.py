@@ -20,7 +20,7 @@ def in_turn(works: Sequence[Work], *, rounds: int, inner: int) -> list[list[floa
     times: list[list[float]] = [[] for _ in works]
     for _ in range(rounds):
         for work, found in zip(works, times, strict=True):
-            found.append(_seconds(work, inner))
+            found.append(seconds_of(work, inner))
     return times
 
 
@@ -29,7 +29,8 @@ def median_ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(ours, floor, strict=True))
 
 
-def _seconds(work: Work, times: int) -> float:
+def seconds_of(work: Work, times: int) -> float:
+    """CPU seconds of one call, over so many."""
     start = time.process_time()
     for _ in range(times):
         work()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -41,6 +42,7 @@ _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
 _X25519_PRIME = 2**255 - 19
 _LABEL = b"hx1/grant"
+_KEYS_KEPT = 256
 
 
 def _suite() -> Suite:
@@ -141,7 +143,9 @@ def trial_seal(public_raw: bytes) -> None:
     _seal(public_raw, bytes(KEY_BYTES), grant_info(b"trial"))
 
 
+@lru_cache(maxsize=_KEYS_KEPT)
 def _load(public_raw: bytes) -> MLKEM768X25519PublicKey:
+    """A public key ready for use. The same partners are sealed to again and again: the last ones are kept."""
     check_length(public_raw, PUBLIC_BYTES, field="key")
     x25519 = X25519PublicKey.from_public_bytes(public_raw[_MLKEM_PUBLIC_BYTES:])
     try:

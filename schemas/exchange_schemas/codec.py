@@ -241,7 +241,7 @@ _FROM_URL = bytes.maketrans(b"-_", b"+/")
 
 def lp(*items: bytes) -> bytes:
     """Each item after its length as an unsigned 64-bit big-endian integer: `LP(x)` of protocol.md."""
-    return b"".join(len(item).to_bytes(8, "big") + item for item in items)
+    return b"".join([len(item).to_bytes(8, "big") + item for item in items])
 
 
 def sha256(data: bytes) -> bytes:

@@ -46,8 +46,12 @@ def test_the_readme_shows_the_two_commands() -> None:
     assert "make test" in text
 
 
-def test_the_lock_names_no_registry_and_hashes_everything() -> None:
-    text = (ROOT / "requirements.lock").read_text("utf-8")
+LOCKS = [ROOT / "requirements.lock", *sorted((ROOT / "bench" / "peers").glob("*.lock"))]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_names_no_registry_and_hashes_everything(lock: Path) -> None:
+    text = lock.read_text("utf-8")
     assert "://" not in text
     for block in re.split(r"\n(?=[a-z0-9])", text):
         assert "--hash=sha256:" in block, block.splitlines()[0]
