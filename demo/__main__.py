@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from demo import chapters
+from demo import chapters, reporting
 from exchange.sandbox import members
 from exchange.sandbox.hub import LocalHub
 from exchange.sandbox.programs import INSECURE_KDF, CommandFailed
@@ -34,7 +34,7 @@ def tell(path: Path, folder: Path, *, insecure: bool) -> None:
         for name, member in enrolled.items():
             say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
-        say("11. The auditor pulls the log and verifies it without trusting the hub.")
+        say("12. The auditor pulls the log and verifies it without trusting the hub.")
         chapters.audit(enrolled[members.AUDITOR.id], folder, say)
     finally:
         hub.stop()
@@ -72,6 +72,8 @@ def _share(path: Path, folder: Path, enrolled: dict[str, members.Enrolled]) -> N
         chapters.withdraw_and_refuse(river, embassy, record, granted[members.EMBASSY.id], say)
         say("10. What the embassy had opened before is deleted, with a signed receipt.")
         chapters.delete_and_confirm(river, embassy, say)
+        say("11. River Relief prints a card for a poster and writes the subject report.")
+        reporting.print_and_report(river, record, folder, say)
 
 
 def main() -> int:

@@ -53,6 +53,7 @@ from exchange.agency.model import (
 )
 from exchange.agency.outbox import outbox
 from exchange.agency.planning import Planner, Wish
+from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
 from exchange.agency.records import Records
 from exchange.agency.regranting import Regranter
@@ -73,7 +74,8 @@ class Client:
     """An unlocked agency: use as a context manager, from one thread.
 
     `records` and `consents` are the local records and this agency's consents; `deletions` what is asked for,
-    on both sides, once a consent is withdrawn; `requests` what waits for an answer, on both sides.
+    on both sides, once a consent is withdrawn; `requests` what waits for an answer, on both sides; `prints`
+    what left on paper.
     """
 
     def __init__(self, session: Session) -> None:
@@ -86,6 +88,7 @@ class Client:
         self._spool = Spool(session.store, session.home.spool)
         self.deletions = Deletions(session, self._spool, self.send)
         self.requests = Requests(session, self.send, self.check)
+        self.prints = Prints(session, self.records)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -117,6 +120,7 @@ class Client:
             self._regranter(),
             self.deletions,
             self.requests,
+            self.prints,
         ).sync()
 
     def agencies(self) -> list[AgencyInfo]:

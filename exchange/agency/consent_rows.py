@@ -7,7 +7,7 @@ It never leaves this machine except at the holder's own decision.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from exchange.agency.model import ConsentInfo
@@ -28,7 +28,8 @@ ACTIVE, WITHDRAWN, SUPERSEDED, EXPIRED = "active", "withdrawn", "superseded", "e
 class Granted:
     """One consent. `record` and `salt` are ours only; `registered`: the hub has confirmed it.
 
-    `evidence` are texts by what they are evidence of, each with the salt of its digest.
+    `evidence` are texts by what they are evidence of, each with the salt of its digest. `logged` are the ids
+    of its entries in the audit log: registered, withdrawn.
     """
 
     signed: Signed
@@ -38,6 +39,7 @@ class Granted:
     salt: bytes | None = None
     evidence: Mapping[str, JsonValue] | None = None
     withdrawal: Signed | None = None
+    logged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def consent(self) -> Consent:
@@ -71,6 +73,10 @@ class Granted:
         """The same, withdrawn for good."""
         return replace(self, status=WITHDRAWN, withdrawal=withdrawal)
 
+    def logged_as(self, what: str, entry: str | None) -> Granted:
+        """The same with the id of one of its entries in the audit log; None changes nothing."""
+        return self if entry is None else replace(self, logged={**self.logged, what: entry})
+
 
 def put(store: Store, collection: str, row: Granted) -> None:
     """Keep one consent, in place of an older version of it."""
@@ -83,6 +89,7 @@ def put(store: Store, collection: str, row: Granted) -> None:
         "salt": None if row.salt is None else b64u(row.salt),
         "evidence": row.evidence,
         "withdrawal": None if row.withdrawal is None else row.withdrawal.to_json(),
+        "logged": row.logged,
     }
     lookups = [("digest", row.digest), ("family", consent.family)]
     if row.record is not None:
@@ -108,8 +115,8 @@ def found(store: Store, collection: str, name: str, text: str) -> list[Granted]:
 
 def _row(value: Mapping[str, JsonValue]) -> Granted:
     record, salt, evidence, withdrawal = (value.get(n) for n in ("record", "salt", "evidence", "withdrawal"))
-    status = value.get("status")
-    if not isinstance(status, str) or not isinstance(evidence, dict | None):
+    status, logged = value.get("status"), value.get("logged", {})
+    if not isinstance(status, str) or not isinstance(evidence, dict | None) or not isinstance(logged, dict):
         raise StoreCorrupt("a consent in the local store cannot be read")
     return Granted(
         signed=Signed.from_json(value.get("signed"), LIMITS.consent_bytes),
@@ -119,4 +126,5 @@ def _row(value: Mapping[str, JsonValue]) -> Granted:
         salt=None if salt is None else unb64u(salt, field="salt"),
         evidence=evidence,
         withdrawal=None if withdrawal is None else Signed.from_json(withdrawal, Withdrawal.LIMIT),
+        logged={name: str(entry) for name, entry in logged.items()},
     )

@@ -105,12 +105,13 @@ class Consents:
         Raises: the hub's refusal, after which the consent is no longer kept; HubUnreachable.
         """
         try:
-            self._session.hub.post("/v1/consents", {"consent": row.signed.to_json()})
+            _, answer = self._session.hub.post("/v1/consents", {"consent": row.signed.to_json()})
         except ExchangeError as error:
             if not may_pass(error):
                 self._store.delete(OWN, row.consent.cid)
             raise
-        registered = replace(row, registered=True)
+        entry = self._session.receipts.id_of(answer.get("receipt"))
+        registered = replace(row, registered=True).logged_as("registered", entry)
         with self._store.writing():
             rows.put(self._store, OWN, registered)
             self._supersede(registered)
@@ -242,6 +243,8 @@ class Consents:
             # The hub never heard of it, so nothing was ever given under it.
             done = Withdrawn(family, self._session.now().replace(microsecond=0), 0, 0)
         else:
+            entry = self._session.receipts.id_of(answer.get("receipt"))
+            rows.put(self._store, OWN, row.logged_as("withdrawn", entry))
             done = Withdrawn(
                 family=family,
                 effective=parse_time(answer.get("effective_at"), field="effective_at"),

@@ -34,6 +34,8 @@ class Fetched:
     parts: tuple[FetchedPart, ...]
     directory_size: int = 0
     """How many events the hub says its directory has: a hint to look, never a proof."""
+    receipt: JsonValue = None
+    """The hub's receipt of this answer; `transport` has verified and kept it."""
 
 
 def read_fetched(gid: GrantId, answer: Mapping[str, JsonValue]) -> Fetched:
@@ -49,6 +51,7 @@ def read_fetched(gid: GrantId, answer: Mapping[str, JsonValue]) -> Fetched:
         consent=None if consent is None else Signed.from_json(consent, LIMITS.consent_bytes),
         parts=tuple(_part(one) for one in parts),
         directory_size=_directory_size(answer.get("directory")),
+        receipt=answer.get("receipt"),
     )
 
 

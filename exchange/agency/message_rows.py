@@ -25,11 +25,15 @@ PHOTOS = "message_photo"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The signed and sealed bytes as they came, base64url and JWS: proof towards an auditor."""
+    """The signed and sealed bytes as they came, base64url and JWS: proof towards an auditor.
+
+    `entry`: the id of the fetch's entry in the audit log; None in rows of an older version.
+    """
 
     core: str
     sealed: str
     manifest: Mapping[str, JsonValue]
+    entry: str | None = None
 
 
 def put(store: Store, message: Message, evidence: Evidence) -> None:
@@ -58,7 +62,12 @@ def put(store: Store, message: Message, evidence: Evidence) -> None:
         "in_reply_to": message.in_reply_to,
         "reply_by": None if message.reply_by is None else format_time(message.reply_by),
         "supersedes": message.supersedes,
-        "evidence": {"core": evidence.core, "sealed": evidence.sealed, "manifest": evidence.manifest},
+        "evidence": {
+            "core": evidence.core,
+            "sealed": evidence.sealed,
+            "manifest": evidence.manifest,
+            "entry": evidence.entry,
+        },
     }
     store.put(COLLECTION, message.gid, value, lookups=lookups)
 
@@ -88,6 +97,21 @@ def get(store: Store, gid: str) -> Message | None:
     """One opened message, or None."""
     value = store.get(COLLECTION, gid)
     return None if value is None else _message(store, gid, value)
+
+
+def evidence(store: Store, gid: str) -> Evidence | None:
+    """The bytes that prove an opened message, or None."""
+    value = store.get(COLLECTION, gid)
+    found = None if value is None else value.get("evidence")
+    if not isinstance(found, dict) or not isinstance(found.get("manifest"), dict):
+        return None
+    manifest, entry = found["manifest"], found.get("entry")
+    return Evidence(
+        str(found["core"]),
+        str(found["sealed"]),
+        manifest if isinstance(manifest, dict) else {},
+        None if entry is None else str(entry),
+    )
 
 
 def each(store: Store) -> Iterator[Message]:

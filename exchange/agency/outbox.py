@@ -16,6 +16,7 @@ from exchange_schemas.receipt import RecipientReceipt
 
 PAGE = 100
 MAX_PAGES = 100_000
+_RECEIPTS = "sent_receipt"
 
 
 def outbox(session: Session) -> Iterator[OutboxItem]:
@@ -56,6 +57,7 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
     if value.get("receipt") is not None:
         try:
             receipt = _receipt(session, value["receipt"], gid, recipient, value.get("digest"))
+            _keep(session, gid, value["receipt"])
         except (KeyRevoked, KeyNotActive) as error:
             # It was good when it came; its key was revoked since. One such receipt must not hide the others.
             unproved = error.code
@@ -71,6 +73,20 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
         outcome_code=unproved if receipt is None else receipt.code,
         kid=None if value.get("rcp_kid") is None else check_kid(value["rcp_kid"], field="rcp_kid"),
     )
+
+
+def _keep(session: Session, gid: GrantId, receipt: JsonValue) -> None:
+    """Keep a verified receipt: it proves who opened what after the hub has forgotten the grant."""
+    if session.store.get(_RECEIPTS, gid) is None:
+        session.store.put(_RECEIPTS, gid, {"receipt": receipt})
+
+
+def receipt_of(session: Session, gid: str) -> RecipientReceipt | None:
+    """The recipient's signed receipt for a grant of ours, as far as one was seen here."""
+    kept = session.store.get(_RECEIPTS, gid)
+    if kept is None:
+        return None
+    return RecipientReceipt.from_bytes(Signed.from_json(kept["receipt"], RecipientReceipt.LIMIT).payload)
 
 
 def _receipt(

@@ -204,7 +204,8 @@ class Receiver:
             in_reply_to=core.in_reply_to,
             supersedes=core.supersedes,
         )
-        evidence = Evidence(b64u(fetched.core), b64u(fetched.sealed), fetched.manifest.to_json())
+        entry = self.session.receipts.id_of(fetched.receipt)
+        evidence = Evidence(b64u(fetched.core), b64u(fetched.sealed), fetched.manifest.to_json(), entry)
         store = self.session.store
         with store.writing():
             if opened.photo is not None:

@@ -158,6 +158,7 @@ class Sender:
         planned = {one.agency: one for one in job.plan.grants}
         me = session.profile.agency
         own = next((OwnGrant(GrantId(one.gid), one.digest) for one in job.grants if one.agency == me), None)
+        entry = session.receipts.id_of(answer.get("receipt"))
         rows: list[SentRow] = []
         with store.writing():
             for one in job.grants:
@@ -186,12 +187,13 @@ class Sender:
                     reply_by=job.plan.reply_by,
                     supersedes=job.plan.supersedes,
                     steps=_steps(job.plan),
+                    entry=entry,
                 )
                 sent_rows.put(store, row)
                 rows.append(row)
             self.spool.remove(job)
         grants = tuple(_sent_grant(row) for row in rows)
-        return Sent(job.eid, job.plan.kind, grants, session.receipts.id_of(answer.get("receipt")))
+        return Sent(job.eid, job.plan.kind, grants, entry)
 
 
 def _taken(answer: Mapping[str, JsonValue]) -> dict[str, int]:

@@ -29,6 +29,7 @@ class SentRow:
     `kid` is the key it is sealed to and `expires` its end; with `own`, None in rows of an older version.
     `again` is the grant that was given in its place, to a newer key.
     `steps`: the steps that a document_step told, so that they can be shown in their order.
+    `entry`: the id of the deposit's entry in the audit log; None in rows of an older version.
     """
 
     gid: GrantId
@@ -52,6 +53,7 @@ class SentRow:
     reply_by: datetime | None = None
     supersedes: EnvelopeId | None = None
     steps: Mapping[str, JsonValue] = field(default_factory=dict)
+    entry: str | None = None
 
 
 def put(store: Store, row: SentRow) -> None:
@@ -91,6 +93,7 @@ def put(store: Store, row: SentRow) -> None:
             "reply_by": None if row.reply_by is None else format_time(row.reply_by),
             "supersedes": row.supersedes,
             "steps": row.steps,
+            "entry": row.entry,
         },
         lookups=lookups,
     )
@@ -149,4 +152,5 @@ def _read(gid: str, value: Mapping[str, JsonValue]) -> SentRow:
         reply_by=None if reply_by is None else parse_time(reply_by, field="reply_by"),
         supersedes=None if supersedes is None else EnvelopeId(str(supersedes)),
         steps=steps if isinstance(steps, dict) else {},
+        entry=None if value.get("entry") is None else str(value["entry"]),
     )

@@ -14,6 +14,7 @@ from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
 from exchange.agency.model import SyncReport
+from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
 from exchange.agency.requests import Requests
@@ -40,6 +41,7 @@ class Syncer:
     regranter: Regranter
     deletions: Deletions
     requests: Requests
+    prints: Prints
 
     def sync(self) -> SyncReport:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
@@ -53,7 +55,7 @@ class Syncer:
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
-        due = [*self.deletions.catch_up(), *self.requests.due()]
+        due = [*self.deletions.catch_up(), *self.requests.due(), *self.prints.catch_up()]
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )

@@ -15,7 +15,7 @@ from exchange.log.proof import parse_proof, verify_entry
 from exchange.member.store import Store
 from exchange.member.transport import RawReceipt
 from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
-from exchange_schemas.errors import EntryInvalid, LogFork, ProofInvalid
+from exchange_schemas.errors import EntryInvalid, LogFork, ProofInvalid, StoreCorrupt
 from exchange_schemas.limits import LIMITS
 
 _RECEIPTS = "receipt"
@@ -101,9 +101,12 @@ class Receipts:
     def each(self) -> Iterator[StoredReceipt]:
         """All kept receipts, oldest first."""
         for _, value in self._store.each(_RECEIPTS):
-            proof, index = value["proof"], value["index"]
-            if isinstance(proof, str) and isinstance(index, int):
-                yield _read(unb64u(str(value["entry"]), field="entry"), index, proof)
+            yield _stored(value)
+
+    def get(self, entry_id: str) -> StoredReceipt | None:
+        """The kept receipt of one entry, or None."""
+        value = self._store.get(_RECEIPTS, entry_id)
+        return None if value is None else _stored(value)
 
     def _must_concern_us(self, entry: bytes) -> None:
         value = decode(entry, limit=LIMITS.entry_bytes)
@@ -120,6 +123,13 @@ class Receipts:
                 hint="stop using this hub and tell the commission: it shows different logs",
             )
         self._store.put(_ROOTS, size, {"root": root})
+
+
+def _stored(value: Mapping[str, JsonValue]) -> StoredReceipt:
+    proof, index = value["proof"], value["index"]
+    if not isinstance(proof, str) or not isinstance(index, int):
+        raise StoreCorrupt("a receipt in the local store cannot be read")
+    return _read(unb64u(str(value["entry"]), field="entry"), index, proof)
 
 
 def _read(entry: bytes, index: int, proof: str) -> StoredReceipt:

@@ -73,6 +73,7 @@ class Act(StrEnum):
     GRANT_EXPIRE = "grant:expire"
     DISCLOSURE_ERASE = "disclosure:erase"
     CONSENT_CHECK = "consent:check"
+    DISCLOSURE_NOTE = "disclosure:note"
 
 
 OUTCOMES = ("allow", "deny", "error")

@@ -17,6 +17,8 @@ def test_the_story_is_told_on_the_projects_own_sample() -> None:
     assert "CONSENT_WITHDRAWN" in done.stdout
     assert "refused: current_area (safety), guardian_status (no_authority)" in done.stdout
     assert "signed receipt of embassy-fr: deleted" in done.stdout
+    assert "embassy-fr was given" in done.stdout
+    assert "1 deletion confirmed" in done.stdout
     assert "names it" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 

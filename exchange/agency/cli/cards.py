@@ -11,6 +11,7 @@ from rich.text import Text
 from exchange.agency.model import Message, Record
 from exchange.agency.records import RecordDetail
 from exchange.agency.release import Sendable
+from exchange.agency.wording import in_words
 from exchange.member.cli.output import console, isolated, plain
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.codec import JsonValue
@@ -80,22 +81,6 @@ def print_message(message: Message) -> None:
 def message_json(message: Message) -> JsonValue:
     """A message for machines; the photo as its length and digest."""
     return plain(message)
-
-
-def in_words(value: JsonValue) -> str:
-    """A field's value on one line, in words a person reads; nothing is left out."""
-    if isinstance(value, dict):
-        if set(value) == {"min", "max", "as_of"}:
-            span = str(value["min"]) if value["min"] == value["max"] else f"{value['min']} to {value['max']}"
-            return f"{span} years on {value['as_of']}"
-        if set(value) >= {"text"} and set(value) <= {"text", "script", "language"}:
-            return isolated(str(value["text"]))
-        return "; ".join(f"{name.replace('_', ' ')}: {in_words(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return "\n".join(in_words(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return isolated(str(value))
 
 
 def _fields_table(fields: Mapping[str, JsonValue]) -> Table:

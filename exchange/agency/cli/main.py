@@ -11,9 +11,11 @@ from exchange.agency.cli.export import export
 from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
 from exchange.agency.cli.outbox import outbox, receipts
+from exchange.agency.cli.printing import print_
 from exchange.agency.cli.record import record
 from exchange.agency.cli.request import request
 from exchange.agency.cli.send import send, spool
+from exchange.agency.cli.subject import subject
 from exchange.agency.cli.timeline import timeline
 from exchange.agency.cli.user import user
 from exchange.member.cli.deployment import deployment
@@ -37,6 +39,7 @@ COMMANDS: tuple[click.Command, ...] = (
     deletion,
     request,
     timeline,
+    subject,
     send,
     spool,
     inbox,
@@ -66,6 +69,7 @@ def cli(options: Options) -> None:
 
 for _command in COMMANDS:
     cli.add_command(_command)
+record.add_command(print_)
 
 
 def main() -> None:

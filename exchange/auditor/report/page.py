@@ -13,10 +13,7 @@ from typing import Final
 
 from exchange.auditor.report.charts import WIDTHS, Draw, svg
 from exchange.auditor.report.document import Cell, Document, Figure, Notice
-
-_POLICY: Final = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-)
+from exchange.member.page import head
 
 _TEXT: Final = ' class="text"'
 
@@ -36,15 +33,7 @@ class Provenance:
 def page(content: Document, provenance: Provenance, draw: Draw) -> Iterator[str]:
     """The page in pieces."""
     style = files("exchange.auditor.report").joinpath("style.css").read_text("utf-8")
-    title = f"Audit report: {escape(provenance.origin)}"
-    yield (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n"
-        '<a class="skip" href="#figures">Skip to the figures</a>\n'
-    )
+    yield head(f"Audit report: {provenance.origin}", style, skip_to="figures", skip="Skip to the figures")
     yield _head(content, provenance)
     yield '<main id="figures">\n'
     for figure in content.figures:

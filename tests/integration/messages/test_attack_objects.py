@@ -101,7 +101,8 @@ def test_attack_18_another_agencys_object_costs_the_sql_of_none(
         for request in pair:
             with statements(world) as seen:
                 assert ask(other, request).status_code == 404
-            ran.append([text for text, _ in seen])
+            # Every so often a request also prunes the proofs that were used up long ago.
+            ran.append([text for text, _ in seen if not text.startswith("DELETE FROM replay")])
             about = [(text, values) for text, values in seen if "SELECT" in text and _is_about_objects(text)]
             assert about, request
             with reading(world.hub.engine) as conn:

@@ -1,0 +1,319 @@
+"""A subject report as one HTML page, for a caseworker, a lawyer or the person it is about. Pure.
+
+Read from top to bottom: who received what in short, each message, the consents and how they ended, what left
+on paper, what came in, what is held, the proofs. It has no script and loads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from importlib.resources import files
+
+from exchange.agency import deletion_rows
+from exchange.agency.deletions import outcome_words
+from exchange.agency.subject import proofs
+from exchange.agency.subject.model import Agreed, Ended, Given, Held, Recipient, SubjectReport
+from exchange.agency.timeline import words
+from exchange.agency.wording import (
+    basis_label,
+    code_words,
+    field_label,
+    in_words,
+    kind_label,
+    purpose_label,
+)
+from exchange.member.cli.output import harmless
+from exchange.member.page import Safe, element, head, joined, table
+from exchange_schemas.catalogue import load_catalogue
+
+_STATES = {
+    "allowed": "may receive more until the consent ends",
+    "ended": "nothing more: the consent has ended",
+    "withdrawn": "nothing more: the consent was withdrawn",
+}
+_DELETIONS = {
+    "none": "",
+    deletion_rows.DUE: "deletion not asked for yet",
+    deletion_rows.ASKED: "asked to delete, has not answered",
+    deletion_rows.ANSWERED: "has answered the request to delete",
+}
+
+
+def page(report: SubjectReport) -> Iterator[str]:
+    """The page in pieces."""
+    style = files("exchange.agency.subject").joinpath("style.css").read_text("utf-8")
+    yield head("Subject report", style, skip_to="report", skip="Skip to the report")
+    yield _heading(report)
+    sections = [one for one in _sections(report) if one is not None]
+    yield _contents(sections)
+    yield '<main id="report">\n'
+    for ident, title, body in sections:
+        yield element("section", [element("h2", title, id=ident), body], aria_labelledby=ident) + "\n"
+    yield "</main>\n" + proofs.foot(report) + "</body>\n</html>\n"
+
+
+Section = tuple[str, str, Safe]
+
+
+def _sections(report: SubjectReport) -> Iterable[Section | None]:
+    yield "short", "In short", _short(report)
+    yield _if(report.given, "given", "Everything that was sent", _given(report.given))
+    yield _if(report.consents, "consents", "The consents", joined(map(_consent, report.consents)))
+    yield _if(report.printed, "paper", "What was handed over on paper", _paper(report))
+    yield _if(report.received, "received", "What was received about the child", _received(report))
+    yield _if(report.timeline, "course", "The course of the case", _course(report))
+    if report.held is not None:
+        yield "held", "What this agency holds", _held(report.held)
+    yield "proofs", "Proofs from the log of the exchange", proofs.section(report)
+    yield "limits", "What this report cannot say", _LIMITS
+
+
+def _if(rows: Sequence[object], ident: str, title: str, body: Safe) -> Section | None:
+    return (ident, title, body) if rows else None
+
+
+# -- head ----------------------------------------------------------------------------------------------
+
+
+def _heading(report: SubjectReport) -> Safe:
+    what = "reference" if report.held is not None else "thread"
+    facts = [
+        ("About", joined([f"the child with the local {what} ", element("code", report.subject)])),
+        ("Made by", f"{report.made_by}, {report.agency_name} ({report.agency})"),
+        ("Made on", _time(report.made)),
+        ("Exchange", report.origin),
+    ]
+    return element(
+        "header",
+        [
+            element("p", "Confidential: about one child", class_="mark"),
+            element("h1", "Subject report"),
+            element(
+                "p",
+                "Who received which data of this child, when, for what and under which consent, from the "
+                "records of the agency that made this report.",
+                class_="lead",
+            ),
+            _facts(facts),
+        ],
+    )
+
+
+def _contents(sections: Sequence[Section]) -> Safe:
+    items = (element("li", element("a", title, href=f"#{ident}")) for ident, title, _ in sections)
+    return element("nav", element("ol", list(items)), aria_label="Contents")
+
+
+def _facts(pairs: Iterable[tuple[str, str]]) -> Safe:
+    return element(
+        "dl", [element("div", [element("dt", name), element("dd", value)]) for name, value in pairs]
+    )
+
+
+# -- who received what ---------------------------------------------------------------------------------
+
+
+def _short(report: SubjectReport) -> Safe:
+    if not report.recipients:
+        return element("p", "Nothing of this record was sent to any agency through the exchange.")
+    rows = [_recipient(one) for one in report.recipients]
+    return table("Who received what", ("Agency", "Data", "When", "Now"), rows)
+
+
+def _recipient(one: Recipient) -> Sequence[str]:
+    count = f"{one.messages} message" + ("" if one.messages == 1 else "s")
+    days = dict.fromkeys((_day(one.first), _day(one.last)))
+    asked = _DELETIONS[one.deletion]
+    waits = one.deletion in (deletion_rows.DUE, deletion_rows.ASKED)
+    note = element("span", asked, class_="waits" if waits else "done") if asked else Safe()
+    return (
+        _agency(one.agency, one.name, one.kind),
+        _fields(one.fields),
+        joined([joined(days, " to "), element("span", count, class_="soft")], "<br>"),
+        joined([_STATES[one.state], *([note] if asked else [])], "<br>"),
+    )
+
+
+def _given(given: Sequence[Given]) -> Safe:
+    columns = ("When", "To", "What, for what", "Data", "Arrived")
+    return table("Every message with data of the record", columns, [_given_row(one) for one in given])
+
+
+def _given_row(one: Given) -> Sequence[str]:
+    what = [kind_label(one.kind), f"for: {_purpose(one.purpose)}"]
+    if one.consent is not None:
+        what.append(joined(["under consent ", _consent_link(one.consent)]))
+    if one.again is not None:
+        what.append("given once more, to a newer key of the same agency")
+    return (
+        joined([_time(one.when), joined(["log: ", proofs.link(one.entry)])], "<br>"),
+        one.to,
+        joined(what, "<br>"),
+        _fields(one.fields),
+        _arrived(one),
+    )
+
+
+def _arrived(one: Given) -> str:
+    if one.outcome is None or one.outcome_at is None:
+        return "not known here"
+    if one.outcome == "opened":
+        return f"opened, signed on {_when(one.outcome_at)}"
+    return f"refused by the recipient's program ({one.outcome_code})"
+
+
+# -- consents ------------------------------------------------------------------------------------------
+
+
+def _consent(one: Agreed) -> Safe:
+    facts: list[tuple[str, str]] = [
+        ("State", code_words(one.status)),
+        ("For", joined([purpose_label(name) for name in one.purposes], "<br>")),
+        ("Data", _fields(one.fields)),
+        ("Rests on", joined([f"{about}: {basis_label(name)}" for about, name in one.bases.items()], "<br>")),
+        ("Valid", f"{_when(one.not_before)} to {_when(one.expires)}"),
+        ("May be kept", f"{one.retention_days} days after it was opened"),
+        ("Protection screening", code_words(one.screening)),
+        ("Digest (SHA-256)", element("code", one.digest)),
+        ("Signed by key", joined([element("code", kid) for kid in one.signers], "<br>")),
+    ]
+    if one.supersedes is not None:
+        facts.append(("Takes the place of", _consent_link(one.supersedes)))
+    facts.append(("In the log", proofs.link(one.entry)))
+    title = f"To {one.recipient}" if one.own else f"From {one.issuer}"
+    parts = [element("h3", title), element("p", element("code", one.cid), class_="soft"), _facts(facts)]
+    if one.ended is not None:
+        parts.append(_ended(one.ended))
+    return element("article", parts, id=f"consent-{one.cid}", class_=f"consent {one.status}")
+
+
+def _ended(ended: Ended) -> Safe:
+    facts: list[tuple[str, str]] = [
+        ("Withdrawn", _time(ended.when)),
+        ("Reason", code_words(ended.reason)),
+        ("Signed by key", joined([element("code", kid) for kid in ended.signers], "<br>")),
+        ("In the log", proofs.link(ended.entry)),
+    ]
+    if ended.asked is not None:
+        facts.append(("Deletion asked for", f"{_when(ended.asked)}; {_DELETIONS[ended.deletion]}"))
+    for answer in ended.answers:
+        said = f"{outcome_words(answer.outcome)}, signed on {_when(answer.when)}"
+        signed = element("code", answer.manifest)
+        facts.append(("The recipient's answer", joined([said, joined(["signed object ", signed])], "<br>")))
+    return element("div", [element("h4", "Withdrawal"), _facts(facts)], class_="ended")
+
+
+def _consent_link(cid: str) -> Safe:
+    return element("a", element("code", cid[:8]), href=f"#consent-{cid}", title=f"consent {cid}")
+
+
+# -- the rest ------------------------------------------------------------------------------------------
+
+
+def _paper(report: SubjectReport) -> Safe:
+    rows = [
+        (
+            joined([_time(one.when), joined(["by ", one.user])], "<br>"),
+            element("bdi", harmless(one.to)),
+            joined(
+                [element("bdi", harmless(one.why)), f"for: {_purpose(one.purpose)}", basis_label(one.basis)],
+                "<br>",
+            ),
+            _fields(one.fields),
+            joined([element("code", one.id), joined(["log: ", proofs.link(one.entry)])], "<br>"),
+        )
+        for one in report.printed
+    ]
+    return table("Printed cards", ("When", "To", "Why", "Data", "Number"), rows)
+
+
+def _received(report: SubjectReport) -> Safe:
+    rows = [
+        (
+            joined([_time(one.when), joined(["log: ", proofs.link(one.entry)])], "<br>"),
+            one.sender,
+            kind_label(one.kind),
+            _fields(one.fields) if one.fields else "no data of the record",
+            "" if one.keep_until is None else joined(["until ", _day(one.keep_until)]),
+        )
+        for one in report.received
+    ]
+    return table("Opened messages", ("When", "From", "What", "Data", "May be kept"), rows)
+
+
+def _course(report: SubjectReport) -> Safe:
+    rows = [
+        (_time(one.when), one.sender, one.recipient, kind_label(one.kind), element("bdi", words(one)))
+        for one in report.timeline
+    ]
+    return table("Messages in their order", ("When", "From", "To", "What", "Says"), rows)
+
+
+def _held(held: Held) -> Safe:
+    facts = [("Comes from", element("bdi", harmless(held.source))), ("Added", _time(held.added))]
+    facts.append(("Last changed", _time(held.changed)))
+    parts: list[str] = [_facts(facts)]
+    if held.values is None:
+        parts.append(_fields(held.fields))
+    else:
+        rows = [(field_label(name), _value(in_words(held.values[name]))) for name in _in_order(held.fields)]
+        parts.append(table("The record", ("Field", "Value"), rows))
+    rows_of_history = [
+        (_time(one.when), one.user, one.what, ", ".join(field_label(name) for name in one.fields))
+        for one in held.history
+    ]
+    parts.append(table("Who changed what", ("When", "Who", "What", "Fields"), rows_of_history))
+    return joined(parts)
+
+
+def _value(text: str) -> Safe:
+    return joined([element("bdi", line) for line in text.split("\n")], "<br>")
+
+
+_LIMITS = element(
+    "ul",
+    [
+        element("li", text)
+        for text in (
+            "What a recipient did with data after it had opened them. It is bound by the consent and answers "
+            "for it; a withdrawal asks it to delete, and its signed answer stands above.",
+            "Whether a message was opened, where the recipient's signed receipt has not been seen by this "
+            "agency's program.",
+            "What was told by voice, on paper or by any way other than the exchange, unless a card was "
+            "printed by this program.",
+            "What other agencies hold about the child from sources of their own.",
+        )
+    ],
+)
+
+
+def _agency(agency: str, name: str, kind: str) -> Safe:
+    below = agency if kind == "" else f"{agency}, {code_words(kind)}"
+    return joined([element("bdi", harmless(name)), element("span", below, class_="soft")], "<br>")
+
+
+def _fields(names: Sequence[str]) -> Safe:
+    """Fields as a list, in the catalogue's order."""
+    return element("ul", [element("li", field_label(name)) for name in _in_order(names)], class_="fields")
+
+
+def _in_order(names: Sequence[str]) -> list[str]:
+    order = list(load_catalogue().fields)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _purpose(name: str) -> str:
+    return purpose_label(name).partition(":")[0].lower()
+
+
+def _time(when: datetime) -> Safe:
+    return element("time", _when(when), datetime=when.isoformat())
+
+
+def _when(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def _day(when: datetime) -> Safe:
+    return element("time", f"{when:%Y-%m-%d}", datetime=f"{when:%Y-%m-%d}")
