@@ -277,7 +277,7 @@ def deny(hub: Hub, caller: Caller, trace: Trace, error: ExchangeError) -> NoRetu
     def work(_unit: Unit) -> Answer:
         raise error
 
-    release(hub, caller, trace, work)
+    release(hub, caller, trace, work, reads=True)
     raise error
 
 

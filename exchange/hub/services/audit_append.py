@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, bindparam, insert, select, text
@@ -30,14 +30,27 @@ _ENTRY: Final = "INSERT INTO log_entry (entry_id, entry) VALUES (?, ?)"
 _LEAF: Final = "INSERT INTO log_leaf (idx, entry_id, leaf, frontier) VALUES (?, ?, ?, ?)"
 _NODE: Final = "INSERT INTO log_node (level, idx, hash) VALUES (?, ?, ?)"
 _SET_HEAD: Final = (
-    "UPDATE log_head SET size = size + 1, frontier = ?, ts_us = max(ts_us, ?)"
+    "UPDATE log_head SET size = size + ?, frontier = ?, ts_us = max(ts_us, ?)"
     " WHERE one = 1 AND size = ? AND frontier = ?"
 )
 _INSERT: Final = Statement(insert(log_entry), fills=("entry_id", "entry"))
 _APPEND_NOW: Final = Statement(text("SET CONSTRAINTS log_entry_append IMMEDIATE"))
-_PLACE: Final = Statement(
-    select(log_leaf.c.idx, log_leaf.c.frontier).where(log_leaf.c.entry_id == bindparam("entry_id"))
+_PLACES: Final = Statement(
+    select(log_leaf.c.entry_id, log_leaf.c.idx, log_leaf.c.frontier).where(
+        log_leaf.c.entry_id.in_(bindparam("ids", expanding=True))
+    )
 )
+_Node = tuple[int, int, bytes]
+"""A complete subtree: level, index, hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An entry to be appended: its id, its bytes, its own `ts` in microseconds."""
+
+    entry_id: str
+    entry: bytes
+    ts_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +63,13 @@ class Appended:
 
 
 def append(
-    conn: Connection,
-    entry_id: str,
-    entry: bytes,
-    *,
-    ts_us: int,
-    now: datetime,
-    beside: Sequence[Call] = (),
-) -> Appended:
-    """Give the entry its place in the log; nothing may be written in the transaction after this.
+    conn: Connection, leaves: Sequence[Leaf], *, now: datetime, beside: Sequence[Call] = ()
+) -> list[Appended]:
+    """Give the entries, one at least, their places in the log, in this order.
 
-    `beside`: what is written with it, before it. `ts_us` is the entry's own `ts`, `now` the clock at this
-    moment (PostgreSQL uses the database's).
-    Raises: AuditUnavailable when the log cannot take the entry; Unavailable when the database is busy.
+    Nothing may be written in the transaction after this. `beside`: what is written with them, before them.
+    `now`: the clock at this moment (PostgreSQL uses the database's).
+    Raises: AuditUnavailable when the log cannot take them; Unavailable when the database is busy.
     """
     if not conn.in_transaction():
         # The driver alone would commit each statement by itself.
@@ -71,8 +78,8 @@ def append(
     try:
         if isinstance(driver, sqlite3.Connection):
             together(conn, *beside)
-            return _append_sqlite(driver.cursor(), entry_id, entry, ts_us, now)
-        return _append_postgres(conn, entry_id, entry, beside)
+            return _append_sqlite(driver.cursor(), leaves, now)
+        return _append_postgres(conn, leaves, beside)
     except (sqlite3.Error, psycopg.Error) as error:
         if is_busy(error):
             raise busy() from error
@@ -82,39 +89,55 @@ def append(
         raise AuditUnavailable("the audit log is damaged, so nothing is answered") from error
 
 
-def _append_sqlite(
-    cursor: sqlite3.Cursor, entry_id: str, entry: bytes, ts_us: int, now: datetime
-) -> Appended:
+def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime) -> list[Appended]:
     head = cursor.execute(_HEAD).fetchone()
     if head is None:
         raise AuditUnavailable("the audit log has no head, so nothing is answered")
     size, edge, latest_us = head
-    if abs(ts_us - microseconds(now)) > CLOCK_SLACK_US or ts_us < latest_us - CLOCK_SLACK_US:
+    now_us = microseconds(now)
+    if any(_is_off(leaf.ts_us, now_us, latest_us) for leaf in leaves):
         raise AuditUnavailable("the clock is not the audit log's, so nothing is answered")
-    before = Frontier.from_bytes(edge, size=size)
-    leaf = leaf_hash(entry)
-    cursor.execute(_ENTRY, (entry_id, entry))
-    cursor.execute(_LEAF, (size, entry_id, leaf, edge))
-    cursor.executemany(_NODE, _whole_tiles(before, leaf))
-    cursor.execute(_SET_HEAD, (before.append(leaf).to_bytes(), ts_us, size, edge))
+    tree, placed, nodes = Frontier.from_bytes(edge, size=size), list[Appended](), list[_Node]()
+    for leaf in leaves:
+        place = Appended(tree.size, leaf_hash(leaf.entry), tree)
+        placed.append(place)
+        nodes += _whole_tiles(tree, place.leaf)
+        tree = tree.append(place.leaf)
+    cursor.executemany(_ENTRY, [(leaf.entry_id, leaf.entry) for leaf in leaves])
+    rows = zip(leaves, placed, strict=True)
+    cursor.executemany(_LEAF, [(at.index, leaf.entry_id, at.leaf, at.before.to_bytes()) for leaf, at in rows])
+    cursor.executemany(_NODE, nodes)
+    newest_us = max(leaf.ts_us for leaf in leaves)
+    cursor.execute(_SET_HEAD, (len(leaves), tree.to_bytes(), newest_us, size, edge))
     if cursor.rowcount != 1:
         raise AuditUnavailable("the audit log was written by somebody else, so nothing is answered")
-    return Appended(size, leaf, before)
+    return placed
 
 
-def _append_postgres(conn: Connection, entry_id: str, entry: bytes, beside: Sequence[Call]) -> Appended:
+def _is_off(ts_us: int, now_us: int, latest_us: int) -> bool:
+    return abs(ts_us - now_us) > CLOCK_SLACK_US or ts_us < latest_us - CLOCK_SLACK_US
+
+
+def _append_postgres(conn: Connection, leaves: Sequence[Leaf], beside: Sequence[Call]) -> list[Appended]:
     # One round trip. The trigger runs in the last but one: from there to the commit nobody else appends.
-    insert = _INSERT.call(entry_id=entry_id, entry=entry)
-    *_, found = together(conn, *beside, insert, _APPEND_NOW.call(), _PLACE.call(entry_id=entry_id))
-    if not found.rows:
+    rows = [{"entry_id": leaf.entry_id, "entry": leaf.entry} for leaf in leaves]
+    places = _PLACES.call(ids=[leaf.entry_id for leaf in leaves])
+    *_, found = together(conn, *beside, _INSERT.for_each(rows), _APPEND_NOW.call(), places)
+    placed = {row.entry_id: row for row in found.rows}
+    if len(placed) != len(leaves):
         raise AuditUnavailable("the audit log did not take the entry, so nothing is answered")
-    (place,) = found.rows
-    return Appended(place.idx, leaf_hash(entry), Frontier.from_bytes(bytes(place.frontier), size=place.idx))
+    return [_appended(leaf, placed[leaf.entry_id]) for leaf in leaves]
 
 
-def _whole_tiles(before: Frontier, leaf: bytes) -> list[tuple[int, int, bytes]]:
+def _appended(leaf: Leaf, place: Any) -> Appended:
+    return Appended(
+        place.idx, leaf_hash(leaf.entry), Frontier.from_bytes(bytes(place.frontier), size=place.idx)
+    )
+
+
+def _whole_tiles(before: Frontier, leaf: bytes) -> list[_Node]:
     """The complete subtrees of levels 8, 16, 24… that this leaf completes, as (level, index, hash)."""
-    found: list[tuple[int, int, bytes]] = []
+    found: list[_Node] = []
     if ~before.size & 0xFF:
         return found
     node, carry, level = leaf, before.size, 0

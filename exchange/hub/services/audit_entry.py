@@ -5,19 +5,30 @@ commitments, and what they stand for is kept apart, where it can be erased.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
-from exchange.hub.services.audit_append import Appended, append, microseconds
+from sqlalchemy import Connection
+
+from exchange.hub.services.audit_append import Appended, Leaf, append, microseconds
 from exchange.hub.services.audit_salts import Scope, commitment, disclosing, salts_of
 from exchange.hub.services.unit import Unit
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.entry import Act, Entry
-from exchange_schemas.errors import AuditUnavailable, Malformed
 from exchange_schemas.ids import AgencyId, Digest
 
-__all__ = ["Act", "Actor", "Logged", "Trace", "Verdict", "record"]
+__all__ = [
+    "Act",
+    "Actor",
+    "Logged",
+    "Prepared",
+    "Trace",
+    "Verdict",
+    "append_entries",
+    "prepare",
+]
 
 _TAG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}")
 
@@ -59,6 +70,16 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """An entry that has no place yet. `ts_us` is its own `ts`; `disclosures`: name → (salt, value)."""
+
+    entry_id: str
+    data: bytes
+    ts_us: int
+    disclosures: Mapping[str, tuple[bytes, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """An entry in the log, durable once the transaction is."""
 
@@ -67,21 +88,27 @@ class Logged:
     place: Appended
 
 
-def record(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Logged:
-    """Append the entry of this unit with its disclosures; the last thing that a transaction does.
+def prepare(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Prepared:
+    """The entry of this unit with what its commitments stand for, to be appended in the same transaction.
 
-    Raises: AuditUnavailable when the log cannot take it, also when the entry would break its own rules.
+    Raises: Malformed when it would break the entries' own rules.
     """
     said, disclosures = _commit(unit, actor, trace)
     entry = _entry(unit, actor, trace, verdict, said)
-    try:
-        data = entry.to_bytes()
-    except Malformed as error:
-        # The hub's own mistake: whoever calls must not get an answer that no entry records.
-        raise AuditUnavailable("the audit entry cannot be written, so nothing is answered") from error
-    beside = disclosing(unit.entry_id, disclosures)
-    place = append(unit.conn, unit.entry_id, data, ts_us=entry.ts, now=unit.hub.clock(), beside=beside)
-    return Logged(unit.entry_id, data, place)
+    return Prepared(unit.entry_id, entry.to_bytes(), entry.ts, disclosures)
+
+
+def append_entries(conn: Connection, entries: Sequence[Prepared], now: datetime) -> list[Logged]:
+    """Append these in their order, with their disclosures; the last thing that a transaction does.
+
+    Raises: AuditUnavailable when the log cannot take them; Unavailable when the database is busy.
+    """
+    if not entries:
+        return []
+    beside = disclosing({one.entry_id: one.disclosures for one in entries})
+    leaves = [Leaf(one.entry_id, one.data, one.ts_us) for one in entries]
+    places = append(conn, leaves, now=now, beside=beside)
+    return [Logged(one.entry_id, one.data, place) for one, place in zip(entries, places, strict=True)]
 
 
 def _commit(

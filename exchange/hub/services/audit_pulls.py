@@ -116,4 +116,5 @@ def _require_auditor(caller: Caller) -> None:
 def _unlogged(hub: Hub, caller: Caller, body: dict[str, JsonValue]) -> Released:
     """Released without an entry of its own: the proof is spent, the token's standing checked."""
     trace = Trace(act=Act.AUDIT_READ)
-    return release(hub, caller, trace, lambda _unit: Answer(body=body, trace=trace, logged=False))
+    unlogged = Answer(body=body, trace=trace, logged=False)
+    return release(hub, caller, trace, lambda _unit: unlogged, reads=True)

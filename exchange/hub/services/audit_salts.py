@@ -49,11 +49,12 @@ def salts_of(
     return {row.scope: bytes(row.salt) for row in found.rows}
 
 
-def disclosing(entry_id: str, values: Mapping[str, tuple[bytes, str]]) -> tuple[Call, ...]:
-    """Keeps what an entry's commitments stand for: name → (salt, value); erasable. None for no values."""
+def disclosing(values: Mapping[str, Mapping[str, tuple[bytes, str]]]) -> tuple[Call, ...]:
+    """Keeps what entries' commitments stand for: entry id → name → (salt, value); erasable."""
     rows = [
         {"entry_id": entry_id, "name": name, "salt": salt, "value": value}
-        for name, (salt, value) in values.items()
+        for entry_id, named in values.items()
+        for name, (salt, value) in named.items()
     ]
     return (_DISCLOSE.for_each(rows),) if rows else ()
 

@@ -165,7 +165,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
         }
         return Answer(body=body, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 # -- registering ---------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def read_events(hub: Hub, caller: Caller, *, after: int, limit: int) -> Released
         }
         return Answer(body, trace, logged=bool(found.events))
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def read_key(hub: Hub, caller: Caller, kid: Kid) -> Released:
@@ -106,7 +106,7 @@ def read_key(hub: Hub, caller: Caller, kid: Kid) -> Released:
         body: dict[str, JsonValue] = {"kid": kid, "alg": key.public.alg, "key": b64u(key.public.raw)}
         return Answer(body, replace(trace, own=(key.agency,)))
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def log_event(

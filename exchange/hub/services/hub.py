@@ -5,12 +5,13 @@ It must never be a global: `open_hub` builds it, the app holds it, services get 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
 from exchange.hub.blobs import BlobStore, FolderBlobs
+from exchange.hub.combine import Combiner
 from exchange.hub.db import open_engine
 from exchange.hub.hubkeys import HubKeys, load_hub_keys
 from exchange.hub.settings import Settings
@@ -18,7 +19,10 @@ from exchange.hub.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """Everything a service needs. `clock` gives aware UTC, `random` that many secure random bytes."""
+    """Everything a service needs. `clock` gives aware UTC, `random` that many secure random bytes.
+
+    `combiner`: answers that wait for one transaction; each copy of a hub has its own.
+    """
 
     settings: Settings
     engine: Engine
@@ -26,6 +30,7 @@ class Hub:
     random: Callable[[int], bytes]
     keys: HubKeys
     blobs: BlobStore
+    combiner: Combiner = field(default_factory=Combiner, init=False, repr=False, compare=False)
 
 
 def open_hub(settings: Settings) -> Hub:

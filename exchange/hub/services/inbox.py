@@ -74,7 +74,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int, tags: s
             return Answer(body={}, trace=trace, status=304, logged=False, headers=headers)
         return Answer(body=body, trace=trace, logged=bool(page), headers=headers)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def state_at(row: Row[*tuple[Any, ...]], now: datetime) -> str:

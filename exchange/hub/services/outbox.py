@@ -69,7 +69,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
         }
         return Answer(body=body, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def heads(hub: Hub, caller: Caller, recipients: Collection[AgencyId]) -> Released:
@@ -81,7 +81,7 @@ def heads(hub: Hub, caller: Caller, recipients: Collection[AgencyId]) -> Release
         found: dict[str, JsonValue] = {row.rcp: {"seq": row.seq, "digest": row.digest} for row in rows}
         return Answer(body={"heads": found}, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def _item(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, JsonValue]:

@@ -10,24 +10,18 @@ States of one release, in order. It must never answer from a state before the la
 (7) a checkpoint is signed and the receipt built; then the answer, or the error with its receipt, leaves.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from sqlalchemy import text
-
-from exchange.hub.db import storage_errors, writing
 from exchange.hub.services import highwater
-from exchange.hub.services.audit_entry import Actor, Logged, Trace, Verdict, record
+from exchange.hub.services.audit_entry import Actor, Trace
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
-from exchange.hub.services.replays import asking_revoked, prune_sometimes, spending
-from exchange.hub.services.unit import Unit
-from exchange.hub.sql import Statement, together
+from exchange.hub.services.transact import REPLAYED, Answer, Job, Work, transact
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import ExchangeError, Replay, ServiceError, Unauthorized
-from exchange_schemas.ids import AgencyId, new_id
+from exchange_schemas.errors import ExchangeError
+from exchange_schemas.ids import AgencyId
 
 __all__ = [
     "REPLAYED",
@@ -70,22 +64,6 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answers. `logged=False`: only for answers on the tested list of those with nothing new.
-
-    `receipt_of`: an earlier entry whose receipt the caller gets again (the same envelope sent twice); this
-    answer is logged all the same.
-    """
-
-    body: dict[str, JsonValue]
-    trace: Trace
-    status: int = 200
-    logged: bool = True
-    headers: Mapping[str, str] = field(default_factory=dict)
-    receipt_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Released:
     """An answer that may leave; `receipt` is None only where it was not logged."""
 
@@ -95,36 +73,21 @@ class Released:
     receipt: Receipt | None
 
 
-_SAVEPOINT: Final = Statement(text("SAVEPOINT work"))
-_ROLLBACK: Final = Statement(text("ROLLBACK TO SAVEPOINT work"))
-
-Work = Callable[[Unit], Answer]
-
-REPLAYED: Final = "proof-replayed"
-"""The rule of the Unauthorized that a used proof gets; its entry says REPLAY."""
-
-
-def release(hub: Hub, caller: Caller, trace: Trace, work: Work) -> Released:
+def release(hub: Hub, caller: Caller, trace: Trace, work: Work, *, reads: bool = False) -> Released:
     """Do a caller's work, log it, and give the answer with its receipt.
 
     `trace` is what is known before the work; the answer's own trace replaces it when the work succeeds.
+    `reads`: the work changes and locks nothing, and its entry names no consent and no envelope (whose salts
+    are rows). The work may be done a second time, in another
+    transaction, when the first one failed.
     Raises: the work's `ExchangeError`, logged as a denial (`receipt_of_error` gives its receipt);
     Unauthorized for a replayed proof or a revoked token; Unavailable or AuditUnavailable when nothing
     could be logged.
     """
-
-    def admit(unit: Unit) -> None:
-        spent = ((caller.proof.jti_hash, caller.proof.expires), *caller.proof.also)
-        prune_sometimes(unit.conn, caller.proof.jti_hash, unit.now)
-        # Every one is used up, also when an earlier one turns out to be a replay.
-        asked = [] if caller.token_jti == "" else [asking_revoked(caller.token_jti)]
-        *done, _ = together(unit.conn, *asked, *(spending(*one) for one in spent), _SAVEPOINT.call())
-        if any(one.count != 1 for one in done[len(asked) :]):
-            raise Unauthorized("the proof was used before", rule=REPLAYED)
-        if any(one.rows for one in done[: len(asked)]):
-            raise Unauthorized("the access token was revoked", rule="token-revoked")
-
-    return _release(hub, Actor(caller.agency, caller.proof.compact), trace, work, admit)
+    proof = caller.proof
+    actor = Actor(caller.agency, proof.compact)
+    spends = ((proof.jti_hash, proof.expires), *proof.also)
+    return _released(hub, Job(actor, trace, work, spends, caller.token_jti, reads))
 
 
 def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released:
@@ -132,7 +95,7 @@ def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released
 
     Raises: as `release`.
     """
-    return _release(hub, Actor(operator=operator), trace, work, lambda unit: _SAVEPOINT.run(unit.conn, {}))
+    return _released(hub, Job(Actor(operator=operator), trace, work))
 
 
 def receipt_of_error(error: ExchangeError) -> Receipt | None:
@@ -141,41 +104,18 @@ def receipt_of_error(error: ExchangeError) -> Receipt | None:
     return receipt if isinstance(receipt, Receipt) else None
 
 
-def _release(hub: Hub, actor: Actor, trace: Trace, work: Work, admit: Callable[[Unit], object]) -> Released:
-    with storage_errors():
-        with writing(hub.engine) as conn:
-            unit = Unit(hub, conn, hub.clock(), new_id(hub.random))
-            result = _decide(unit, work, admit)
-            logged = _log(unit, actor, trace, result)
-        # The commit is durable here: nothing that follows can take it back.
-        receipt = None
-        if logged is not None:
-            receipt = build_receipt(hub, logged.entry_id, logged.entry, logged.place)
-            highwater.keep(hub, receipt)
-        if isinstance(result, ExchangeError):
-            vars(result)["receipt"] = receipt
-            raise result
+def _released(hub: Hub, job: Job) -> Released:
+    transact(hub, job)
+    receipt = None
+    if job.logged is not None:
+        receipt = build_receipt(hub, job.logged.entry_id, job.logged.entry, job.logged.place)
+        highwater.keep(hub, receipt)
+    result = job.result
+    if isinstance(result, Answer):
         if result.receipt_of is not None:
             receipt = receipt_for(hub, result.receipt_of)
-    return Released(result.body, result.status, result.headers, receipt)
-
-
-def _decide(unit: Unit, work: Work, admit: Callable[[Unit], object]) -> Answer | ExchangeError:
-    """`admit` sets the savepoint after what a denial keeps. No RELEASE: the commit keeps the rest."""
-    try:
-        admit(unit)
-    except ExchangeError as error:
-        return error
-    try:
-        return work(unit)
-    except ExchangeError as error:
-        _ROLLBACK.run(unit.conn, {})
-        return error
-
-
-def _log(unit: Unit, actor: Actor, trace: Trace, result: Answer | ExchangeError) -> Logged | None:
-    if isinstance(result, Answer):
-        return record(unit, actor, result.trace, Verdict("allow")) if result.logged else None
-    reason = Replay.code if result.rule == REPLAYED else result.code
-    out: Final = "error" if isinstance(result, ServiceError) else "deny"
-    return record(unit, actor, trace, Verdict(out, reason, result.rule))
+        return Released(result.body, result.status, result.headers, receipt)
+    if result is None:
+        raise RuntimeError("a transaction has ended without its answer")
+    vars(result)["receipt"] = receipt
+    raise result

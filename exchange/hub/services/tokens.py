@@ -145,7 +145,7 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
         }
         return Answer(body, Trace(act=Act.TOKEN_ISSUE))
 
-    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_ISSUE), work)
+    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_ISSUE), work, reads=True)
 
 
 def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Released:

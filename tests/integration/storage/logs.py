@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from exchange.hub.db import reading, writing
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
-from exchange.hub.services.audit_append import Appended, append, microseconds
+from exchange.hub.services.audit_append import Appended, Leaf, append, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.log.tree import Frontier, leaf_hash, root_of
 from exchange_schemas.codec import b64u
@@ -58,4 +58,4 @@ def put(hub: Hub, number: int, *, shift: timedelta = timedelta()) -> Appended:
     ts_us = microseconds(now + shift)
     entry = f'{{"n":{number},"ts":{ts_us}}}'.encode()
     with writing(hub.engine) as conn:
-        return append(conn, b64u(os.urandom(16)), entry, ts_us=ts_us, now=now)
+        return append(conn, [Leaf(b64u(os.urandom(16)), entry, ts_us)], now=now)[0]

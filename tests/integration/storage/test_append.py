@@ -16,7 +16,7 @@ from sqlalchemy import select, text
 
 from exchange.hub.db import open_engine, reading, writing
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
-from exchange.hub.services.audit_append import append, microseconds
+from exchange.hub.services.audit_append import Leaf, append, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.log.tree import Frontier, leaf_hash, root_of
@@ -95,7 +95,7 @@ def test_an_entry_without_a_time_of_its_own_is_refused_by_the_database(hub: Hub)
     now = hub.clock()
     for entry in (b'{"n":1}', b"not json", b'{"ts":"x"}', b"\xff{}"):
         with pytest.raises(AuditUnavailable), writing(hub.engine) as conn:
-            append(conn, b64u(os.urandom(16)), entry, ts_us=0, now=now)
+            append(conn, [Leaf(b64u(os.urandom(16)), entry, 0)], now=now)
     assert check_log(hub).head.size == 0
 
 
@@ -105,7 +105,7 @@ def test_a_transaction_taken_back_leaves_no_gap(hub: Hub) -> None:
     entry = f'{{"ts":{microseconds(now)}}}'.encode()
     with hub.engine.connect() as conn:
         conn.begin()
-        append(conn, b64u(os.urandom(16)), entry, ts_us=microseconds(now), now=now)
+        append(conn, [Leaf(b64u(os.urandom(16)), entry, microseconds(now))], now=now)
         conn.rollback()
     assert put(hub, 1).index == 1
     check_log(hub)
@@ -113,16 +113,16 @@ def test_a_transaction_taken_back_leaves_no_gap(hub: Hub) -> None:
 
 def test_an_append_outside_a_transaction_is_a_mistake(hub: Hub) -> None:
     with hub.engine.connect() as conn, pytest.raises(RuntimeError):
-        append(conn, "i" * 22, b"{}", ts_us=0, now=hub.clock())
+        append(conn, [Leaf("i" * 22, b"{}", 0)], now=hub.clock())
 
 
 def test_an_id_used_twice_is_refused(hub: Hub) -> None:
     now = hub.clock()
     entry = f'{{"ts":{microseconds(now)}}}'.encode()
     with writing(hub.engine) as conn:
-        append(conn, "i" * 22, entry, ts_us=microseconds(now), now=now)
+        append(conn, [Leaf("i" * 22, entry, microseconds(now))], now=now)
     with pytest.raises(AuditUnavailable), writing(hub.engine) as conn:
-        append(conn, "i" * 22, entry, ts_us=microseconds(now), now=now)
+        append(conn, [Leaf("i" * 22, entry, microseconds(now))], now=now)
     assert check_log(hub).head.size == 1
 
 

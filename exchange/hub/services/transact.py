@@ -1,0 +1,180 @@
+"""The transaction of an answer: proofs spent, work done, entries appended, committed; one or several at once.
+
+On SQLite, which has one writer, all answers that wait are given in one transaction. On PostgreSQL only those
+whose work changes nothing are: others lock rows, and two transactions that lock several answers' rows in
+different orders would wait for one another. Each answer has its own entry, its own savepoint where it
+changes anything, and its own refusal; all are durable together, or none is and nobody gets an answer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from exchange.hub.db import storage_errors, writing
+from exchange.hub.services.audit_entry import (
+    Actor,
+    Logged,
+    Prepared,
+    Trace,
+    Verdict,
+    append_entries,
+    prepare,
+)
+from exchange.hub.services.hub import Hub
+from exchange.hub.services.replays import asking_revoked, prune_sometimes, spending
+from exchange.hub.services.unit import Unit
+from exchange.hub.sql import Statement, together
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import (
+    AuditUnavailable,
+    ExchangeError,
+    Malformed,
+    Replay,
+    ServiceError,
+    Unauthorized,
+)
+from exchange_schemas.ids import new_id
+
+REPLAYED: Final = "proof-replayed"
+"""The rule of the Unauthorized that a used proof gets; its entry says REPLAY."""
+_SAVEPOINT: Final = Statement(text("SAVEPOINT work"))
+_ROLLBACK: Final = Statement(text("ROLLBACK TO SAVEPOINT work"))
+_RELEASE: Final = Statement(text("RELEASE SAVEPOINT work"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answers. `logged=False`: only for answers on the tested list of those with nothing new.
+
+    `receipt_of`: an earlier entry whose receipt the caller gets again (the same envelope sent twice); this
+    answer is logged all the same.
+    """
+
+    body: dict[str, JsonValue]
+    trace: Trace
+    status: int = 200
+    logged: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    receipt_of: str | None = None
+
+
+Work = Callable[[Unit], Answer]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One answer to be given: who acts, what is known before the work, the work, what it uses up.
+
+    `spends`: (jti hash, expiry) of each. `token_jti` is "" where there is no token. `reads`: the work changes
+    nothing. `result` and `logged` are there when the transaction is durable.
+    """
+
+    actor: Actor
+    trace: Trace
+    work: Work
+    spends: Sequence[tuple[bytes, datetime]] = ()
+    token_jti: str = ""
+    reads: bool = False
+    result: Answer | ExchangeError | None = None
+    logged: Logged | None = None
+
+
+def transact(hub: Hub, job: Job) -> None:
+    """Settle the job, with others that wait where the database allows it.
+
+    Raises: Unavailable or AuditUnavailable when nothing could be made durable; what the work raises that is
+    no `ExchangeError`.
+    """
+    try:
+        if job.reads or hub.settings.is_sqlite:
+            hub.combiner.run(job, lambda jobs: _settle_together(hub, jobs))
+        if job.result is None:
+            _settle(hub, [job])
+    except Malformed as error:
+        # The hub's own mistake: whoever calls must not get an answer that no entry records.
+        raise AuditUnavailable("the audit entry cannot be written, so nothing is answered") from error
+
+
+def _settle_together(hub: Hub, jobs: Sequence[Job]) -> None:
+    """All in one transaction, or none: where one of several fails, each is to be settled by itself."""
+    try:
+        _settle(hub, jobs)
+    except ServiceError:
+        # The database or the disk: alone it would be the same.
+        raise
+    except Exception:
+        if len(jobs) == 1:
+            raise
+
+
+def _settle(hub: Hub, jobs: Sequence[Job]) -> None:
+    """One transaction. Raises: as `transact`, and Malformed for an entry; nothing of any job is kept then."""
+    with storage_errors(), writing(hub.engine) as conn:
+        refusals = _admit(conn, hub, jobs)
+        results = [_do(hub, conn, job, refusals.get(n), len(jobs) == 1) for n, job in enumerate(jobs)]
+        entries = [entry for _, entry in results if entry is not None]
+        logged = iter(append_entries(conn, entries, hub.clock()))
+    # The commit is durable here: nothing that follows can take it back.
+    for job, (result, entry) in zip(jobs, results, strict=True):
+        job.logged = None if entry is None else next(logged)
+        job.result = result
+
+
+def _admit(conn: Connection, hub: Hub, jobs: Sequence[Job]) -> Mapping[int, Unauthorized]:
+    """Use up what every job uses up, also of one that turns out to be a replay; the refusals by job.
+
+    In the order of the hashes: two transactions that use up the same ones do not wait for one another.
+    """
+    spends = sorted((one, number) for number, job in enumerate(jobs) for one in job.spends)
+    tokens = [(number, job.token_jti) for number, job in enumerate(jobs) if job.token_jti != ""]
+    for (jti_hash, _), _ in spends:
+        prune_sometimes(conn, jti_hash, hub.clock())
+    calls = [asking_revoked(jti) for _, jti in tokens] + [spending(*one) for one, _ in spends]
+    if len(jobs) == 1 and not jobs[0].reads:
+        # Here it is no round trip of its own.
+        calls.append(_SAVEPOINT.call())
+    done = together(conn, *calls) if calls else []
+    found: dict[int, Unauthorized] = {}
+    for (number, _), one in zip(tokens, done, strict=False):
+        if one.rows:
+            found[number] = Unauthorized("the access token was revoked", rule="token-revoked")
+    for (_, number), one in zip(spends, done[len(tokens) :], strict=False):
+        if one.count != 1:
+            found[number] = Unauthorized("the proof was used before", rule=REPLAYED)
+    return found
+
+
+def _do(
+    hub: Hub, conn: Connection, job: Job, refusal: ExchangeError | None, alone: bool
+) -> tuple[Answer | ExchangeError, Prepared | None]:
+    """The job's result and its entry; only entries and the commit may follow in the transaction."""
+    unit = Unit(hub, conn, hub.clock(), new_id(hub.random))
+    result = _worked(unit, job, alone) if refusal is None else refusal
+    return result, _entry(unit, job, result)
+
+
+def _worked(unit: Unit, job: Job, alone: bool) -> Answer | ExchangeError:
+    """What the work gives. An `ExchangeError` takes back its changes, not what was used up before it."""
+    if not (job.reads or alone):
+        _SAVEPOINT.run(unit.conn, {})
+    try:
+        result = job.work(unit)
+    except ExchangeError as error:
+        if not job.reads:
+            _ROLLBACK.run(unit.conn, {})
+        return error
+    if not (job.reads or alone):
+        # Alone, the commit does it.
+        _RELEASE.run(unit.conn, {})
+    return result
+
+
+def _entry(unit: Unit, job: Job, result: Answer | ExchangeError) -> Prepared | None:
+    if isinstance(result, Answer):
+        return prepare(unit, job.actor, result.trace, Verdict("allow")) if result.logged else None
+    reason = Replay.code if result.rule == REPLAYED else result.code
+    out: Final = "error" if isinstance(result, ServiceError) else "deny"
+    return prepare(unit, job.actor, job.trace, Verdict(out, reason, result.rule))
