@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from exchange.hub.api import (
@@ -28,13 +28,15 @@ from exchange.hub.api import (
     reference,
     wellknown,
 )
-from exchange.hub.api.base import EXTENSION, Blueprint, Wiring
+from exchange.hub.api.base import EXTENSION, Blueprint, Wiring, note_quota
+from exchange.hub.api.body import request_of
 from exchange.hub.api.problem import internal_problem, log_failure, problem_of, problem_of_http
 from exchange.hub.api.spec import Api
+from exchange.hub.headers import Headers
 from exchange.hub.oauth.resource import ResourceGate
 from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
-from exchange.hub.services.limits import Limited, Quota
+from exchange.hub.services.limits import Limited
 from exchange.hub.services.quotas import Quotas
 from exchange.hub.services.startup import check_ready
 from exchange.hub.services.withdrawals import replay_journal
@@ -58,15 +60,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     problems.blp,
     reference.blp,
 )
-_POLICY = "Content-Security-Policy"
-# Whatever a browser makes of an answer, it may load and run nothing; the reference says what its page may.
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    _POLICY: ("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_HSTS = "max-age=31536000"
 
 
 def create_app(settings: Settings) -> Flask:
@@ -104,7 +97,9 @@ def create_app_from(hub: Hub, blueprints: tuple[Blueprint, ...] = BLUEPRINTS) ->
     )
     app.before_request(_refuse_second_spelling)
     _answer_errors(app, base_url)
-    _add_headers(app, hub, gate)
+    if hub.settings.dpop_nonce:
+        _add_nonces(app, gate)
+    app.wsgi_app = Headers(app.wsgi_app, https=base_url.startswith("https:"))  # type: ignore[method-assign]
     return app
 
 
@@ -139,17 +134,18 @@ def _refuse_second_spelling() -> None:
 
     Raises: NotFound; MethodNotAllowed (RFC 9110, section 9.1: methods are told apart by case).
     """
-    if request.environ.get("PATH_INFO", "").startswith("//"):
+    current = request_of()
+    if current.environ.get("PATH_INFO", "").startswith("//"):
         raise NotFound("there is no such address")
-    if request.environ.get("REQUEST_METHOD") != request.method:
-        rule = request.url_rule
+    if current.environ.get("REQUEST_METHOD") != current.method:
+        rule = current.url_rule
         raise MethodNotAllowed(sorted(rule.methods or ()) if rule is not None else None)
 
 
 def _answer_errors(app: Flask, base_url: str) -> None:
     def refused(error: ExchangeError) -> Response:
         if isinstance(error, Limited):
-            g.quota = error.quota
+            note_quota(error.quota)
         if isinstance(error, ServiceError | LogError | LocalError):
             log_failure(error)
         if oauth.speaks_oauth(request.path):
@@ -168,23 +164,10 @@ def _answer_errors(app: Flask, base_url: str) -> None:
     app.register_error_handler(Exception, failed)
 
 
-def _add_headers(app: Flask, hub: Hub, gate: ResourceGate) -> None:
-    fixed = dict(_HEADERS)
-    if hub.settings.base_url.startswith("https:"):
-        fixed["Strict-Transport-Security"] = _HSTS
-
+def _add_nonces(app: Flask, gate: ResourceGate) -> None:
     @app.after_request
     def add(response: Response) -> Response:
-        own = response.headers.get(_POLICY)
-        response.headers.extend(fixed)
-        if own is not None:
-            response.headers.set(_POLICY, own)
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
-        quota: Quota | None = g.get("quota")
-        if quota is not None:
-            response.headers.extend(quota.headers())
-        if hub.settings.dpop_nonce and "DPoP-Nonce" not in response.headers and _is_bound(request):
+        if "DPoP-Nonce" not in response.headers and _is_bound(request):
             response.headers["DPoP-Nonce"] = gate.nonce()
         return response
 

@@ -12,6 +12,7 @@ Every `CheckpointInvalid` carries the rule that failed:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -55,6 +56,7 @@ class OpenedNote:
     signers: tuple[VerifierKey, ...]
 
 
+@lru_cache(maxsize=256)
 def key_id(name: str, key_type: int, public: bytes) -> bytes:
     """The first 4 bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key)."""
     return sha256(name.encode() + b"\n" + bytes([key_type]) + public).digest()[:KEY_ID_BYTES]
@@ -173,6 +175,7 @@ def _form(what: str) -> CheckpointInvalid:
     return CheckpointInvalid(f"note: {what}", rule="N1-form")
 
 
+@lru_cache(maxsize=256)
 def is_key_name(name: str) -> bool:
     """Whether our own keys may bear this name: what a note allows, and printable."""
     return _is_name(name) and name.isprintable()

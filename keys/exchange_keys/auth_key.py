@@ -1,8 +1,8 @@
 """Keys of OAuth clients and of the hub's tokens: ES256 and PS256, and their JWK form.
 
-The only keys that joserfc works with. An Ed25519 key is never accepted here: joserfc verifies it through
-a library that takes the identity key. A JWK is read only when it is public and has exactly the members
-that its kind needs.
+ES256 is cryptography's ECDSA with the two numbers side by side, as JWS has them; PS256 is joserfc's. An
+Ed25519 key is never accepted here: joserfc verifies it through a library that takes the identity key. A JWK
+is read only when it is public and has exactly the members that its kind needs.
 Sources: RFC 7517, RFC 7518 sections 3.4, 3.5, 6.2, 6.3; RFC 7638 (thumbprint).
 """
 
@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -23,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 from joserfc import jws
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import RSAKey
 
 from exchange_keys.public import ES256, PS256, PublicKey
 from exchange_keys.secret import Secret
@@ -37,6 +39,7 @@ _RSA_EXPONENT = 65537
 _RSA_E = "AQAB"
 _COORDINATE_BYTES = 32
 _UNCOMPRESSED = b"\x04"
+_ECDSA_SHA256 = ec.ECDSA(SHA256())
 _JWK_MUST = {"EC": frozenset({"kty", "crv", "x", "y"}), "RSA": frozenset({"kty", "n", "e"})}
 _JWK_MAY = frozenset({"alg", "kid", "use"})
 # What is kept of public keys that come again with every request: checked, loaded, named.
@@ -91,8 +94,10 @@ class AuthKey(Secret):
     def sign(self, message: bytes) -> bytes:
         """The JWS signature over `message`: 64 bytes r ‖ s for ES256, the modulus' length for PS256."""
         key = self._key
-        jose = ECKey(key, key) if isinstance(key, ec.EllipticCurvePrivateKey) else RSAKey(key, key)
-        return _registry().get_alg(self._public.alg).sign(message, jose)
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            numbers = decode_dss_signature(key.sign(message, _ECDSA_SHA256))
+            return b"".join(number.to_bytes(_COORDINATE_BYTES) for number in numbers)
+        return _registry().get_alg(PS256).sign(message, RSAKey(key, key))
 
 
 def verify_jose(public: PublicKey, message: bytes, signature: bytes) -> None:
@@ -101,20 +106,35 @@ def verify_jose(public: PublicKey, message: bytes, signature: bytes) -> None:
     Raises: Malformed (the key is unusable), SigInvalid.
     """
     key = load_public(public)
-    if not _registry().get_alg(public.alg).verify(message, signature, key):
+    if isinstance(key, RSAKey):
+        valid = _registry().get_alg(PS256).verify(message, signature, key)
+    else:
+        valid = _verify_es256(key, message, signature)
+    if not valid:
         raise SigInvalid("the JOSE signature does not verify")
 
 
+def _verify_es256(key: ec.EllipticCurvePublicKey, message: bytes, signature: bytes) -> bool:
+    if len(signature) != 2 * _COORDINATE_BYTES:
+        return False
+    r, s = signature[:_COORDINATE_BYTES], signature[_COORDINATE_BYTES:]
+    der = encode_dss_signature(int.from_bytes(r), int.from_bytes(s))
+    try:
+        key.verify(der, message, _ECDSA_SHA256)
+    except InvalidSignature:
+        return False
+    return True
+
+
 @lru_cache(maxsize=_KEPT)
-def load_public(public: PublicKey) -> ECKey | RSAKey:
-    """The key in joserfc's form, after every check that its algorithm needs.
+def load_public(public: PublicKey) -> ec.EllipticCurvePublicKey | RSAKey:
+    """The key as its library takes it, after every check that its algorithm needs.
 
     ES256: a point of P-256 in uncompressed form. PS256: 2,048 to 4,096 bits, exponent 65,537, canonical DER.
     Raises: Malformed.
     """
     if public.alg == ES256:
-        point = _load_point(public.raw)
-        return ECKey(point, point)
+        return _load_point(public.raw)
     if public.alg == PS256:
         modulus = _load_rsa(public.raw)
         return RSAKey(modulus, modulus)
@@ -167,8 +187,8 @@ def thumbprint(public: PublicKey) -> str:
 
 @cache
 def _registry() -> jws.JWSRegistry:
-    # joserfc's own list of algorithms is wider; nothing but these two can come out of this one.
-    return jws.JWSRegistry(algorithms=sorted(ALGS))
+    # joserfc's own list of algorithms is wider; nothing else can come out of this one.
+    return jws.JWSRegistry(algorithms=[PS256])
 
 
 def _public_of(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> PublicKey:

@@ -208,8 +208,8 @@ def encode(value: Encodable, *, limit: int | None = None, depth: int = JSON_DEPT
 
 def b64u(data: bytes) -> str:
     """base64url without padding (RFC 4648 section 5)."""
-    text = binascii.b2a_base64(data, newline=False).decode("ascii")
-    return text.rstrip("=").replace("+", "-").replace("/", "_")
+    text = binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=")
+    return text.decode("ascii")
 
 
 def unb64u(text: JsonValue, *, field: str, length: int | None = None, limit: int | None = None) -> bytes:
@@ -237,6 +237,7 @@ def unb64u(text: JsonValue, *, field: str, length: int | None = None, limit: int
 
 
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 
 
 def lp(*items: bytes) -> bytes:

@@ -16,11 +16,19 @@ import flask_smorest
 from flask import Response, current_app, g, request
 
 from exchange.hub.api.address import client_address
-from exchange.hub.api.body import BodyStream, presented, read_json, read_query, refuse_unreadable
+from exchange.hub.api.body import (
+    BodyStream,
+    presented,
+    query_reader,
+    read_json,
+    refuse_unreadable,
+    request_of,
+)
 from exchange.hub.api.plain import check_of
 from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
+from exchange.hub.headers import MORE
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.tokens import Refused
 from exchange_schemas.codec import b64u
@@ -30,6 +38,7 @@ from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
+    from exchange.hub.services.limits import Quota
     from exchange.hub.services.quotas import Quotas
     from exchange.hub.services.tokens import Presented
     from exchange.hub.services.unit import Unit
@@ -48,6 +57,7 @@ __all__ = [
     "current_caller",
     "current_hub",
     "current_wiring",
+    "note_quota",
     "operation_of",
     "respond",
     "respond_bytes",
@@ -154,7 +164,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                 refuse_unreadable(declared.max_bytes)
                 if scope is None:
                     if counted:
-                        g.quota = current_wiring().quotas.of_address(current_address())
+                        note_quota(current_wiring().quotas.of_address(current_address()))
                     return view(*read(path), **path)
                 return _serve_member(declared, view, read, path)
 
@@ -212,14 +222,20 @@ def current_address() -> str:
     return client_address(request.remote_addr, request.headers.get("X-Forwarded-For"), proxies)
 
 
+def note_quota(quota: Quota) -> None:
+    """Have this request's answer say where the caller stands."""
+    request_of().environ[MORE] = quota.headers()
+
+
 def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
     """Reads what the view wants: positional arguments returned, named ones added to the path's."""
     body = None if declared.request is None else declared.request()
     query = None if declared.query is None else declared.query()
     plain = None if body is None else check_of(body)
+    read_query = query_reader(query)
 
     def read(path: dict[str, Any]) -> list[Any]:
-        found = read_query(query)
+        found = read_query()
         if query is not None:
             path["query"] = found
         if declared.raw:
@@ -260,11 +276,11 @@ def _authenticated(wiring: Wiring) -> Caller:
         caller = wiring.authenticate(presented())
     except Refused as error:
         if error.error is None:
-            g.quota = wiring.quotas.of_address(current_address())
+            note_quota(wiring.quotas.of_address(current_address()))
         elif error.strange:
             wiring.quotas.of_failure(current_address())
         raise
-    g.quota = wiring.quotas.of_agency(caller.agency)
+    note_quota(wiring.quotas.of_agency(caller.agency))
     return caller
 
 

@@ -143,7 +143,7 @@ def refusal_of(error: ExchangeError) -> Response:
 
 def _answer(ask: AskOAuth) -> Response:
     try:
-        form = read_form()
+        form = read_form(MAX_FORM_BYTES)
     except (RequestError, Malformed):
         # Raises: Limited, which is the answer then.
         current_wiring().quotas.of_failure(current_address())

@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from exchange.hub.models.envelopes import grant
 from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
+from exchange.hub.sql import Statement
 from exchange_schemas.codec import JsonValue, b64u, encode, format_time, sha256
 from exchange_schemas.entry import Act
 
@@ -26,7 +27,7 @@ LISTING: Final = "inbox"
 """What the cursors of this listing are for."""
 ASK_AGAIN_S: Final = 30
 """How long a caller should wait before it asks again when there is no more."""
-_PAGE: Final = (
+_PAGE: Final = Statement(
     select(
         grant.c.gid,
         grant.c.eid,
@@ -60,7 +61,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int, tags: s
     trace = Trace(act=Act.INBOX_LIST)
 
     def work(unit: Unit) -> Answer:
-        rows = unit.conn.execute(_PAGE, {"me": caller.agency, "after": after, "most": limit + 1}).all()
+        rows = _PAGE.rows(unit.conn, {"me": caller.agency, "after": after, "most": limit + 1})
         page, more = rows[:limit], len(rows) > limit
         last = page[-1].inbox_pos if page else after
         body: dict[str, JsonValue] = {
@@ -77,13 +78,13 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int, tags: s
     return release(hub, caller, trace, work, reads=True)
 
 
-def state_at(row: Row[*tuple[Any, ...]], now: datetime) -> str:
+def state_at(row: Any, now: datetime) -> str:
     """The grant's state as it is shown: a waiting one past its own or its consent's time is dead."""
     ended = row.state == "waiting" and row.dies <= now.timestamp()
     return "dead" if ended else str(row.state)
 
 
-def _item(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, JsonValue]:
+def _item(row: Any, now: datetime) -> dict[str, JsonValue]:
     return {
         "gid": row.gid,
         "eid": row.eid,

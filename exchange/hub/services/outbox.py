@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
 from exchange.hub.models.envelopes import chain_head, grant
 from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.inbox import state_at
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
+from exchange.hub.sql import Statement
 from exchange_schemas.codec import JsonValue, decode
 from exchange_schemas.entry import Act
 from exchange_schemas.ids import AgencyId
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 LISTING: Final = "outbox"
 """What the cursors of this listing are for."""
-_PAGE: Final = (
+_PAGE: Final = Statement(
     select(
         grant.c.gid,
         grant.c.eid,
@@ -46,8 +47,10 @@ _PAGE: Final = (
     .order_by(grant.c.outbox_pos)
     .limit(bindparam("most"))
 )
-_HEADS: Final = select(chain_head.c.rcp, chain_head.c.seq, chain_head.c.digest).where(
-    chain_head.c.snd == bindparam("me"), chain_head.c.rcp.in_(bindparam("rcps", expanding=True))
+_HEADS: Final = Statement(
+    select(chain_head.c.rcp, chain_head.c.seq, chain_head.c.digest).where(
+        chain_head.c.snd == bindparam("me"), chain_head.c.rcp.in_(bindparam("rcps", expanding=True))
+    )
 )
 
 
@@ -61,7 +64,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
     trace = Trace(act=Act.OUTBOX_LIST)
 
     def work(unit: Unit) -> Answer:
-        rows = unit.conn.execute(_PAGE, {"me": caller.agency, "after": after, "most": limit + 1}).all()
+        rows = _PAGE.rows(unit.conn, {"me": caller.agency, "after": after, "most": limit + 1})
         page, more = rows[:limit], len(rows) > limit
         body: dict[str, JsonValue] = {
             "items": [_item(row, unit.now) for row in page],
@@ -77,14 +80,14 @@ def heads(hub: Hub, caller: Caller, recipients: Collection[AgencyId]) -> Release
     trace = Trace(act=Act.OUTBOX_HEADS)
 
     def work(unit: Unit) -> Answer:
-        rows = unit.conn.execute(_HEADS, {"me": caller.agency, "rcps": list(recipients)})
+        rows = _HEADS.rows(unit.conn, {"me": caller.agency, "rcps": list(recipients)})
         found: dict[str, JsonValue] = {row.rcp: {"seq": row.seq, "digest": row.digest} for row in rows}
         return Answer(body={"heads": found}, trace=trace)
 
     return release(hub, caller, trace, work, reads=True)
 
 
-def _item(row: Row[*tuple[Any, ...]], now: datetime) -> dict[str, JsonValue]:
+def _item(row: Any, now: datetime) -> dict[str, JsonValue]:
     shown: dict[str, JsonValue] = {
         "gid": row.gid,
         "eid": row.eid,

@@ -108,7 +108,7 @@ def _released(hub: Hub, job: Job) -> Released:
     transact(hub, job)
     receipt = None
     if job.logged is not None:
-        receipt = build_receipt(hub, job.logged.entry_id, job.logged.entry, job.logged.place)
+        receipt = build_receipt(hub, job.logged)
         highwater.keep(hub, receipt)
     result = job.result
     if isinstance(result, Answer):

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from exchange.hub.services import release as release_module
+from exchange.hub.services import transact as transact_module
 from exchange_schemas.codec import b64u
 from tests.integration.http.conftest import PROBE, Exchange, Member
 
@@ -240,7 +240,7 @@ def test_a_busy_database_says_when_to_try_again(exchange: Exchange, member: Memb
     def busy(*_args: object) -> None:
         raise Unavailable("the database is busy, try again", detail={"retry_after_s": 2})
 
-    monkeypatch.setattr(release_module, "record", busy)
+    monkeypatch.setattr(transact_module, "append_entries", busy)
     answer = member.call("GET")
     assert (answer.status_code, answer.json["code"], answer.headers["Retry-After"]) == (
         503,

@@ -15,8 +15,11 @@ from exchange.hub.api.problem import (
     problems,
     status_of,
 )
+from exchange.hub.services.audit_append import Appended
 from exchange.hub.services.release import REPLAYED, Receipt
 from exchange.hub.services.tokens import INVALID_TOKEN, USE_NONCE, Refused
+from exchange.log.tree import Frontier, leaf_hash
+from exchange_keys.signing import SigningKey
 from exchange_schemas import errors
 from exchange_schemas.errors import error_codes, error_for
 
@@ -90,9 +93,11 @@ def test_a_document_has_the_members_of_rfc_9457_and_ours() -> None:
 
 def test_a_logged_error_carries_its_receipt() -> None:
     error = errors.Forbidden("no")
-    vars(error)["receipt"] = Receipt("an-id", b"{}", "proof")
+    place = Appended(0, leaf_hash(b"{}"), Frontier.empty())
+    receipt = Receipt("an-id", b"{}", place, "hub.example/audit", SigningKey.generate())
+    vars(error)["receipt"] = receipt
     answer = problem_of(error, BASE_URL)
-    assert answer.get_json()["receipt"] == {"entry": "e30", "proof": "proof"}
+    assert answer.get_json()["receipt"] == {"entry": "e30", "proof": receipt.proof}
     assert answer.headers["Homeward-Receipt"] == "an-id"
 
 
