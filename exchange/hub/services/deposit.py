@@ -70,7 +70,8 @@ def deposit(hub: Hub, caller: Caller, body: Mapping[str, Any]) -> Released:
     # (1) the token's agency is the sender, (2) size, (3) strict parse
     draft = read_deposit(body, caller.agency)
     trace, early = _trace(draft), _Early.of(hub, draft)
-    return release(hub, caller, trace, lambda unit: _deposit(unit, draft, early, trace))
+    asks = (_asking_manifests(draft), *asking(draft))
+    return release(hub, caller, trace, lambda unit: _deposit(unit, draft, early, trace), asks=asks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _error_of(check: Callable[[], object]) -> ExchangeError | None:
 def _deposit(unit: Unit, draft: Draft, early: _Early, trace: Trace) -> Answer:
     origin, catalogue = unit.hub.settings.origin, load_catalogue()
     # (4) idempotency
-    manifests, *rows = together(unit.conn, _asking_manifests(draft), *asking(draft))
+    manifests, *rows = unit.asked
     authority = Authority(*(done.rows for done in rows))
     again, first = _known(unit, draft, trace, manifests.rows)
     if again is not None:

@@ -24,7 +24,7 @@ from exchange.hub.models.directory import (
     directory_node,
     governance,
 )
-from exchange.hub.sql import Call, Statement, together
+from exchange.hub.sql import Call, Done, Statement
 from exchange.log.tiles import TILE_HEIGHT, Tile, node_reader
 from exchange.log.tree import EMPTY_ROOT, Frontier, consistency_proof
 from exchange_keys.jws import Signed
@@ -36,7 +36,7 @@ from exchange_schemas.ids import AgencyId, Digest, Kid, check_kid
 from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -128,9 +128,14 @@ def agency_of(conn: Connection, agency: AgencyId) -> Member:
     return _member(_AGENCY.rows(conn, {"agency": agency}))
 
 
-def client_of(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> tuple[Member, PublicKey | None]:
-    """The agency, and its OAuth client key with this id if the agency may use it now. Raises: NotFound."""
-    member, key = together(conn, _AGENCY.call(agency=agency), _AUTH_KEY.call(agency=agency, kid=kid))
+def asking_client(agency: AgencyId, kid: Kid) -> tuple[Call, Call]:
+    """What gives the rows for `client_in`."""
+    return _AGENCY.call(agency=agency), _AUTH_KEY.call(agency=agency, kid=kid)
+
+
+def client_in(found: Sequence[Done], now: datetime) -> tuple[Member, PublicKey | None]:
+    """The agency, and its OAuth client key with the id asked for if it may use it now. Raises: NotFound."""
+    member, key = found
     return _member(member.rows), _in_force(key.rows, now)
 
 

@@ -26,7 +26,7 @@ from exchange.hub.services.directory_read import head
 from exchange.hub.services.parties import asking_parties, parties_in, party_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
-from exchange.hub.sql import Statement, together
+from exchange.hub.sql import Call, Statement
 from exchange.log.checkpoint import Checkpoint, LogKey, sign_checkpoint
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, b64u, decode
@@ -118,7 +118,7 @@ def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
             _FETCHED.run(unit.conn, {"me": caller.agency, "of_gid": gid})
         return Answer(body={**fixed, **_present(unit, held)}, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, asks=_asking(caller, stored.core))
 
 
 def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Released, int, Pieces]:
@@ -140,7 +140,7 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
 
     blob = hub.blobs.open(ref.sha256)
     try:
-        released = release(hub, caller, trace, work)
+        released = release(hub, caller, trace, work, asks=_asking(caller, stored.core))
     except ExchangeError:
         blob.close()
         raise
@@ -190,15 +190,20 @@ class Pieces(Iterator[bytes]):
 # -- deciding again ------------------------------------------------------------------------------------
 
 
+def _asking(caller: Caller, core: GrantCore) -> tuple[Call, Call]:
+    """Holds the consent that the grant names, if any, and reads both parties."""
+    return holding(caller.agency, _named(core)), asking_parties({core.snd, core.rcp}, (core.rcp_kid,))
+
+
+def _named(core: GrantCore) -> tuple[Digest, ...]:
+    return () if core.cns is None or core.snd == core.rcp else (core.cns,)
+
+
 def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
-    """Hold the consent, and decide as at the deposit, now. Gives the consent that the grant names, if any."""
-    core = stored.core
-    kids = (core.rcp_kid,)
-    named = () if core.cns is None or core.snd == core.rcp else (core.cns,)
-    families, rows = together(
-        unit.conn, holding(caller.agency, named), asking_parties({core.snd, core.rcp}, kids)
-    )
-    consents = held_in(unit.conn, caller.agency, named, families.rows)
+    """Decide as at the deposit, now, from what `_asking` gave. The consent that the grant names, if any."""
+    core, kids = stored.core, (stored.core.rcp_kid,)
+    families, rows = unit.asked
+    consents = held_in(unit.conn, caller.agency, _named(core), families.rows)
     held = consents.get(core.cns) if core.cns is not None else None
     directory = parties_in(unit.conn, core.origin, rows.rows, kids)
     key = directory.agencies[core.rcp].keys[core.rcp_kid]

@@ -61,7 +61,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int, tags: s
     trace = Trace(act=Act.INBOX_LIST)
 
     def work(unit: Unit) -> Answer:
-        rows = _PAGE.rows(unit.conn, {"me": caller.agency, "after": after, "most": limit + 1})
+        rows = unit.asked[0].rows
         page, more = rows[:limit], len(rows) > limit
         last = page[-1].inbox_pos if page else after
         body: dict[str, JsonValue] = {
@@ -75,7 +75,8 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int, tags: s
             return Answer(body={}, trace=trace, status=304, logged=False, headers=headers)
         return Answer(body=body, trace=trace, logged=bool(page), headers=headers)
 
-    return release(hub, caller, trace, work, reads=True)
+    asks = (_PAGE.call(me=caller.agency, after=after, most=limit + 1),)
+    return release(hub, caller, trace, work, asks=asks, reads=True)
 
 
 def state_at(row: Any, now: datetime) -> str:

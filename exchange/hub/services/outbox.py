@@ -64,7 +64,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
     trace = Trace(act=Act.OUTBOX_LIST)
 
     def work(unit: Unit) -> Answer:
-        rows = _PAGE.rows(unit.conn, {"me": caller.agency, "after": after, "most": limit + 1})
+        rows = unit.asked[0].rows
         page, more = rows[:limit], len(rows) > limit
         body: dict[str, JsonValue] = {
             "items": [_item(row, unit.now) for row in page],
@@ -72,7 +72,8 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
         }
         return Answer(body=body, trace=trace)
 
-    return release(hub, caller, trace, work, reads=True)
+    asks = (_PAGE.call(me=caller.agency, after=after, most=limit + 1),)
+    return release(hub, caller, trace, work, asks=asks, reads=True)
 
 
 def heads(hub: Hub, caller: Caller, recipients: Collection[AgencyId]) -> Released:

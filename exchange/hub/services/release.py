@@ -10,7 +10,7 @@ States of one release, in order. It must never answer from a state before the la
 (7) a checkpoint is signed and the receipt built; then the answer, or the error with its receipt, leaves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from exchange.hub.services.audit_entry import Actor, Trace
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.transact import REPLAYED, Answer, Job, Work, transact
+from exchange.hub.sql import Call
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError
 from exchange_schemas.ids import AgencyId
@@ -73,13 +74,21 @@ class Released:
     receipt: Receipt | None
 
 
-def release(hub: Hub, caller: Caller, trace: Trace, work: Work, *, reads: bool = False) -> Released:
+def release(
+    hub: Hub,
+    caller: Caller,
+    trace: Trace,
+    work: Work,
+    *,
+    asks: Sequence[Call] = (),
+    reads: bool = False,
+) -> Released:
     """Do a caller's work, log it, and give the answer with its receipt.
 
     `trace` is what is known before the work; the answer's own trace replaces it when the work succeeds.
-    `reads`: the work changes and locks nothing, and its entry names no consent and no envelope (whose salts
-    are rows). The work may be done a second time, in another
-    transaction, when the first one failed.
+    `asks`: statements whose results the work finds in its unit; on PostgreSQL they are no round trip of their
+    own. `reads`: work and statements change and lock nothing, and the entry names no consent and no envelope
+    (whose salts are rows). The work may be done a second time, in another transaction, when the first failed.
     Raises: the work's `ExchangeError`, logged as a denial (`receipt_of_error` gives its receipt);
     Unauthorized for a replayed proof or a revoked token; Unavailable or AuditUnavailable when nothing
     could be logged.
@@ -87,7 +96,7 @@ def release(hub: Hub, caller: Caller, trace: Trace, work: Work, *, reads: bool =
     proof = caller.proof
     actor = Actor(caller.agency, proof.compact)
     spends = ((proof.jti_hash, proof.expires), *proof.also)
-    return _released(hub, Job(actor, trace, work, spends, caller.token_jti, reads))
+    return _released(hub, Job(actor, trace, work, spends, caller.token_jti, asks, reads))
 
 
 def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released:
@@ -109,7 +118,8 @@ def _released(hub: Hub, job: Job) -> Released:
     receipt = None
     if job.logged is not None:
         receipt = build_receipt(hub, job.logged)
-        highwater.keep(hub, receipt)
+        if job.newest:
+            highwater.keep(hub, receipt)
     result = job.result
     if isinstance(result, Answer):
         if result.receipt_of is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exchange.hub.services.directory import client_of
+from exchange.hub.services.directory import asking_client, client_in
 from exchange.hub.services.release import Answer, Caller, Proof, Released, Trace, release
 from exchange.hub.services.replays import revoke_token
 from exchange_keys.jose import sign_compact, verify_access_token
@@ -120,7 +120,7 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
     settings = hub.settings
 
     def work(unit: Unit) -> Answer:
-        kind = _kind_in_force(unit, client)
+        kind = _kind_in_force(unit)
         scopes = " ".join(sorted(granted(kind, scope)))
         issued = int(unit.now.timestamp())
         claims: dict[str, JsonValue] = {
@@ -145,7 +145,8 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
         }
         return Answer(body, Trace(act=Act.TOKEN_ISSUE))
 
-    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_ISSUE), work, reads=True)
+    asks = asking_client(client.client_id, client.kid)
+    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_ISSUE), work, asks=asks, reads=True)
 
 
 def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Released:
@@ -156,7 +157,7 @@ def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Relea
     """
 
     def work(unit: Unit) -> Answer:
-        _kind_in_force(unit, client)
+        _kind_in_force(unit)
         try:
             found = read_token(hub, token, unit.now)
         except Unauthorized:
@@ -165,17 +166,18 @@ def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Relea
             revoke_token(unit.conn, found.jti, expires=found.expires)
         return Answer({}, Trace(act=Act.TOKEN_REVOKE))
 
-    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_REVOKE), work)
+    asks = asking_client(client.client_id, client.kid)
+    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_REVOKE), work, asks=asks)
 
 
 def _caller(client: ClientAssertion, proof: Proof) -> Caller:
     return Caller(client.client_id, "", frozenset(), proof, None, "")
 
 
-def _kind_in_force(unit: Unit, client: ClientAssertion) -> str:
+def _kind_in_force(unit: Unit) -> str:
     """The agency's kind, read in this transaction: no cache decides who gets a token."""
     try:
-        agency, key = client_of(unit.conn, client.client_id, client.kid, unit.now)
+        agency, key = client_in(unit.asked, unit.now)
     except NotFound:
         raise ClientRefused("the agency is not a member") from None
     if agency.status != "active":

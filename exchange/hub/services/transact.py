@@ -7,8 +7,9 @@ changes anything, and its own refusal; all are durable together, or none is and 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -26,7 +27,7 @@ from exchange.hub.services.audit_entry import (
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.replays import asking_revoked, prune_sometimes, spending
 from exchange.hub.services.unit import Unit
-from exchange.hub.sql import Statement, together
+from exchange.hub.sql import Call, Done, Statement, together
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (
     AuditUnavailable,
@@ -68,8 +69,9 @@ Work = Callable[[Unit], Answer]
 class Job:
     """One answer to be given: who acts, what is known before the work, the work, what it uses up.
 
-    `spends`: (jti hash, expiry) of each. `token_jti` is "" where there is no token. `reads`: the work changes
-    nothing. `result` and `logged` are there when the transaction is durable.
+    `spends`: (jti hash, expiry) of each. `token_jti` is "" where there is no token. `asks`: statements whose
+    results the work needs. `reads`: the work changes nothing. `result` and `logged` are there when the
+    transaction is durable, `newest` when no entry of it is later.
     """
 
     actor: Actor
@@ -77,9 +79,11 @@ class Job:
     work: Work
     spends: Sequence[tuple[bytes, datetime]] = ()
     token_jti: str = ""
+    asks: Sequence[Call] = ()
     reads: bool = False
     result: Answer | ExchangeError | None = None
     logged: Logged | None = None
+    newest: bool = False
 
 
 def transact(hub: Hub, job: Job) -> None:
@@ -113,52 +117,77 @@ def _settle_together(hub: Hub, jobs: Sequence[Job]) -> None:
 def _settle(hub: Hub, jobs: Sequence[Job]) -> None:
     """One transaction. Raises: as `transact`, and Malformed for an entry; nothing of any job is kept then."""
     with storage_errors(), writing(hub.engine) as conn:
-        refusals = _admit(conn, hub, jobs)
-        results = [_do(hub, conn, job, refusals.get(n), len(jobs) == 1) for n, job in enumerate(jobs)]
+        results = [_do(hub, conn, job, admitted) for job, admitted in _admit(conn, hub, jobs)]
         entries = [entry for _, entry in results if entry is not None]
-        logged = iter(append_entries(conn, entries, hub.clock()))
+        logged = append_entries(conn, entries, hub.clock())
     # The commit is durable here: nothing that follows can take it back.
+    places = iter(logged)
     for job, (result, entry) in zip(jobs, results, strict=True):
-        job.logged = None if entry is None else next(logged)
+        job.logged = None if entry is None else next(places)
+        job.newest = entry is not None and job.logged is logged[-1]
         job.result = result
 
 
-def _admit(conn: Connection, hub: Hub, jobs: Sequence[Job]) -> Mapping[int, Unauthorized]:
-    """Use up what every job uses up, also of one that turns out to be a replay; the refusals by job.
+@dataclass(slots=True)
+class _Admitted:
+    """Why a job is refused before its work; what it asked for, None when that is yet to be asked."""
+
+    refusal: Unauthorized | None = None
+    asked: Sequence[Done] | None = None
+    savepoint: bool = False
+
+
+def _admit(conn: Connection, hub: Hub, jobs: Sequence[Job]) -> list[tuple[Job, _Admitted]]:
+    """Use up what every job uses up, also of one that is a replay then, and ask what may be asked now.
 
     In the order of the hashes: two transactions that use up the same ones do not wait for one another.
     """
+    found = [(job, _Admitted()) for job in jobs]
+    tokens = [pair for pair in found if pair[0].token_jti != ""]
     spends = sorted((one, number) for number, job in enumerate(jobs) for one in job.spends)
-    tokens = [(number, job.token_jti) for number, job in enumerate(jobs) if job.token_jti != ""]
     for (jti_hash, _), _ in spends:
         prune_sometimes(conn, jti_hash, hub.clock())
-    calls = [asking_revoked(jti) for _, jti in tokens] + [spending(*one) for one, _ in spends]
+    # On SQLite each asks at its turn, after what those before it have changed; elsewhere nothing changes.
+    asking = found if len(jobs) == 1 or not hub.settings.is_sqlite else []
+    # One round trip.
+    calls = [asking_revoked(job.token_jti) for job, _ in tokens]
+    calls += [spending(*one) for one, _ in spends]
+    calls += [call for job, _ in asking for call in job.asks]
     if len(jobs) == 1 and not jobs[0].reads:
-        # Here it is no round trip of its own.
         calls.append(_SAVEPOINT.call())
-    done = together(conn, *calls) if calls else []
-    found: dict[int, Unauthorized] = {}
-    for (number, _), one in zip(tokens, done, strict=False):
-        if one.rows:
-            found[number] = Unauthorized("the access token was revoked", rule="token-revoked")
-    for (_, number), one in zip(spends, done[len(tokens) :], strict=False):
-        if one.count != 1:
-            found[number] = Unauthorized("the proof was used before", rule=REPLAYED)
+        found[0][1].savepoint = True
+    done = iter(together(conn, *calls) if calls else ())
+    for _, admitted in tokens:
+        if next(done).rows:
+            admitted.refusal = Unauthorized("the access token was revoked", rule="token-revoked")
+    for _, number in spends:
+        if next(done).count != 1:
+            found[number][1].refusal = Unauthorized("the proof was used before", rule=REPLAYED)
+    for job, admitted in asking:
+        admitted.asked = list(islice(done, len(job.asks)))
     return found
 
 
 def _do(
-    hub: Hub, conn: Connection, job: Job, refusal: ExchangeError | None, alone: bool
+    hub: Hub, conn: Connection, job: Job, admitted: _Admitted
 ) -> tuple[Answer | ExchangeError, Prepared | None]:
     """The job's result and its entry; only entries and the commit may follow in the transaction."""
-    unit = Unit(hub, conn, hub.clock(), new_id(hub.random))
-    result = _worked(unit, job, alone) if refusal is None else refusal
+    unit = Unit(hub, conn, hub.clock(), new_id(hub.random), admitted.asked or ())
+    if admitted.refusal is not None:
+        return admitted.refusal, _entry(unit, job, admitted.refusal)
+    if admitted.asked is None and job.asks:
+        unit = replace(unit, asked=together(conn, *job.asks))
+    result = _worked(unit, job, inside=admitted.savepoint)
     return result, _entry(unit, job, result)
 
 
-def _worked(unit: Unit, job: Job, alone: bool) -> Answer | ExchangeError:
-    """What the work gives. An `ExchangeError` takes back its changes, not what was used up before it."""
-    if not (job.reads or alone):
+def _worked(unit: Unit, job: Job, *, inside: bool) -> Answer | ExchangeError:
+    """What the work gives. An `ExchangeError` takes back its changes, not what was used up before it.
+
+    `inside`: the savepoint is set, and the commit will do for its release.
+    """
+    own = not (job.reads or inside)
+    if own:
         _SAVEPOINT.run(unit.conn, {})
     try:
         result = job.work(unit)
@@ -166,8 +195,7 @@ def _worked(unit: Unit, job: Job, alone: bool) -> Answer | ExchangeError:
         if not job.reads:
             _ROLLBACK.run(unit.conn, {})
         return error
-    if not (job.reads or alone):
-        # Alone, the commit does it.
+    if own:
         _RELEASE.run(unit.conn, {})
     return result
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from exchange.directory.enrolment import NewKey, build_bundle, fingerprint
 from exchange.directory.events import (
     admit_event,
@@ -19,9 +21,11 @@ from exchange.directory.events import (
     suspend_event,
 )
 from exchange.hub.services.agencies import admit
+from exchange.hub.services.directory_read import Member, asking_client, client_in
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import decide
 from exchange.hub.services.release import Released
+from exchange.hub.sql import together
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
@@ -178,3 +182,8 @@ class Operators:
             origin=ORIGIN, iat=self.iat(), agency=agency.id, reason="other", signers=self.signers()
         )
         return decide(self.hub, event)
+
+
+def client_of(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> tuple[Member, PublicKey | None]:
+    """The agency and its OAuth client key, as a token request asks for them."""
+    return client_in(together(conn, *asking_client(agency, kid)), now)

@@ -39,7 +39,7 @@ from exchange_schemas.errors import (
     Unavailable,
 )
 from exchange_schemas.ids import AgencyId, Digest, Kid
-from tests.integration.directory.people import Agency, Operators, second
+from tests.integration.directory.people import Agency, Operators, client_of, second
 
 NewCaller = Callable[..., Caller]
 
@@ -195,7 +195,7 @@ def test_a_stranger_is_no_member(operators: Operators) -> None:
         kid = EncKey.generate().public.kid
         assert directory.auth_key(conn, AgencyId("nobody"), kid, operators.hub.clock()) is None
         with pytest.raises(NotFound):
-            directory.client_of(conn, AgencyId("nobody"), kid, operators.hub.clock())
+            client_of(conn, AgencyId("nobody"), kid, operators.hub.clock())
 
 
 # -- an agency's own events ----------------------------------------------------------------------------
@@ -214,8 +214,8 @@ def test_an_agency_rotates_its_own_keys(operators: Operators, new_caller: NewCal
         now, old = hub.clock(), agency.auth.public.kid
         assert directory.auth_key(conn, agency.id, fresh.public.kid, now) == fresh.public
         assert directory.auth_key(conn, agency.id, old, now) is None
-        assert directory.client_of(conn, agency.id, fresh.public.kid, now)[1] == fresh.public
-        assert directory.client_of(conn, agency.id, old, now)[1] is None
+        assert client_of(conn, agency.id, fresh.public.kid, now)[1] == fresh.public
+        assert client_of(conn, agency.id, old, now)[1] is None
         with pytest.raises(KeyNotActive):
             directory.key_of(conn, agency.auth.public.kid, use="auth", agency=agency.id, now=hub.clock())
     post(hub, new_caller("ngo-a"), agency.revoke(agency.auth.public.kid))

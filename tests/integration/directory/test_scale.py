@@ -25,7 +25,7 @@ from exchange_keys.public import kid_of
 from exchange_keys.sealing import EncKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.ids import AgencyId
-from tests.integration.directory.people import Agency, Operators
+from tests.integration.directory.people import Agency, Operators, client_of
 from tests.integration.statements import statements_of
 
 AGENCIES = 1_000
@@ -145,7 +145,7 @@ def test_a_request_costs_a_few_indexed_statements(hub: Hub, new_caller: Callable
         lambda conn: directory.agency_of(conn, filler): 1,
         lambda conn: directory.state_of(conn, filler): 2,
         lambda conn: directory.key_of(conn, kid, use="enc", agency=agency.id, now=now): 2,
-        lambda conn: directory.client_of(conn, agency.id, agency.auth.public.kid, now): 2,
+        lambda conn: client_of(conn, agency.id, agency.auth.public.kid, now): 2,
         lambda conn: directory.holders_of(conn, agency.id, [kid]): 1,
         directory.position: 1,
         lambda conn: together(conn, directory.asking_root(20_000))[0].rows: 1,
