@@ -69,9 +69,9 @@ class Syncer:
             if cursor is not None:
                 params["cursor"] = cursor
             answer = self.session.hub.get("/v1/consents", params)
-            listed, following = answer.get("consents"), answer.get("next")
+            listed, following = answer.get("items"), answer.get("next")
             if not isinstance(listed, list):
-                raise HubRefused("the hub's listing lacks its consents", field="consents")
+                raise HubRefused("the hub's listing lacks its consents", field="items")
             for value in listed:
                 if not isinstance(value, dict):
                     raise Malformed("consents: an object is needed", field="consents")

@@ -145,7 +145,7 @@ def test_generated_code_reads_the_inbox_and_a_grant(client: Any) -> None:
 
 
 def test_generated_code_lists_consents_and_keys(client: Any) -> None:
-    consents = call("consents.consents_listing", client).consents
+    consents = call("consents.consents_listing", client).items
     assert {one.status.value for one in consents} <= {"active", "withdrawn", "superseded", "expired"}
     events = call("directory.directory_events", client, limit=3)
     assert [one.index for one in events.events] == [0, 1, 2]

@@ -68,7 +68,7 @@ class ConsentShown(JsonSchema):
 class ConsentPage(JsonSchema):
     """`next` is null at the end."""
 
-    consents = listed(ConsentShown, limit=PAGE_MOST)
+    items = listed(ConsentShown, limit=PAGE_MOST)
     next = cursor()
 
 
@@ -153,7 +153,7 @@ def register(body: dict[str, Any]) -> Response:
     summary="List the consents that the caller issued or received",
     query=PageQuery,
     responses={200: ConsentPage},
-    examples={200: {"consents": [_SHOWN], "next": None}},
+    examples={200: {"items": [_SHOWN], "next": None}},
 )
 def listing(query: dict[str, Any]) -> Response:
     """A page, oldest first."""

@@ -160,7 +160,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
         page = rows[:limit]
         more = len(rows) > limit
         body: dict[str, JsonValue] = {
-            "consents": [_shown(row, unit) for row in page],
+            "items": [_shown(row, unit) for row in page],
             "next": write_cursor(origin, LISTING, caller.agency, page[-1].position) if more else None,
         }
         return Answer(body=body, trace=trace)

@@ -1,13 +1,13 @@
 """The only way an authenticated answer leaves the hub: logged first, durable, and with its receipt.
 
 States of one release, in order. It must never answer from a state before the last:
-(1) one outer transaction begins;
+(1) one outer transaction begins, for this answer or for several that wait (`transact`);
 (2) the proof is spent, in that transaction, so that a denial keeps it (a second use is a denial);
 (3) the token must not be revoked;
 (4) the service works at a savepoint: an `ExchangeError` takes back its changes and becomes a denial;
-(5) the entry, allow or deny or error, is appended as the transaction's last statement;
+(5) the entry, allow or deny or error, is appended: nothing else follows in the transaction;
 (6) commit, synced to the disk; if any of this fails: no payload;
-(7) a checkpoint is signed and the receipt built; then the answer, or the error with its receipt, leaves.
+(7) the receipt is built, its checkpoint signed; then the answer, or the error with its receipt, leaves.
 """
 
 from collections.abc import Mapping, Sequence

@@ -69,8 +69,8 @@ NONSENSE: list[tuple[str, Change]] = [
     ("/v1/outbox", lambda answer: answer.pop("items")),
     ("/v1/outbox", lambda answer: answer.update(items=[[]])),
     ("/v1/outbox", lambda answer: answer["items"][1].update(seq=True)),
-    ("/v1/consents", lambda answer: answer.pop("consents")),
-    ("/v1/consents", lambda answer: answer.update(consents=[1])),
+    ("/v1/consents", lambda answer: answer.pop("items")),
+    ("/v1/consents", lambda answer: answer.update(items=[1])),
 ]
 
 
@@ -104,10 +104,10 @@ def test_a_consent_between_others_is_an_alarm(
     exchange: Exchange, ngo: Client, embassy: Client, three_sent: str
 ) -> None:
     kept: list[Any] = []
-    spoiled(exchange, "/v1/consents", lambda answer: kept.extend(answer["consents"]))
+    spoiled(exchange, "/v1/consents", lambda answer: kept.extend(answer["items"]))
     ngo.sync()
     with exchange.joined("commission", kind="commission") as commission:
-        spoiled(exchange, "/v1/consents", lambda answer: answer.update(consents=kept))
+        spoiled(exchange, "/v1/consents", lambda answer: answer.update(items=kept))
         assert "between other agencies" in commission.sync().alarms[0]
 
 

@@ -355,7 +355,7 @@ def test_the_listing_has_what_the_caller_issued_and_received_in_order(
     cursor = None
     while True:
         page = consents.listing(world.hub, world.caller(ngo), cursor=cursor, limit=3).body
-        found += [item["cid"] for item in page["consents"]]
+        found += [item["cid"] for item in page["items"]]
         cursor = page["next"]
         if cursor is None:
             break

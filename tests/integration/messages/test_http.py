@@ -51,7 +51,7 @@ def test_the_whole_way_of_a_record_with_a_photo(
     assert entry_of(world, done).act == "consent:register"
     assert receiver.call("GET", f"/v1/consents/{given.consent.cid}").json["status"] == "active"
     listed = receiver.call("GET", "/v1/consents", query="?limit=5").json
-    assert ([item["cid"] for item in listed["consents"]], listed["next"]) == ([given.consent.cid], None)
+    assert ([item["cid"] for item in listed["items"]], listed["next"]) == ([given.consent.cid], None)
 
     (tmp_path / "photo").write_bytes(os.urandom(90_000))
     draft = world.draft(ngo, attachments={"photo": tmp_path / "photo"})
