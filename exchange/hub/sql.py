@@ -102,10 +102,12 @@ class Statement:
     def start(self, conn: Connection, call: Call) -> Callable[[], Done]:
         """Send a call of it; what is given fetches the result once there is one. For `together`."""
         known = self._for(conn)
-        if call.rows is not None:
-            cursor = self._execute_each(conn, known, call.rows)
-            return lambda: Done([], cursor.rowcount)
-        cursor = self._execute(conn, known, call.values)
+        rows = call.rows
+        if rows is not None and len(rows) != 1:
+            each = self._execute_each(conn, known, rows)
+            return lambda: Done([], each.rowcount)
+        # A driver makes more of many rows than of one statement, also where they are one.
+        cursor = self._execute(conn, known, call.values if rows is None else rows[0])
         return lambda: Done(self._fetch(cursor, known) if self._columns else [], cursor.rowcount)
 
     def _execute_each(self, conn: Connection, known: _Compiled, rows: Sequence[Values]) -> Any:
