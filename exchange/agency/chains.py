@@ -6,6 +6,7 @@ A head that the hub shows counts only when this agency's own signature on it ver
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,6 +40,22 @@ def head_out(store: Store, recipient: AgencyId) -> Head:
     if found is None or not isinstance(found["seq"], int):
         return Head()
     return Head(found["seq"], Digest(str(found["digest"])))
+
+
+NO_HEADS: Mapping[AgencyId, Head] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The heads to seal behind: those that the hub took, or later ones that wait in the spool (`ahead`)."""
+
+    store: Store
+    ahead: Mapping[AgencyId, Head]
+
+    def of(self, recipient: AgencyId) -> Head:
+        """The head of the chain to this recipient."""
+        taken, waiting = head_out(self.store, recipient), self.ahead.get(recipient, Head())
+        return waiting if waiting.seq > taken.seq else taken
 
 
 def move_head(store: Store, recipient: AgencyId, head: Head) -> None:

@@ -35,6 +35,8 @@ from pathlib import Path
 from typing import Self
 
 from exchange.agency import attesting, directory_view, message_rows, timeline
+from exchange.agency.bundles.courier import Courier
+from exchange.agency.bundles.office import Office
 from exchange.agency.checking import Checker
 from exchange.agency.consents import Consents
 from exchange.agency.corrections import newest_fields
@@ -113,15 +115,7 @@ class Client:
 
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
-        return Syncer(
-            self.session,
-            self.consents,
-            self._receiver(),
-            self._regranter(),
-            self.deletions,
-            self.requests,
-            self.prints,
-        ).sync()
+        return self._syncer().sync()
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
@@ -302,6 +296,36 @@ class Client:
     def keys(self) -> Keys:
         """This agency's own keys: list them, change one."""
         return Keys(self.session, self._receiver(), self._regranter)
+
+    @property
+    def office(self) -> Office:
+        """Courier bundles of an office without network."""
+        return Office(
+            self.session,
+            self._spool,
+            self.consents,
+            self.deletions,
+            self.prints,
+            self._receiver(),
+            self._sender(),
+            self._syncer(),
+        )
+
+    @property
+    def courier(self) -> Courier:
+        """Courier bundles that this agency carries for offices without network."""
+        return Courier(self.session, self.on_bytes)
+
+    def _syncer(self) -> Syncer:
+        return Syncer(
+            self.session,
+            self.consents,
+            self._receiver(),
+            self._regranter(),
+            self.deletions,
+            self.requests,
+            self.prints,
+        )
 
     def _regranter(self) -> Regranter:
         return Regranter(self.session, self.records)

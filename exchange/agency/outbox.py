@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from exchange.agency import sent_rows
 from exchange.agency.model import OutboxItem
 from exchange.agency.signatures import signers_of
 from exchange.directory.state import ENVELOPE
 from exchange.member.session import Session
+from exchange.member.store import Store
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import HubRefused, KeyNotActive, KeyRevoked, Malformed, ManifestMismatch
@@ -79,6 +81,12 @@ def _keep(session: Session, gid: GrantId, receipt: JsonValue) -> None:
     """Keep a verified receipt: it proves who opened what after the hub has forgotten the grant."""
     if session.store.get(_RECEIPTS, gid) is None:
         session.store.put(_RECEIPTS, gid, {"receipt": receipt})
+
+
+def unreceipted(store: Store, *, most: int) -> list[str]:
+    """The newest grants of ours whose recipient's receipt was not seen here."""
+    sent: list[str] = [row.gid for row in sent_rows.each(store)]
+    return [gid for gid in sent if store.get(_RECEIPTS, gid) is None][-most:]
 
 
 def receipt_of(session: Session, gid: str) -> RecipientReceipt | None:

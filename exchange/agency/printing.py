@@ -25,7 +25,7 @@ from exchange.agency.release import require_sendable
 from exchange.agency.withholding import check_withheld
 from exchange.member.session import Session
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.codec import b64u, sha256
+from exchange_schemas.codec import Encodable, b64u, sha256
 from exchange_schemas.errors import ConfigInvalid, ExchangeError, FieldDenied, HubRefused, LogError, Malformed
 from exchange_schemas.ids import AgencyId, new_id
 
@@ -140,11 +140,13 @@ class Prints:
             check_withheld(self._session.store, record.ref, party_of(state, agency))
 
     def _tell(self, row: Printed) -> Printed:
-        _, answer = self._session.hub.post(
-            "/v1/disclosures",
-            {"print": row.id, "purpose": row.purpose, "basis": row.basis, "names": list(row.fields)},
-        )
+        _, answer = self._session.hub.post("/v1/disclosures", note_of(row))
         entry = self._session.receipts.id_of(answer.get("receipt"))
         if entry is None:
             raise HubRefused("the hub's answer lacks its receipt", field="receipt")
         return printed.told(self._session.store, row, entry)
+
+
+def note_of(row: Printed) -> dict[str, Encodable]:
+    """What the hub is told of a print."""
+    return {"print": row.id, "purpose": row.purpose, "basis": row.basis, "names": list(row.fields)}

@@ -24,6 +24,7 @@ from exchange.agency.opening import OnBytes, Opened, open_parts
 from exchange.agency.verification import Verified, verify
 from exchange.agency.withdrawals import bury
 from exchange.consent import check_detention
+from exchange.member.carried import GRANTS
 from exchange.member.session import Session
 from exchange_keys.grants import grant_digest
 from exchange_keys.jws import Signed, sign
@@ -80,7 +81,7 @@ class Receiver:
         another grant before.
         """
         store = self.session.store
-        cursor = self._done_up_to() if waiting_only else None
+        cursor = self.done_up_to() if waiting_only else None
         done = True
         for _ in range(MAX_PAGES):
             params: dict[str, str | int] = {"limit": PAGE}
@@ -99,7 +100,7 @@ class Receiver:
             if done:
                 store.put(_CURSOR, "inbox", {"cursor": cursor})
 
-    def _done_up_to(self) -> str | None:
+    def done_up_to(self) -> str | None:
         """Where the listing goes on after pages in which nothing waits any more."""
         kept = self.session.store.get(_CURSOR, "inbox")
         return None if kept is None else str(kept["cursor"])
@@ -124,13 +125,15 @@ class Receiver:
         except ProtocolError as error:
             self._refuse(fetched, error)
             raise
+        if self.session.carried is not None:
+            self.session.carried.forget(under=f"{GRANTS}{checked}")
         return self._acknowledged(verified.core, fetched, message)
 
     def _acknowledged(self, core: GrantCore, fetched: Fetched, message: Message) -> Message:
         """The message is opened and kept: a receipt that cannot be sent now never takes it away again."""
         self._sign_receipt(core, fetched, "opened", None)
         try:
-            self._send_receipt(core.gid)
+            self.send_kept(core.gid)
         except ExchangeError as error:
             late = f"the receipt could not be sent ({error.code}); `exchange-agency directory sync` sends it"
             return replace(message, alarms=(*message.alarms, late))
@@ -224,10 +227,15 @@ class Receiver:
 
     def acknowledge_kept(self) -> int:
         """Send the receipts that could not be sent before; gives how many."""
-        waiting = [gid for gid, value in self.session.store.each(_RECEIPTS) if value.get("sent") is not True]
-        for gid in waiting:
-            self._send_receipt(gid)
+        waiting = self.unsent()
+        for gid, _ in waiting:
+            self.send_kept(gid)
         return len(waiting)
+
+    def unsent(self) -> list[tuple[str, JsonValue]]:
+        """(grant, signed receipt) of those that the hub has not taken."""
+        every = self.session.store.each(_RECEIPTS)
+        return [(gid, value["receipt"]) for gid, value in every if value.get("sent") is not True]
 
     def _sign_receipt(self, core: GrantCore, fetched: Fetched, outcome: str, code: str | None) -> None:
         """Make the one signed receipt for a grant; a second outcome changes nothing."""
@@ -248,7 +256,7 @@ class Receiver:
             signed = sign(receipt.to_bytes(), RecipientReceipt.typ, [self.session.keys.envelope[-1]])
             store.put(_RECEIPTS, core.gid, {"receipt": signed.to_json(), "sent": False})
 
-    def _send_receipt(self, gid: str) -> None:
+    def send_kept(self, gid: str) -> None:
         """Send a kept receipt; the hub may have one from another host of this agency, which is as good."""
         store = self.session.store
         kept = store.get(_RECEIPTS, gid)
@@ -281,7 +289,7 @@ class Receiver:
             core = GrantCore.from_bytes(fetched.core)
             if (core.gid, core.rcp) == (fetched.gid, self.session.profile.agency):
                 self._sign_receipt(core, fetched, "refused", error.code)
-                self._send_receipt(core.gid)
+                self.send_kept(core.gid)
         except ExchangeError:
             # The refusal itself is what the person must see.
             return

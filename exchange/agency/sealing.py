@@ -6,10 +6,11 @@ into the seal. Nothing is sent here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.agency.chains import head_out
+from exchange.agency.chains import NO_HEADS, Head, Heads
 from exchange.agency.links import Links
 from exchange.agency.parties import active_agency
 from exchange.agency.plan import Plan, PlannedGrant
@@ -37,17 +38,20 @@ class SealedJob:
     deposit: bytes
 
 
-def seal(session: Session, plan: Plan, *, job: str | None = None) -> SealedJob:
-    """Seal a plan for the next places in its chains.
+def seal(
+    session: Session, plan: Plan, *, job: str | None = None, ahead: Mapping[AgencyId, Head] = NO_HEADS
+) -> SealedJob:
+    """Seal a plan for the next places in its chains; `ahead` are heads of envelopes that go before it.
 
     Raises: KeyNotActive (a recipient has no key to seal to), RecipientDenied, TooLarge, StorageFull.
     """
     now = session.now().replace(microsecond=0)
+    heads = Heads(session.store, ahead)
     eid = EnvelopeId(new_id(session.random))
     sealed = seal_envelope(
         _draft(session, plan, eid, now),
-        [_recipient(session, one, now) for one in plan.grants],
-        _self_recipient(session, plan, now),
+        [_recipient(session, one, now, heads) for one in plan.grants],
+        _self_recipient(session, plan, now, heads),
         session.keys.envelope[-1],
         spool=session.home.spool,
         random=session.random,
@@ -87,8 +91,8 @@ def encoded(name: str, value: JsonValue) -> bytes:
     return record.encode_field(name, value)
 
 
-def _recipient(session: Session, one: PlannedGrant, now: datetime) -> Recipient:
-    head = head_out(session.store, one.agency)
+def _recipient(session: Session, one: PlannedGrant, now: datetime, heads: Heads) -> Recipient:
+    head = heads.of(one.agency)
     kid, raw = sealing_key(session, one.agency, now)
     return Recipient(
         agency=one.agency,
@@ -106,10 +110,10 @@ def _recipient(session: Session, one: PlannedGrant, now: datetime) -> Recipient:
     )
 
 
-def _self_recipient(session: Session, plan: Plan, now: datetime) -> Recipient:
+def _self_recipient(session: Session, plan: Plan, now: datetime, heads: Heads) -> Recipient:
     """The sender's own grant: all shared parts, and the references by which it knows the child itself."""
     me = session.profile.agency
-    head = head_out(session.store, me)
+    head = heads.of(me)
     kid, raw = sealing_key(session, me, now)
     own: dict[str, JsonValue] = {}
     for one in plan.grants:

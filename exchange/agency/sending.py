@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from exchange.agency import consent_rows, sent_rows
-from exchange.agency.chains import Head, adopt_head, move_head, verified_head
+from exchange.agency.chains import NO_HEADS, Head, adopt_head, move_head, verified_head
 from exchange.agency.consent_rows import OWN
 from exchange.agency.consents import Consents
 from exchange.agency.finality import may_pass
@@ -57,7 +57,7 @@ class Sender:
     def send(self, plan: Plan) -> Sent:
         """Seal, spool and deposit. Raises: HubUnreachable and the like with the job left in the spool."""
         with self._alone():
-            sealed = seal(self.session, plan)
+            sealed = seal(self.session, plan, ahead=self._ahead(None))
             self.spool.put(sealed.job, sealed.deposit)
             return self._deliver(sealed.job)
 
@@ -94,6 +94,10 @@ class Sender:
                 raise self._failed(job, error) from error.__cause__
         raise self._failed(job, SeqConflict("other hosts of this agency were always faster", field="seq"))
 
+    def _ahead(self, before: str | None) -> Mapping[AgencyId, Head]:
+        """Without network one stick carries several envelopes: each is sealed behind those before it."""
+        return NO_HEADS if self.session.carried is None else self.spool.heads(before=before)
+
     def _failed(self, job: Job, error: ExchangeError) -> ExchangeError:
         if may_pass(error) or isinstance(error, SeqConflict):
             self.spool.note_error(job, error.code)
@@ -118,7 +122,7 @@ class Sender:
             adopt_head(session.store, recipient, head)
 
     def _seal_anew(self, job: Job) -> Job:
-        sealed = seal(self.session, job.plan, job=job.job)
+        sealed = seal(self.session, job.plan, job=job.job, ahead=self._ahead(job.job))
         self.spool.put(sealed.job, sealed.deposit)
         for name in job.attachments.values():
             (self.spool.folder / name).unlink(missing_ok=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from exchange.agency.chains import Head
 from exchange.agency.model import Spooled
 from exchange.agency.plan import Plan
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, format_time, parse_time
 from exchange_schemas.errors import PartMissing, RecordUnknown, StoreCorrupt
-from exchange_schemas.ids import Digest, EnvelopeId, Kid, check_kid
+from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, Kid, check_kid
 
 _JOBS = "spool"
 _DEPOSITS = "spool_deposit"
@@ -102,6 +103,15 @@ class Spool:
         if value is None:
             raise RecordUnknown("there is no such job in the spool", hint="see `exchange-agency spool`")
         return _job(job, value)
+
+    def heads(self, *, before: str | None = None) -> dict[AgencyId, Head]:
+        """The chains' heads once everything here has arrived, or everything before one job."""
+        found: dict[AgencyId, Head] = {}
+        for job in self.each():
+            if job.job == before:
+                break
+            found |= {AgencyId(one.agency): Head(one.seq, one.digest) for one in job.grants}
+        return found
 
     def clear_stray_files(self) -> None:
         """Delete sealed attachments that no job names: a crash came between sealing and spooling."""

@@ -61,6 +61,10 @@ class Syncer:
         )
         return SyncReport(directory.size, directory.new_events, shown, receipts, tuple(alarms), tuple(due))
 
+    def take_shown(self) -> list[str]:
+        """Take over the consents and withdrawals that the hub shows, and no more; sentences of alarm."""
+        return [alarm for value in self._shown() for alarm in self._take(value)]
+
     def _shown(self) -> Iterator[Mapping[str, JsonValue]]:
         """What the hub shows of every consent of or for this agency, a page at a time."""
         cursor: str | None = None

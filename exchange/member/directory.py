@@ -71,6 +71,8 @@ class DirectoryCopy:
         self._saved = 0
         self._roots: dict[int, bytes] = {}
         self.own = OwnEvents(store, profile)
+        self.patience = STALE_AFTER
+        """How old the copy may be where the hub cannot be reached; longer where couriers bring it."""
 
     def state(self) -> DirectoryState:
         """What the copy says. Raises: ConfigInvalid (never synchronised), LogIncomplete, LogFork."""
@@ -153,13 +155,18 @@ class DirectoryCopy:
         try:
             self.sync()
         except HubUnreachable as error:
-            if age is None or age > STALE_AFTER:
+            if age is None or age > self.patience:
                 raise LogStale(
-                    "the copy of the key directory is older than a day and the hub cannot be reached",
+                    f"the copy of the key directory is older than {_days(self.patience)} "
+                    "and the hub cannot be reached",
                     rule="L7-fresh",
                     hint=error.hint,
                 ) from error
             self._check_witnessed()
+
+    def note_brought(self, at: datetime) -> None:
+        """The newest events came with a courier that had asked the hub at that time, not now."""
+        self._store.put(_ROW, "synced", {"at": format_time(min(at, self._hub.tokens.now()))})
 
     def witnessed_at(self) -> datetime | None:
         """When a quorum of the named witnesses had last cosigned what this copy holds; None: never."""
@@ -227,7 +234,9 @@ class DirectoryCopy:
         """L7. Without named witnesses nothing can be said. Raises: LogStale."""
         if self._profile.deployment.witnesses is None:
             return
-        check_fresh(self.witnessed_at(), self._hub.tokens.now(), required=True, most=FRESH_MOST)
+        check_fresh(
+            self.witnessed_at(), self._hub.tokens.now(), required=True, most=max(FRESH_MOST, self.patience)
+        )
 
     def _knows(self, agencies: Iterable[AgencyId], size: int) -> bool:
         state = self.state()
@@ -331,6 +340,10 @@ def retire_vkey(store: Store, vkey: str) -> None:
         known = retired_vkeys(store)
         if vkey not in known:
             store.put(_ROW, "retired", {"vkeys": [*known, vkey]})
+
+
+def _days(patience: timedelta) -> str:
+    return "a day" if patience.days == 1 else f"{patience.days} days"
 
 
 _AGAIN = "delete the folder directory/ and run `exchange-agency directory sync`"

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from exchange.member.carried import PATIENCE, CarriedAnswers, CarriedWire
+from exchange.member.carried import VARIABLE as OFFLINE_VARIABLE
 from exchange.member.directory import DirectoryCopy
 from exchange.member.home import Home
 from exchange.member.keyring import AgencyKeys, load_keys
@@ -49,6 +51,8 @@ class Session:
     directory: DirectoryCopy
     now: Callable[[], datetime]
     random: Callable[[int], bytes]
+    carried: CarriedAnswers | None = None
+    """What couriers brought, in an office without network; None where there is one."""
 
     def close(self) -> None:
         """Close the store and the connections."""
@@ -102,8 +106,9 @@ def open_session(
     *,
     now: Callable[[], datetime] = system_clock,
     wire: Wire | None = None,
+    offline: bool | None = None,
 ) -> Session:
-    """Unlock the folder `path` as `user`.
+    """Unlock the folder `path` as `user`; `offline` (or HOMEWARD_OFFLINE=1): for an office without network.
 
     Raises: ConfigInvalid, WrongPassphrase, KeyFileCorrupt, StoreLocked, StoreCorrupt, StorageFull.
     """
@@ -113,6 +118,9 @@ def open_session(
     keys = load_keys(home.keys_file, opened.store_key, profile)
     _must_have_store(home)
     store = Store(home.store_file, opened.store_key)
+    carried = CarriedAnswers(store, home.spool) if _without_network(offline) else None
+    if carried is not None:
+        wire = CarriedWire(carried)
     receipts = Receipts(store, profile.deployment.audit_vkey, profile.agency)
     hub = _transport(
         profile, keys, store, receipts, user=user, now=now, wire=Wire() if wire is None else wire
@@ -130,9 +138,16 @@ def open_session(
         directory=DirectoryCopy(home, profile, hub, store, opened.store_key),
         now=now,
         random=os.urandom,
+        carried=carried,
     )
+    if carried is not None:
+        session.directory.patience = PATIENCE
     hub.tokens.newest_auth = partial(_newest_auth, session)
     return session
+
+
+def _without_network(said: bool | None) -> bool:
+    return os.environ.get(OFFLINE_VARIABLE, "") == "1" if said is None else said
 
 
 def _newest_auth(session: Session) -> AuthKey:

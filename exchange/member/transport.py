@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exchange.member.problems import problem_error
 from exchange.member.skew import SUSPECT_SECONDS, check_skew
@@ -43,6 +43,8 @@ class Transport:
     tokens: Tokens
     keep: Callable[[RawReceipt], None]
     noted: Callable[[str], None]
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Headers that every request has besides: a courier's authority."""
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, JsonValue]:
         """The JSON object at `path`. Raises: the problem's error, HubUnreachable, ClockSkew."""
@@ -79,9 +81,7 @@ class Transport:
         self, path: str, body: Mapping[str, Encodable], *, repeatable: bool = True
     ) -> tuple[int, dict[str, JsonValue]]:
         """(status, JSON answer). `repeatable`: the same bytes again change nothing at the hub."""
-        return self.post_bytes(
-            path, encode(body, limit=LIMITS.request_body_bytes, depth=16), repeatable=repeatable
-        )
+        return self.post_bytes(path, request_body(body), repeatable=repeatable)
 
     def post_bytes(
         self, path: str, data: bytes, *, repeatable: bool = True
@@ -115,7 +115,7 @@ class Transport:
         extra: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> Call:
-        more = {"Accept": "application/json", **({} if extra is None else extra)}
+        more = {"Accept": "application/json", **self.also, **({} if extra is None else extra)}
         return Call(
             method,
             self.base_url + path,
@@ -136,6 +136,27 @@ class Transport:
         repeatable: bool = True,
     ) -> Answer:
         call = self._prepare(method, path, params=params, body=body, extra=extra, repeatable=repeatable)
+        return self._finish(self._exchange(call))
+
+    def forward(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        data: bytes | None = None,
+    ) -> Answer:
+        """One exchange whose answer is handed on as it came, refusals included; its receipt is not kept here.
+
+        Raises: HubUnreachable, ClockSkew, Unauthorized.
+        """
+        extra = {} if data is None else {"Content-Type": "application/json"}
+        body = None if data is None else lambda: data
+        answer = self._exchange(self._prepare(method, path, params=params, body=body, extra=extra))
+        check_skew(answer.headers, self.tokens.now())
+        return answer
+
+    def _exchange(self, call: Call) -> Answer:
         answer = self.wire.send(call)
         if self.tokens.take_nonce(answer.headers) and answer.status == 401:
             answer = self.wire.send(call)
@@ -144,7 +165,7 @@ class Transport:
             check_skew(answer.headers, self.tokens.now(), limit=SUSPECT_SECONDS)
             self.tokens.drop()
             answer = self.wire.send(call)
-        return self._finish(answer)
+        return answer
 
     def _finish(self, answer: Answer) -> Answer:
         """The same four steps for every answer."""
@@ -170,8 +191,16 @@ class Transport:
 
     def _keep(self, value: Mapping[str, JsonValue], answer: Answer) -> None:
         receipt = value.get("receipt")
+        if receipt is not None and answer.carried:
+            self.keep(RawReceipt(receipt, "", first=False))
+            return
         proof = answer.sent.get("DPoP")
         if receipt is not None and proof is not None:
             # What was deposited twice gets the first receipt again, with status 200.
             first = answer.method == "GET" or answer.status != 200
             self.keep(RawReceipt(receipt, b64u(sha256(proof.encode())), first))
+
+
+def request_body(body: Mapping[str, Encodable]) -> bytes:
+    """The bytes of a JSON request: the same ones for the same body, online and on a stick."""
+    return encode(body, limit=LIMITS.request_body_bytes, depth=16)

@@ -50,13 +50,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back; `sent` are the headers of the attempt that was answered."""
+    """What came back; `sent` are the headers of the attempt that was answered.
+
+    `carried`: a courier brought it; its request's proof was the courier's.
+    """
 
     method: str
     status: int
     headers: Mapping[str, str]
     body: bytes
     sent: Mapping[str, str]
+    carried: bool = False
 
 
 class Wire:

@@ -119,6 +119,14 @@ def seal_keys(public_raw: bytes, keys: Sequence[bytes], core: bytes) -> bytes:
     return _seal(public_raw, joined, grant_info(core))
 
 
+def seal_secret(public_raw: bytes, secret: bytes, info: bytes) -> bytes:
+    """Seal one 32-byte key to an X-Wing key under an `info` that no grant has.
+
+    Raises: Malformed (a length), KeyWrongUse (the key cannot be sealed to).
+    """
+    return _seal(public_raw, check_length(secret, KEY_BYTES, field="key"), info)
+
+
 def open_keys(key: EncKey, sealed: bytes, core: bytes, count: int) -> list[bytes]:
     """The `count` part keys inside `sealed`, in the order of the core's parts.
 

@@ -330,6 +330,18 @@ class NotPermitted(LocalError, code="NOT_PERMITTED"):
     """A rule of this program or its owner forbids the step."""
 
 
+class BundleBroken(LocalError, code="BUNDLE_BROKEN"):
+    """A courier bundle is not whole, or was altered."""
+
+
+class BundleForeign(LocalError, code="BUNDLE_FOREIGN"):
+    """A courier bundle is for somebody else, or answers what was never asked here."""
+
+
+class BundleExpired(LocalError, code="BUNDLE_EXPIRED"):
+    """A courier bundle is past its time, or not yet in it."""
+
+
 class StoreCorrupt(LocalError, code="STORE_CORRUPT"):
     """The local store is damaged or was altered."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from exchange.agency.cli.bundle import bundle
 from exchange.agency.cli.consent import consent
 from exchange.agency.cli.deletion import deletion
 from exchange.agency.cli.directory import directory
@@ -46,6 +47,7 @@ COMMANDS: tuple[click.Command, ...] = (
     open_,
     outbox,
     receipts,
+    bundle,
     export,
 )
 

@@ -29,6 +29,7 @@ from exchange.hub.api.problem import dump
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.headers import MORE
+from exchange.hub.services.couriers import HEADER, carrying
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.tokens import Refused
 from exchange_schemas.codec import b64u
@@ -103,6 +104,7 @@ class Operation:
     max_bytes: int
     responses: Mapping[int, type[JsonSchema] | Content | None]
     counted: bool
+    carried: bool = False
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
@@ -132,6 +134,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         examples: Mapping[int | str, Any] | None = None,
         content: str | None = None,
         counted: bool = True,
+        carried: bool = False,
     ) -> Callable[[View], View]:
         """Declare a view: who may call it, what it reads, what it answers. Goes under `route`.
 
@@ -141,6 +144,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         `unlogged` gives the reason why an authenticated answer may have no entry (see audit.md). `examples`
         are by "request" or status; `content` is the media type of a raw body. `form` only describes: such a
         view reads its form itself. `counted=False`: a public view that no quota of addresses concerns.
+        `carried`: a courier may do it for an office without network.
         """
         if auth == (scope is None):
             raise TypeError("an operation has a scope, or auth=False and no scope")
@@ -155,6 +159,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             max_bytes=max_bytes if raw or request is not None or form is not None else 0,
             responses=responses,
             counted=counted,
+            carried=carried,
         )
         read = _reader(declared)
 
@@ -183,6 +188,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                     responses=responses,
                     problems=tuple(problems),
                     examples={} if examples is None else examples,
+                    carried=carried,
                 )
             }
             return cast("View", serve)
@@ -258,6 +264,9 @@ def _serve_member(
         if declared.scope not in caller.scopes:
             hint = f"ask for a token with {declared.scope}"
             raise Forbidden("the access token lacks the scope of this operation", hint=hint)
+        courier = request.headers.get(HEADER)
+        if courier is not None:
+            g.caller = _carrying(wiring.hub, caller, declared, courier)
         response = view(*read(path), **path)
     except ExchangeError as error:
         # `release` marks what it raised; everything else was refused before it was reached. A database that
@@ -268,6 +277,12 @@ def _serve_member(
     if not g.released:
         raise RuntimeError("an authenticated view answered without release()")
     return response
+
+
+def _carrying(hub: Hub, caller: Caller, declared: Operation, courier: str) -> Caller:
+    if not declared.carried:
+        raise Forbidden("courier: nobody does this for another agency", rule="courier-operation")
+    return carrying(hub, caller, courier)
 
 
 def _authenticated(wiring: Wiring) -> Caller:

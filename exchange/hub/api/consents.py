@@ -131,6 +131,7 @@ _SHOWN = {"cid": EXAMPLE_ID, "status": "active", "consent": EXAMPLE_JWS}
 
 @blp.route("", methods=["POST"])
 @blp.operation(
+    carried=True,
     scope="consents:write",
     act=Act.CONSENT_REGISTER,
     summary="Register a signed consent",
@@ -148,6 +149,7 @@ def register(body: dict[str, Any]) -> Response:
 
 @blp.route("", methods=["GET"])
 @blp.operation(
+    carried=True,
     scope="consents:read",
     act=Act.CONSENT_LIST,
     summary="List the consents that the caller issued or received",
@@ -226,6 +228,7 @@ def one(cid: str) -> Response:
 
 @blp.route("/<string:cid>/withdrawal", methods=["POST"])
 @blp.operation(
+    carried=True,
     scope="consents:write",
     act=Act.CONSENT_WITHDRAW,
     summary="Withdraw a consent and its whole family",

@@ -42,6 +42,7 @@ class PrintNoted(JsonSchema):
 
 @blp.route("", methods=["POST"])
 @blp.operation(
+    carried=True,
     scope="envelopes:send",
     act=Act.DISCLOSURE_NOTE,
     summary="Log that fields of a record were printed",

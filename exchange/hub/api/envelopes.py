@@ -82,6 +82,7 @@ _TAKEN = {
 
 @blp.route("", methods=["POST"])
 @blp.operation(
+    carried=True,
     scope="envelopes:send",
     act=Act.ENVELOPE_DEPOSIT,
     summary="Deposit a sealed envelope",

@@ -85,6 +85,7 @@ _GIVEN = {
 
 @blp.route("/<string:gid>", methods=["GET"])
 @blp.operation(
+    carried=True,
     scope="envelopes:receive",
     act=Act.GRANT_FETCH,
     summary="Fetch a grant to the caller",
@@ -103,6 +104,7 @@ def fetch(gid: str) -> Response:
 
 @blp.route("/<string:gid>/parts/<string:p>", methods=["GET"])
 @blp.operation(
+    carried=True,
     scope="envelopes:receive",
     act=Act.PART_FETCH,
     summary="Fetch a large part of a grant",
@@ -120,6 +122,7 @@ def fetch_part(gid: str, p: str) -> Response:
 
 @blp.route("/<string:gid>/receipt", methods=["POST"])
 @blp.operation(
+    carried=True,
     scope="envelopes:receive",
     act=Act.RECEIPT_SUBMIT,
     summary="Say, signed, what became of a grant",

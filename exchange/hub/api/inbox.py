@@ -71,6 +71,7 @@ _ITEM = {
 
 @blp.route("", methods=["GET"])
 @blp.operation(
+    carried=True,
     scope="envelopes:receive",
     act=Act.INBOX_LIST,
     unlogged="an answer that holds nothing new has no entry and no receipt",

@@ -94,6 +94,7 @@ _ITEM = {
 
 @blp.route("", methods=["GET"])
 @blp.operation(
+    carried=True,
     scope="envelopes:send",
     act=Act.OUTBOX_LIST,
     summary="List what the caller sent, oldest first",

@@ -47,6 +47,7 @@ _BEGUN = {"sha256": EXAMPLE_DIGEST, "received": 65536, "expires_at": "2026-11-24
 
 @blp.route("/<string:sha256>", methods=["PUT"])
 @blp.operation(
+    carried=True,
     scope="envelopes:send",
     act=Act.PART_UPLOAD,
     summary="Upload a sealed part under its digest, whole or in pieces",

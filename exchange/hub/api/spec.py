@@ -102,6 +102,17 @@ BYTES: Final = Content(
 TEXT: Final = Content("text/plain", {"type": "string", "maxLength": 4096})
 
 
+_COURIER: Final[dict[str, Any]] = {
+    "in": "header",
+    "name": "Homeward-Courier",
+    "description": (
+        "Only from a courier, for an office without network: the signed cover of its bundle, base64url."
+    ),
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": 5462},
+    "example": "eyJwYXlsb2FkIjoiZXlKMklqb3hmUSJ9",
+}
+
+
 class ProblemSchema(JsonSchema):
     """RFC 9457 problem document. `code` is permanent; read that one."""
 
@@ -184,6 +195,7 @@ def describe(
     responses: Mapping[int, type[JsonSchema] | Content | None],
     problems: tuple[int, ...],
     examples: Mapping[int | str, Any],
+    carried: bool = False,
 ) -> dict[str, Any]:
     """One operation of the interface description, schemas as classes for apispec to resolve.
 
@@ -200,8 +212,11 @@ def describe(
     }
     if description:
         entry["description"] = description
-    if query is not None:
-        entry["parameters"] = [{"in": "query", "schema": query}]
+    parameters: list[dict[str, Any]] = [] if query is None else [{"in": "query", "schema": query}]
+    if carried:
+        parameters.append(copy.deepcopy(_COURIER))
+    if parameters:
+        entry["parameters"] = parameters
     body = _request_body(request, form, raw_content, examples.get("request"))
     if body is not None:
         entry["requestBody"] = body

@@ -11,7 +11,7 @@ States of one release, in order. It must never answer from a state before the la
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.hub.services import highwater
@@ -19,6 +19,7 @@ from exchange.hub.services.audit_entry import Actor, Trace
 from exchange.hub.services.audit_receipt import Receipt, build_receipt, receipt_for
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.transact import REPLAYED, Answer, Job, Work, transact
+from exchange.hub.services.unit import Unit
 from exchange.hub.sql import Call
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError
@@ -54,7 +55,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as authenticated. `token_jti` is "" where there is no token yet (the token endpoint)."""
+    """Who calls, as authenticated. `token_jti` is "" where there is no token yet (the token endpoint).
+
+    `carrier`: the courier whose token and proof these are, where `agency` is an office without network.
+    """
 
     agency: AgencyId
     kind: str
@@ -62,6 +66,7 @@ class Caller:
     proof: Proof
     user: str | None
     token_jti: str
+    carrier: AgencyId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,23 @@ def release(
     """
     proof = caller.proof
     actor = Actor(caller.agency, proof.compact)
+    if caller.carrier is not None:
+        actor, trace, work = _carried(caller, caller.carrier, trace, work)
     spends = ((proof.jti_hash, proof.expires), *proof.also)
     return _released(hub, Job(actor, trace, work, spends, caller.token_jti, asks, reads))
+
+
+def _carried(caller: Caller, carrier: AgencyId, trace: Trace, work: Work) -> tuple[Actor, Trace, Work]:
+    """The courier acted, with its own proof; the office is a party, and `pol` says for whom it was."""
+
+    def told(said: Trace) -> Trace:
+        return replace(said, own=(*said.own, caller.agency), pol=f"carried:{caller.agency}")
+
+    def carried(unit: Unit) -> Answer:
+        answer = work(unit)
+        return replace(answer, trace=told(answer.trace))
+
+    return Actor(carrier, caller.proof.compact), told(trace), carried
 
 
 def release_admin(hub: Hub, operator: str, trace: Trace, work: Work) -> Released:

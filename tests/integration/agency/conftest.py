@@ -10,6 +10,7 @@ import pytest
 from exchange.agency import Client
 from exchange.hub.services.hub import Hub
 from tests.integration.agency.exchange_world import Exchange, served_exchange
+from tests.integration.agency.trips import Trip, unplugged
 
 
 @pytest.fixture
@@ -40,3 +41,17 @@ def embassy(exchange: Exchange) -> Iterator[Client]:
     """An embassy's client."""
     with exchange.joined("embassy", kind="embassy", country="MA", public=True) as client:
         yield client
+
+
+@pytest.fixture
+def trip(exchange: Exchange, embassy: Client, tmp_path: Path) -> Iterator[Trip]:
+    """The office was set up where there was network, and carried off."""
+    with exchange.joined("office") as begun, exchange.joined("courier") as courier:
+        begun.sync()
+        embassy.sync()
+        home = begun.session.home.path
+        begun.close()
+        sticks = tmp_path / "sticks"
+        sticks.mkdir()
+        with unplugged(home) as office:
+            yield Trip(office, courier, embassy, sticks)
