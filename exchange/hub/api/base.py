@@ -73,9 +73,9 @@ View = TypeVar("View", bound=Callable[..., Response])
 class Wiring:
     """What the app hands to its blueprints: the hub, and the OAuth functions that the api may not import.
 
-    `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form, a proof and the address
-    that it came from, and give (status, JSON body, headers) of plain OAuth. `description`: the interface
-    description (OpenAPI).
+    `authenticate` raises `services.tokens.Refused`; `token` and `revoke` take a form, a proof and what tells
+    the address that it came from, and give (status, JSON body, headers) of plain OAuth. `description`: the
+    interface description (OpenAPI).
     """
 
     hub: Hub
@@ -87,7 +87,7 @@ class Wiring:
 
 
 OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
-AskOAuth = Callable[[Mapping[str, str], str | None, str], OAuthAnswer]
+AskOAuth = Callable[[Mapping[str, str], str | None, Callable[[], str]], OAuthAnswer]
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def _answer(ask: AskOAuth) -> Response:
         # Raises: Limited, which is the answer then.
         current_wiring().quotas.of_failure(current_address())
         raise
-    return _json(*ask(form, request.headers.get("DPoP"), current_address()))
+    return _json(*ask(form, request.headers.get("DPoP"), current_address))
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:

@@ -7,7 +7,7 @@ every refusal has status 400: clients read the code from the body.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -39,17 +39,17 @@ OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
 
 
 class TokenServer:
-    """The two endpoints as functions of a form, a DPoP proof and an address; one for each process."""
+    """The two endpoints as functions of a form, a proof and who knows the address; one for each process."""
 
     def __init__(self, hub: Hub, quotas: Quotas) -> None:
         self._server = _Server(hub, quotas)
 
-    def token(self, form: Mapping[str, str], proof: str | None, address: str) -> OAuthAnswer:
+    def token(self, form: Mapping[str, str], proof: str | None, address: Callable[[], str]) -> OAuthAnswer:
         """RFC 6749 section 4.4 with RFC 7523 and RFC 9449. Raises: Limited, Unavailable, AuditUnavailable."""
         answer: OAuthAnswer = self._server.create_token_response(_Call(TOKEN_PATH, form, proof, address))
         return answer
 
-    def revoke(self, form: Mapping[str, str], proof: str | None, address: str) -> OAuthAnswer:
+    def revoke(self, form: Mapping[str, str], proof: str | None, address: Callable[[], str]) -> OAuthAnswer:
         """RFC 7009. Raises: Limited, Unavailable, AuditUnavailable."""
         call = _Call(REVOKE_PATH, form, proof, address)
         answer: OAuthAnswer = self._server.create_endpoint_response(_REVOCATION, call)
@@ -61,7 +61,7 @@ class _Call:
     path: str
     form: Mapping[str, str]
     proof: str | None
-    address: str
+    address: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no type
         # A client that was known has its own entry; a missing nonce is no failure.
         if error.error != USE_NONCE and not isinstance(error, _LoggedError):
             self._failures.add()
-            self.quotas.of_failure(request.call.address)
+            self.quotas.of_failure(request.call.address())
         nonce = error.nonce if isinstance(error, _ProofError) else None
         return 400, {"error": error.error}, {} if nonce is None else {"DPoP-Nonce": nonce}
 
