@@ -74,6 +74,9 @@ class Act(StrEnum):
     DISCLOSURE_ERASE = "disclosure:erase"
     CONSENT_CHECK = "consent:check"
     DISCLOSURE_NOTE = "disclosure:note"
+    SLICE_HEADS = "slice:heads"
+    DISCLOSURE_READ = "disclosure:read"
+    AUDITOR_ACCREDIT = "auditor:accredit"
 
 
 OUTCOMES = ("allow", "deny", "error")

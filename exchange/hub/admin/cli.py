@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import click
 
-from exchange.hub.admin import agency, check, consent, database, deployment, init, keys, operator, recover
+from exchange.hub.admin import (
+    agency,
+    audit,
+    check,
+    consent,
+    database,
+    deployment,
+    init,
+    keys,
+    operator,
+    recover,
+)
 from exchange.hub.admin.commands import EXIT_CODES, AdminGroup
 from exchange.hub.admin.serve import serve
 
@@ -47,6 +58,7 @@ for command in (
     database.group,
     operator.group,
     agency.group,
+    audit.group,
     consent.group,
     deployment.group,
     keys.group,

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import click
 
+from exchange.hub.admin.background import upkeep_beside
 from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
@@ -75,7 +76,8 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
-    server.serve(target_loader=_loader(hub), wrap_loader=False)
+    with upkeep_beside(hub):
+        server.serve(target_loader=_loader(hub), wrap_loader=False)
 
 
 def _prepare(target: Target, hub: Hub) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Response
-from marshmallow import validate
+from marshmallow import fields, validate
 
 from exchange.hub.api.base import (
     BYTES,
@@ -17,10 +17,26 @@ from exchange.hub.api.base import (
     respond,
     respond_bytes,
 )
-from exchange.hub.api.schemas import EXAMPLE_ID, EXAMPLE_RECEIPT, ReceiptSchema, Whole, identifier, text
-from exchange.hub.services import audit_pulls, audit_read
+from exchange.hub.api.schemas import (
+    EXAMPLE_DIGEST,
+    EXAMPLE_ID,
+    EXAMPLE_RECEIPT,
+    MAX_INT,
+    Count,
+    Flag,
+    ReceiptSchema,
+    Whole,
+    agency,
+    encoded,
+    hashes,
+    identifier,
+    listed,
+    text,
+)
+from exchange.hub.services import audit_pulls, audit_read, slice_read
 from exchange.log.tiles import parse_tile_path
 from exchange_schemas.entry import Act
+from exchange_schemas.limits import LIMITS
 
 blp = Blueprint("audit", "audit", url_prefix="/v1/audit", description="The audit log, for its readers")
 _NOT_AN_ANSWER = "it shows hashes only, or an entry to its own party: reading it is not logged"
@@ -45,6 +61,66 @@ class PullOpened(JsonSchema):
     pull = identifier()
     size = Whole(required=True)
     checkpoint = text(limit=4096)
+
+
+class SaltQuery(JsonSchema):
+    """Where a page of salts begins."""
+
+    after = agency(required=False, description="The last party of the page before")
+
+
+class Salt(JsonSchema):
+    """The secret of a party's slice."""
+
+    party = agency()
+    salt = encoded(limit=32)
+
+
+class SaltPage(JsonSchema):
+    """Up to 500 salts; `more` says whether another page follows."""
+
+    salts = listed(Salt, limit=audit_pulls.SALTS_PAGE)
+    more = Flag(required=True)
+
+
+class SliceQuery(JsonSchema):
+    """Where a page of the caller's slice begins."""
+
+    from_ = Count(
+        load_default=0,
+        data_key="from",
+        attribute="start",
+        validate=validate.Range(max=MAX_INT),
+        metadata={"description": "The number of entries of its slice that the caller has"},
+    )
+
+
+class ProvedEntry(JsonSchema):
+    """An entry and its inclusion proof in the tree of the checkpoint beside it (RFC 6962, 2.1.1)."""
+
+    index = Whole(required=True)
+    entry = encoded(limit=LIMITS.entry_bytes)
+    path = hashes("From the leaf's sibling up")
+
+
+class SliceHeads(JsonSchema):
+    """The newest heads entry, proved in the log, and the caller's slice proved under it."""
+
+    entry = encoded(limit=LIMITS.entry_bytes)
+    proof = text(limit=16 * 1024, description="C2SP tlog-proof of the heads entry; its tree is the page's")
+    size = Whole(required=True, metadata={"description": "The entries of the caller's slice"})
+    salt = encoded(limit=32)
+    position = Whole(required=True)
+    parties = Whole(required=True, metadata={"description": "The leaves of the tree of heads"})
+    path = hashes("The slice's inclusion proof in the tree of heads")
+
+
+class SlicePage(JsonSchema):
+    """Up to 64 entries of the caller's slice; `heads` is null until a heads entry knows the caller."""
+
+    heads = fields.Nested(SliceHeads, required=True, allow_none=True)
+    entries = listed(ProvedEntry, limit=slice_read.PAGE)
+    next = Whole(required=True, allow_none=True, metadata={"description": "`from` of the next page"})
 
 
 _NOTE = "hub.example/audit\n1\nx\n\n— hub.example/audit x\n"
@@ -114,6 +190,22 @@ def open_pull(body: dict[str, Any]) -> Response:
     return respond(audit_pulls.open_pull(current_hub(), current_caller(), body["start"]))
 
 
+@blp.route("/salts", methods=["GET"])
+@blp.operation(
+    scope="audit:read",
+    act=Act.AUDIT_READ,
+    unlogged=_UNDER_PULL,
+    summary="Read the salts of the slices",
+    description="To recompute the heads entries of the log; for an auditor with an open pull.",
+    query=SaltQuery,
+    responses={200: SaltPage},
+    examples={200: {"salts": [{"party": "ngo-a", "salt": EXAMPLE_DIGEST}], "more": False}},
+)
+def salts(query: dict[str, Any]) -> Response:
+    """A page of salts."""
+    return respond(audit_pulls.salts(current_hub(), current_caller(), query.get("after")))
+
+
 @blp.route("/receipts/<string:entry>", methods=["GET"])
 @blp.operation(
     scope="directory:read",
@@ -127,3 +219,34 @@ def open_pull(body: dict[str, Any]) -> Response:
 def receipt(entry: str) -> Response:
     """The entry and its proof; 404 when the caller is no party of it."""
     return respond(audit_pulls.receipt(current_hub(), current_caller(), entry))
+
+
+_SLICE = {
+    "heads": {
+        "entry": "eyJ2IjoxfQ",
+        "proof": EXAMPLE_RECEIPT["proof"],
+        "size": 1,
+        "salt": EXAMPLE_DIGEST,
+        "position": 0,
+        "parties": 1,
+        "path": [],
+    },
+    "entries": [{"index": 0, "entry": "eyJ2IjoxfQ", "path": [EXAMPLE_DIGEST]}],
+    "next": None,
+}
+
+
+@blp.route("/slice", methods=["GET"])
+@blp.operation(
+    scope="directory:read",
+    act=Act.AUDIT_READ,
+    unlogged=_NOT_AN_ANSWER,
+    summary="Read the entries about the caller, each proved",
+    description="The caller's own slice of the log, under the newest heads entry; no entry of others.",
+    query=SliceQuery,
+    responses={200: SlicePage},
+    examples={200: _SLICE},
+)
+def own_slice(query: dict[str, Any]) -> Response:
+    """A page of the slice, with the heads over it."""
+    return respond(slice_read.read_slice(current_hub(), current_caller(), query["start"]))

@@ -128,6 +128,13 @@ def encoded(*, limit: int, required: bool = True, description: str | None = None
     return fields.String(required=required, validate=form, metadata=_metadata(description))
 
 
+def hashes(description: str) -> fields.List[Any]:
+    """A path of hashes in a Merkle tree, as long as the deepest tree needs."""
+    return fields.List(
+        encoded(limit=32), required=True, metadata={"maxItems": 63, "description": description}
+    )
+
+
 def cursor() -> fields.String:
     """Where a listing goes on; null at its end."""
     return fields.String(required=True, allow_none=True, metadata={"maxLength": CURSOR_CHARS})

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, insert, select, text
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.log import audit_pull
+from exchange.hub.models.slices import slice_party
 from exchange.hub.services import audit_read
 from exchange.hub.services.release import Answer, Caller, Released, Trace, receipt_for, release
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 AUDITOR: Final = "auditor"
 OPEN_FOR: Final = timedelta(hours=24)
+SALTS_PAGE: Final = 500
+# Sorted as the database sorts texts: a page goes on where the one before ended.
+_SALTS: Final = (
+    select(slice_party.c.party, slice_party.c.salt)
+    .where(slice_party.c.party > bindparam("after"))
+    .order_by(slice_party.c.party)
+    .limit(bindparam("most"))
+)
 _OPEN: Final = insert(audit_pull)
 # As text: each database has its own word for it. An agency's id cannot hold a quote.
 _MINE: Final = {
@@ -80,14 +89,22 @@ def bundle(hub: Hub, caller: Caller, n: int, width: int = TILE_WIDTH) -> tuple[R
 
     Raises: Forbidden without such a pull, NotFound beyond the log.
     """
-    _require_auditor(caller)
-    now = int(hub.clock().timestamp())
-    with storage_errors(), reading(hub.engine) as conn:
-        covered = conn.execute(_COVERED, {"me": caller.agency, "now": now}).scalar_one()
-    if covered is None or n * TILE_WIDTH + width > covered:
-        raise Forbidden("no open pull covers these entries", rule="open-pull", hint="open a pull first")
+    if n * TILE_WIDTH + width > _require_open(hub, caller):
+        raise _no_pull()
     data = audit_read.bundle(hub, n, width)
     return _unlogged(hub, caller, {}), data
+
+
+def salts(hub: Hub, caller: Caller, after: str | None) -> Released:
+    """The secret of each slice, a page by the order of their parties, for an auditor with an open pull.
+
+    Raises: Forbidden without one.
+    """
+    _require_open(hub, caller)
+    with storage_errors(), reading(hub.engine) as conn:
+        rows = conn.execute(_SALTS, {"after": after or "", "most": SALTS_PAGE}).all()
+    listed: list[JsonValue] = [{"party": row.party, "salt": b64u(row.salt)} for row in rows]
+    return _unlogged(hub, caller, {"salts": listed, "more": len(rows) == SALTS_PAGE})
 
 
 def receipt(hub: Hub, caller: Caller, entry_id: str) -> Released:
@@ -106,6 +123,21 @@ def receipt(hub: Hub, caller: Caller, entry_id: str) -> Released:
     if caller.agency not in Entry.from_bytes(found.entry).own:
         raise NotFound("there is no such entry")
     return _unlogged(hub, caller, {"entry": b64u(found.entry), "proof": found.proof})
+
+
+def _require_open(hub: Hub, caller: Caller) -> int:
+    """How many entries the caller's open pulls cover. Raises: Forbidden without one."""
+    _require_auditor(caller)
+    now = int(hub.clock().timestamp())
+    with storage_errors(), reading(hub.engine) as conn:
+        covered = conn.execute(_COVERED, {"me": caller.agency, "now": now}).scalar_one()
+    if covered is None:
+        raise _no_pull()
+    return int(covered)
+
+
+def _no_pull() -> Forbidden:
+    return Forbidden("no open pull covers these entries", rule="open-pull", hint="open a pull first")
 
 
 def _require_auditor(caller: Caller) -> None:

@@ -5,6 +5,7 @@ decided before: entry bundles are for accredited auditors only. C2SP tlog-tiles,
 """
 
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select
@@ -17,6 +18,7 @@ from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, nod
 from exchange.log.tree import Frontier, ReadNode
 from exchange_schemas.errors import NotFound
 
+_KEPT_TILES: Final = 64
 _RANGE: Final[tuple[ColumnElement[Any], ColumnElement[Any]]] = (bindparam("start"), bindparam("end"))
 _HEAD: Final = select(log_head.c.size, log_head.c.frontier)
 _LEAVES: Final = select(log_leaf.c.leaf).where(log_leaf.c.idx.between(*_RANGE)).order_by(log_leaf.c.idx)
@@ -72,8 +74,11 @@ def bundles(hub: Hub, first: int, size: int) -> Iterator[bytes]:
 
 
 def node_source(conn: Connection, size: int) -> ReadNode:
-    """A `read(level, index)` for proofs about the first `size` leaves; each call reads at most one tile."""
-    return node_reader(size, lambda part: read_tile(conn, part))
+    """A `read(level, index)` for proofs about the first `size` leaves; each tile is read once.
+
+    For one request: what it read it keeps, up to some hundred kilobytes.
+    """
+    return node_reader(size, lru_cache(maxsize=_KEPT_TILES)(partial(read_tile, conn)))
 
 
 def read_tile(conn: Connection, part: Tile) -> bytes:

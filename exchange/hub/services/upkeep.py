@@ -1,0 +1,58 @@
+"""What is done behind the requests, again and again, by one process at a time: the slices and their heads.
+
+A failure of the database is waited out and never ends the work; nothing here may make a request wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from exchange.hub.services.slices import append_heads, index_some, take_lease
+from exchange_schemas.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchange.hub.services.hub import Hub
+
+PAUSE_S: Final = 2.0
+HEADS_S: Final = 60.0
+
+
+class Upkeep:
+    """One process's share of the work; `holder` names it among those that may do it."""
+
+    def __init__(self, hub: Hub, holder: str, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._hub = hub
+        self._holder = holder
+        self._seconds = seconds
+        self._due = seconds()
+
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Work until `wait(seconds)` says that it is time to stop."""
+        while not wait(PAUSE_S):
+            try:
+                self.once(stopped=lambda: wait(0))
+            except ServiceError as error:
+                logging.getLogger(__name__).warning("the slices wait: %s", error.message)
+
+    def once(self, stopped: Callable[[], bool] = lambda: False) -> int:
+        """Bring the slices up to the log's present end, and write heads when a minute has passed.
+
+        Gives how many entries it took; 0 also when it is another process's turn.
+        Raises: Unavailable, AuditUnavailable.
+        """
+        taken = 0
+        while take_lease(self._hub, self._holder) and not stopped():
+            some = index_some(self._hub)
+            taken += some
+            if some == 0:
+                self._write_heads()
+                break
+        return taken
+
+    def _write_heads(self) -> None:
+        if self._seconds() >= self._due and append_heads(self._hub) is not None:
+            self._due = self._seconds() + HEADS_S
