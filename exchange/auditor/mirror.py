@@ -2,23 +2,25 @@
 
 The folder has the layout that any static log has (`checkpoint`, `tile/…`), so that other C2SP tools can
 read it. Beside that: `log.vkey`, the key pinned at the first pull; `checkpoints/`, every checkpoint that was
-ever pulled, by size, with its cosignatures; `evidence/`, signed notes that contradict the copy. This module
-stores and reads bytes; it believes nothing: what comes in is checked by `exchange.auditor.intake`, what lies
-here by `exchange.auditor.verify`.
+ever pulled, by size, with its cosignatures; `evidence/`, signed notes that contradict the copy; `salts.json`,
+what the heads entries are recomputed with. This module stores and reads bytes; it believes nothing: what
+comes in is checked by `exchange.auditor.intake`, what lies here by `exchange.auditor.verify`.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, tile_path
 from exchange.log.tree import HASH_BYTES
 from exchange.log.witnessing import merge_notes
 from exchange.member.locks import hold
+from exchange_schemas.codec import b64u, decode, encode, unb64u
 from exchange_schemas.errors import ConfigInvalid, EntryInvalid, LogIncomplete, Malformed, StorageFull
 
 _KEY_FILE: Final = "log.vkey"
@@ -26,6 +28,8 @@ _CHECKPOINT: Final = "checkpoint"
 _CHECKPOINTS: Final = "checkpoints"
 _EVIDENCE: Final = "evidence"
 _LOCK: Final = ".lock"
+_SALTS: Final = "salts.json"
+_SALTS_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,22 @@ class Mirror:
         if not path.is_file():
             self._write(path, data, durable=True)
         return path
+
+    def salts(self) -> dict[str, bytes] | None:
+        """The secret of each party's slice, 32 bytes; None when none was pulled. Raises: LogIncomplete."""
+        path = self.folder / _SALTS
+        if not path.is_file():
+            return None
+        try:
+            members = decode(path.read_bytes(), limit=_SALTS_BYTES)
+            return {party: unb64u(text, field=_SALTS, length=SALT_BYTES) for party, text in members.items()}
+        except Malformed as error:
+            raise LogIncomplete(f"{_SALTS} cannot be read", field=_SALTS) from error
+
+    def write_salts(self, salts: Mapping[str, bytes]) -> None:
+        """Keep the secrets of the slices; none that is there may be another one afterwards."""
+        data = encode({party: b64u(salt) for party, salt in sorted(salts.items())})
+        self._write(self.folder / _SALTS, data, durable=True)
 
     def write_tile(self, tile: Tile, data: bytes) -> None:
         """Store one tile or bundle; it takes the place of every other width of itself."""

@@ -2,28 +2,34 @@
 
 The order: (1) announce the pull (one entry in the log, with the size it covers); (2) prove the rightmost
 tiles by the new checkpoint; (3) prove that the new tree continues the one pulled before; (4) fetch the hash
-tiles that are missing from the top down, then the entry bundles, each proved before it is stored; (5) write
-the checkpoint. Nothing is written before (3) holds, so that a hub that lies leaves the copy as it was, and
-the note that proves the lie is kept. The checkpoint comes last: a torn pull is simply run again.
+tiles that are missing from the top down, then the entry bundles, each proved before it is stored; (5) fetch
+the salts of the slices; (6) write the checkpoint. Nothing is written before (3) holds, so that a hub that
+lies leaves the copy as it was, and the note that proves the lie is kept. The checkpoint comes last: a torn
+pull is simply run again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from exchange.auditor.intake import Intake
 from exchange.auditor.mirror import Mirror, StoredTile
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, node_reader, tile_path, tiles_of
 from exchange.log.tree import frontier_at
-from exchange_schemas.codec import Encodable, JsonValue
-from exchange_schemas.errors import HubRefused, LogFork, Malformed
+from exchange_schemas.codec import Encodable, JsonValue, unb64u
+from exchange_schemas.errors import HubRefused, LogFork, Malformed, ProofInvalid
+from exchange_schemas.ids import check_agency
 
 LOG_PREFIX = "/v1/audit/log/"
 
 
 class Source(Protocol):
     """The calls of `exchange.member.transport.Transport` that a pull needs."""
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, JsonValue]:
+        """GET and give the JSON answer."""
 
     def post(
         self, path: str, body: dict[str, Encodable], *, repeatable: bool = True
@@ -77,6 +83,7 @@ def pull(
         for number, tile in enumerate(wanted, start=1):
             _store(mirror, intake, tile)
             progress(number, len(wanted))
+        _pull_salts(mirror, source)
         mirror.write_checkpoint(note)
         # Only now: a kept checkpoint beyond the copy's own would look like a log that went back.
         mirror.keep_checkpoint(size, note)
@@ -163,6 +170,34 @@ def _store(mirror: Mirror, intake: Intake, tile: Tile) -> None:
     data = encode_bundle(intake.entries(tile)) if tile.level is None else b"".join(intake.hashes(tile))
     if not mirror.has_tile(tile) or mirror.stored(tile) != StoredTile(tile.width, data):
         mirror.write_tile(tile, data)
+
+
+def _pull_salts(mirror: Mirror, source: Source) -> None:
+    """Every party's salt; one that was known before may never be another. Raises: ProofInvalid."""
+    known = mirror.salts() or {}
+    found, after = dict(known), ""
+    while True:
+        answer = source.get("/v1/audit/salts", {"after": after} if after else {})
+        listed = answer.get("salts")
+        if not isinstance(listed, list):
+            raise HubRefused("the hub's answer holds no salts", field="salts")
+        for item in listed:
+            party, salt = _salt(item)
+            if found.setdefault(party, salt) != salt:
+                raise ProofInvalid(f"the hub shows another salt for {party} than before", field="salts")
+            after = party
+        if not listed or answer.get("more") is not True:
+            break
+    if found != known or not known:
+        mirror.write_salts(found)
+
+
+def _salt(item: JsonValue) -> tuple[str, bytes]:
+    if not isinstance(item, dict):
+        raise HubRefused("the hub's answer holds no salts", field="salts")
+    return check_agency(item.get("party"), field="party"), unb64u(
+        item.get("salt"), field="salt", length=SALT_BYTES
+    )
 
 
 def _with_evidence(mirror: Mirror, note: str, error: LogFork) -> LogFork:

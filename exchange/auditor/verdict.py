@@ -27,12 +27,17 @@ class Fault(StrEnum):
     FORKED = "forked"
     ROLLED_BACK = "rolled-back"
     BACK_DATED = "back-dated"
+    HEADS_WRONG = "heads-wrong"
+    HEADS_LATE = "heads-late"
+    HEADS_MISSING = "heads-missing"
 
 
 INCOMPLETE: Final = frozenset({Fault.MISSING})
 """Says nothing false, but not everything is there."""
 HISTORY: Final = frozenset({Fault.RESIGNED, Fault.FORKED, Fault.ROLLED_BACK, Fault.BACK_DATED})
 """The log's own signatures, or its witnesses', contradict the log."""
+SLICES: Final = frozenset({Fault.HEADS_WRONG, Fault.HEADS_LATE, Fault.HEADS_MISSING})
+"""What the hub commits to towards single agencies is not what the log has, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Verdict:
 
     `witnessed` is None when no policy was given. `key` says where the log's key came from: "policy",
     "given", or "folder", which proves nothing against somebody who could write to the folder.
+    `headed`: whether the slices of the agencies could be recomputed, so that `slices` says something.
     """
 
     origin: str
@@ -91,11 +97,12 @@ class Verdict:
     witnessed: Witnessed | None
     counts: dict[Fault, int]
     findings: tuple[Finding, ...]
+    headed: bool = False
 
     @property
     def integrity(self) -> bool:
         """Entries, tree and checkpoint belong together."""
-        return not set(self.counts) - INCOMPLETE - HISTORY
+        return not set(self.counts) - INCOMPLETE - HISTORY - SLICES
 
     @property
     def complete(self) -> bool:
@@ -108,7 +115,12 @@ class Verdict:
         return not set(self.counts) & HISTORY
 
     @property
+    def slices(self) -> bool | None:
+        """Every heads entry is the right one and came in time; None when it could not be judged."""
+        return not set(self.counts) & SLICES if self.headed else None
+
+    @property
     def ok(self) -> bool:
         """Everything that was asked for holds."""
         vouched = self.witnessed is None or self.witnessed.satisfied
-        return self.integrity and self.complete and self.history and vouched
+        return self.integrity and self.complete and self.history and self.slices is not False and vouched

@@ -8,7 +8,8 @@ The order, which docs/audit.md uses too:
 (5) every higher tile is the hash of the tiles below it;
 (6) the tree over all entries has the checkpoint's root;
 (7) every other checkpoint that is known is a prefix of that tree;
-(8) no entry is dated before a tree that lacks it was cosigned (`exchange.auditor.history`).
+(8) no entry is dated before a tree that lacks it was cosigned (`exchange.auditor.history`);
+(9) every heads entry commits to the slices of the entries that it covers (`exchange.auditor.headed`).
 Memory is constant: one bundle of 256 entries at a time, and a few numbers for each checkpoint that was kept.
 """
 
@@ -18,6 +19,7 @@ from typing import Final
 
 from exchange.auditor.faults import Differences
 from exchange.auditor.growth import GrowingTree
+from exchange.auditor.headed import HeadsCheck
 from exchange.auditor.history import Floor, Known, Trust, check_known, know, vouched
 from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.auditor.verdict import Fault, Findings, Verdict
@@ -63,11 +65,17 @@ def verify_mirror(
         run.check_bundle(tile)
         progress(min(current.size, tile.start + tile.width), current.size)
     run.finish()
-    return _verdict(current, trust, known, run.checked, findings)
+    return _verdict(current, trust, known, run.checked, findings, headed=run.headed)
 
 
 def _verdict(
-    current: Checkpoint, trust: Trust, known: Sequence[Known], checked: int, findings: Findings
+    current: Checkpoint,
+    trust: Trust,
+    known: Sequence[Known],
+    checked: int,
+    findings: Findings,
+    *,
+    headed: bool = False,
 ) -> Verdict:
     return Verdict(
         origin=current.origin,
@@ -77,6 +85,7 @@ def _verdict(
         witnessed=vouched(known, current, trust.policy),
         counts=dict(findings.counts),
         findings=tuple(findings.listed),
+        headed=headed,
     )
 
 
@@ -104,6 +113,14 @@ class _Run:
         self._entries: GrowingTree | None = None
         self._whole = True
         self.checked = 0
+        salts = mirror.salts()
+        # Of entries that do not hold nothing is recomputed: then this is None.
+        self._heads = None if salts is None else HeadsCheck(salts, findings)
+
+    @property
+    def headed(self) -> bool:
+        """Whether step (9) was possible to the end."""
+        return self._heads is not None
 
     def check_bundle(self, tile: Tile) -> None:
         """Steps (2) to (5) and (8) for up to 256 entries."""
@@ -125,14 +142,22 @@ class _Run:
                 # What the log never committed to breaks no rule of the log.
                 if leaf in leaves:
                     self._check_rules(index, [entry])
+            self._heads = None
         elif entries is not None:
-            self._take(tile.start, entries, self._check_rules(tile.start, entries))
+            times = self._check_rules(tile.start, entries)
+            self._take(tile.start, entries, times)
+            if self._heads is not None:
+                self._heads.add(tile.start, entries, found, times)
+        else:
+            self._heads = None
         if self._entries is not None:
             self._entries.add(leaves if entries is None else found)
         self._leaves.add(leaves)
 
     def finish(self) -> None:
-        """Step (6), the partial tiles of the upper levels, and step (7)."""
+        """Step (6), the partial tiles of the upper levels, step (7), and the end of step (9)."""
+        if self._heads is not None:
+            self._heads.finish()
         signed = self._current.root
         self._leaves.finish()
         true = self._leaves if self._whole and self._leaves.root() == signed else None

@@ -8,7 +8,7 @@ import click
 
 from exchange.auditor.cli.trust import KEY_SOURCES, read_notes, read_policy, read_trust, trust_options
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.verdict import Verdict
+from exchange.auditor.verdict import Fault, Verdict
 from exchange.auditor.verify import verify_mirror
 from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
 from exchange.member.cli.options import Options, common_options
@@ -34,8 +34,8 @@ def verify(
     \b
     Exit codes:
       0  everything that was asked for holds
-      2  the log or the copy is wrong: an entry, a tile, a root, a signature, a time, another history
-      1  nothing is wrong, but files are missing or the policy's quorum is not met
+      2  the log or the copy is wrong: an entry, a tile, a root, a signature, a time, heads, another history
+      1  nothing is wrong, but files are missing, heads came late, or the policy's quorum is not met
 
     \b
     Example:
@@ -54,7 +54,7 @@ def verify(
         print_json(as_json(verdict))
     else:
         _tell(verdict)
-    if not (verdict.integrity and verdict.history):
+    if not (verdict.integrity and verdict.history) or Fault.HEADS_WRONG in verdict.counts:
         return REFUSED
     return DONE if verdict.ok else FAILED
 
@@ -70,6 +70,7 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         "integrity": verdict.integrity,
         "complete": verdict.complete,
         "history": verdict.history,
+        "slices": verdict.slices,
         "witnessed": None
         if witnessed is None
         else {
@@ -91,6 +92,7 @@ def _tell(verdict: Verdict) -> None:
     whole = f"whole to entry {verdict.size}" if verdict.complete else "entries or tiles are MISSING"
     say(f"completeness: {whole}")
     say(f"history:      {'nothing that is known contradicts it' if verdict.history else 'CONTRADICTED'}")
+    say(f"slices:       {_tell_slices(verdict)}")
     say(f"witnessed:    {tell_witnesses(verdict)}")
     for finding in verdict.findings:
         say(f"  {finding.fault}: {finding.text}")
@@ -98,6 +100,14 @@ def _tell(verdict: Verdict) -> None:
     if sum(verdict.counts.values()) > told:
         rest = ", ".join(f"{fault} {count}" for fault, count in sorted(verdict.counts.items()))
         say(f"  and more; in all: {rest}")
+
+
+def _tell_slices(verdict: Verdict) -> str:
+    if verdict.slices is None:
+        return "not judged: the copy lacks their salts, or its entries do not hold"
+    if verdict.slices:
+        return "every agency was shown all that concerns it"
+    return "WRONG" if Fault.HEADS_WRONG in verdict.counts else "the hub's commitments to agencies came LATE"
 
 
 def tell_witnesses(verdict: Verdict) -> str:

@@ -5,6 +5,7 @@ And the nights: a hub that is restored from an old backup, and one that rewrites
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,19 @@ from exchange.auditor.witness.store import WitnessStore
 from exchange.auditor.witnessed import pull_with_witnesses
 from exchange.hub.db import reading, writing
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
-from exchange.hub.services import audit_read
+from exchange.hub.models.slices import slice_party
+from exchange.hub.services import audit_read, slices
 from exchange.hub.services.hub import Hub
+from exchange.hub.services.slices import append_heads, index_some
 from exchange.log.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint, vkey
 from exchange.log.policy import Policy
+from exchange.log.slices import parties_of
 from exchange.log.tree import Frontier, consistency_proof, leaf_hash
 from exchange.log.witnessing import obtain_cosignature
 from exchange.member.session import Session
 from exchange.member.wire import Wire
 from exchange.member.witnesses import WitnessClient
-from exchange_schemas.errors import LogFork
+from exchange_schemas.errors import Forbidden, LogFork, ProofInvalid
 from tests.integration.agency.exchange_world import Exchange, served_exchange
 from tests.integration.auditor.serving import running
 
@@ -173,6 +177,79 @@ def test_a_hub_restored_from_an_old_backup_is_found_out_by_auditor_and_witness(
     assert set(after.counts) == {Fault.ROLLED_BACK}
     with pytest.raises(LogFork):
         pulled(tmp_path / "another", auditor, witness, trust)
+
+
+def heads(hub: Hub) -> None:
+    while index_some(hub):
+        pass
+    append_heads(hub)
+
+
+def test_the_slices_of_all_agencies_are_recomputed_from_the_pulled_log(
+    exchange: Exchange, auditor: Session, trust: Trust, tmp_path: Path
+) -> None:
+    mirror, pins = Mirror(tmp_path / "log"), auditor.profile.deployment
+    bare = replace(trust, policy=None)
+    exchange.joined("ngo").close()
+    heads(exchange.hub)
+    pull(mirror, auditor.hub, pins.audit_vkey)
+    assert (verdict(mirror, bare).slices, verdict(mirror, bare).ok) == (True, True)
+    assert set(mirror.salts() or {}) == {"ngo", "open-audit"}
+    exchange.joined("embassy").close()
+    heads(exchange.hub)
+    pull(mirror, auditor.hub, pins.audit_vkey)
+    assert verdict(mirror, bare).slices
+    assert set(mirror.salts() or {}) == {"ngo", "open-audit", "embassy"}
+
+
+def test_a_hub_that_hides_an_entry_from_an_agency_is_found_out(
+    exchange: Exchange, auditor: Session, trust: Trust, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror, pins = Mirror(tmp_path / "log"), auditor.profile.deployment
+    exchange.joined("ngo").close()
+
+    def lying(entry: bytes) -> tuple[str, ...]:
+        return tuple(name for name in parties_of(entry) if b"consent:list" not in entry or name != "ngo")
+
+    monkeypatch.setattr(slices, "parties_of", lying)
+    heads(exchange.hub)
+    pull(mirror, auditor.hub, pins.audit_vkey)
+    found = verdict(mirror, replace(trust, policy=None))
+    assert (found.integrity, found.complete, found.history, found.slices) == (True, True, True, False)
+    assert set(found.counts) == {Fault.HEADS_WRONG}
+
+
+def test_a_salt_that_changed_is_refused_and_the_copy_stays(
+    exchange: Exchange, auditor: Session, tmp_path: Path
+) -> None:
+    mirror, pins = Mirror(tmp_path / "log"), auditor.profile.deployment
+    exchange.joined("ngo").close()
+    heads(exchange.hub)
+    pull(mirror, auditor.hub, pins.audit_vkey)
+    before = mirror.checkpoint, mirror.salts()
+    with unguarded(exchange.hub) as conn:
+        conn.execute(update(slice_party).where(slice_party.c.party == "ngo").values(salt=bytes(32)))
+    with pytest.raises(ProofInvalid, match="another salt"):
+        pull(mirror, auditor.hub, pins.audit_vkey)
+    assert (mirror.checkpoint, mirror.salts()) == before
+
+
+def test_salts_are_for_an_auditor_with_an_open_pull(exchange: Exchange, auditor: Session) -> None:
+    with pytest.raises(Forbidden):
+        auditor.hub.get("/v1/audit/salts")
+    with exchange.joined("ngo") as ngo, pytest.raises(Forbidden):
+        ngo.session.hub.get("/v1/audit/salts")
+
+
+def test_many_salts_come_in_pages(
+    exchange: Exchange, auditor: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange.hub.services.audit_pulls.SALTS_PAGE", 1)
+    exchange.joined("ngo").close()
+    heads(exchange.hub)
+    mirror = Mirror(tmp_path / "log")
+    pull(mirror, auditor.hub, auditor.profile.deployment.audit_vkey)
+    assert set(mirror.salts() or {}) == {"ngo", "open-audit"}
 
 
 def test_a_past_that_was_rewritten_and_signed_again_is_found_out_by_both(

@@ -90,6 +90,10 @@ class Hub:
             raise Malformed("from: the log has fewer entries than that", field="from")
         return 201, {"pull": "p", "size": len(self.entries), "checkpoint": note(self.entries)}
 
+    def get(self, path: str, params: Any = None) -> dict[str, Any]:
+        assert path == "/v1/audit/salts"
+        return {"salts": [], "more": False}
+
     def get_bytes(self, path: str, *, limit: int) -> bytes:
         if self.break_after is not None and len(self.fetched) >= self.break_after:
             raise NotFound("the connection broke")

@@ -41,6 +41,7 @@ def test_an_honest_copy_is_exit_0_with_every_verdict_apart(audit: CommandLine, c
         "integrity": True,
         "complete": True,
         "history": True,
+        "slices": None,
         "witnessed": None,
         "ok": True,
         "faults": {},

@@ -1,0 +1,148 @@
+"""The slices of all parties and the heads over them, recomputed from the entries while they are verified.
+
+An agency sees its own slice alone. Whether the hub left an entry out of somebody's slice can only be told by
+who has every entry: each heads entry must carry the very root that follows from the entries that it covers.
+  heads-wrong    it carries another root, covers what it cannot, goes back, or cannot be read
+  heads-late     an entry waited for longer than ten minutes until a heads entry covered it
+  heads-missing  an entry has waited for longer than ten minutes, and no heads entry covers it yet
+Time is the log's own; the wait begins anew when the hub was started. Memory is one row of hashes for each
+party and the entries that no heads entry covers yet, 65,536 at the most: one that lags more is wrong.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from exchange.auditor.verdict import Fault, Findings
+from exchange.log.slices import LAG, LATE_US, Heads, Slice, leaves_of, parties_of
+from exchange.log.tree import Frontier, root_of
+from exchange_schemas.entry import Act
+from exchange_schemas.errors import EntryInvalid
+
+_START: Final = b'{"act":"%s",' % Act.HUB_START.value.encode()
+_HEADS: Final = b'{"act":"%s",' % Act.SLICE_HEADS.value.encode()
+
+
+class _Block(NamedTuple):
+    """Entries in a row that are in no tree yet: the first one's number, their times, parties and hashes."""
+
+    start: int
+    times: Sequence[int]
+    parties: Sequence[tuple[str, ...]]
+    leaves: Sequence[bytes]
+
+    def split(self, at: int) -> tuple["_Block", "_Block"]:
+        """Those below the entry number `at`, and the others."""
+        cut = at - self.start
+        return (
+            _Block(self.start, self.times[:cut], self.parties[:cut], self.leaves[:cut]),
+            _Block(at, self.times[cut:], self.parties[cut:], self.leaves[cut:]),
+        )
+
+
+class _Oldest(NamedTuple):
+    """The first entry that names a party and that no heads entry covers."""
+
+    at: int
+    ts: int
+
+
+class HeadsCheck:
+    """Give it every entry in order, then `finish`; `salts` are the parties' secrets, 32 bytes each."""
+
+    def __init__(self, salts: Mapping[str, bytes], findings: Findings) -> None:
+        self._salts = salts
+        self._findings = findings
+        self._waiting: deque[_Block] = deque()
+        self._trees: dict[str, Frontier] = {}
+        self._slices: dict[str, Slice] = {}
+        # Entries below `_folded` are in the trees; the newest heads entry covers those below `_covers`.
+        self._folded = 0
+        self._covers = 0
+        self._started = 0
+        self._newest = 0
+
+    def add(
+        self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes], times: Sequence[int]
+    ) -> None:
+        """The next entries, from number `start` on, their leaf hashes, their times in µs."""
+        parties = [parties_of(entry) for entry in entries]
+        block = _Block(start, times, parties, leaves)
+        # Neither a heads entry nor a start names a party, and few others name none.
+        for at in [at for at, named in enumerate(parties) if not named]:
+            if entries[at].startswith(_HEADS):
+                before, block = block.split(start + at)
+                self._waiting.append(before)
+                self._check(start + at, entries[at], times[at])
+            elif entries[at].startswith(_START):
+                self._started = times[at]
+        self._waiting.append(block)
+        self._newest = max(self._newest, *times)
+        self._fold(start + len(entries) - LAG)
+
+    def finish(self) -> None:
+        """After the last entry: whether one waits for heads for too long."""
+        oldest = self._oldest(start=self._covers)
+        if oldest is not None and self._newest > max(oldest.ts, self._started) + LATE_US:
+            text = f"no heads entry covers entry {oldest.at}, and ten minutes are over"
+            self._findings.add(Fault.HEADS_MISSING, text, oldest.at)
+
+    def _check(self, index: int, entry: bytes, ts: int) -> None:
+        try:
+            heads = Heads.of_entry(entry)
+        except EntryInvalid as error:
+            self._wrong(index, error.message)
+            return
+        least = max(self._covers, self._folded, index - LAG)
+        if heads is None or not least <= heads.covers <= index:
+            self._wrong(index, "it covers fewer entries than must be covered, or more than there were")
+            return
+        self._judge_delay(index, heads.covers, ts)
+        self._fold(heads.covers)
+        self._covers = heads.covers
+        lacking = [party for party in self._trees if party not in self._salts]
+        if lacking:
+            self._wrong(index, f"the hub gave no salt for {lacking[0]}, so that nobody can check it")
+        elif root_of(leaves_of(heads.covers, self._present())) != heads.root:
+            self._wrong(index, f"its root is not that of the slices of the first {heads.covers} entries")
+
+    def _judge_delay(self, index: int, covers: int, ts: int) -> None:
+        oldest = self._oldest(start=self._covers)
+        if oldest is None or oldest.at >= covers:
+            return
+        if ts > max(oldest.ts, self._started) + LATE_US:
+            text = f"entry {oldest.at} waited for over ten minutes until the heads entry {index} covered it"
+            self._findings.add(Fault.HEADS_LATE, text, index)
+
+    def _oldest(self, start: int) -> _Oldest | None:
+        """The first entry from `start` on that names a party, as far as it is still remembered."""
+        for block in self._waiting:
+            for at, parties in enumerate(block.parties, block.start):
+                if parties and at >= start:
+                    return _Oldest(at, block.times[at - block.start])
+        return None
+
+    def _fold(self, end: int) -> None:
+        """Put the entries below `end` into the trees of their parties."""
+        grown: defaultdict[str, list[bytes]] = defaultdict(list)
+        while self._waiting and self._waiting[0].start < end:
+            block = self._waiting.popleft()
+            if block.start + len(block.leaves) > end:
+                block, rest = block.split(end)
+                self._waiting.appendleft(rest)
+            for named, leaf in zip(block.parties, block.leaves, strict=True):
+                for party in named:
+                    grown[party].append(leaf)
+        self._folded = max(self._folded, end)
+        for party, leaves in grown.items():
+            self._trees[party] = self._trees.get(party, Frontier.empty()).extend(leaves)
+            self._slices.pop(party, None)
+
+    def _present(self) -> list[Slice]:
+        for party, tree in self._trees.items():
+            if party not in self._slices:
+                self._slices[party] = Slice(party, tree.size, tree.root(), self._salts[party])
+        return list(self._slices.values())
+
+    def _wrong(self, index: int, what: str) -> None:
+        self._findings.add(Fault.HEADS_WRONG, f"heads entry {index}: {what}", index)
