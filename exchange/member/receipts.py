@@ -6,12 +6,13 @@ two trees of one size with different roots are an alarm (the hub shows different
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from exchange.log.checkpoint import Checkpoint
 from exchange.log.proof import parse_proof, verify_entry
+from exchange.log.tree import HASH_BYTES
 from exchange.member.store import Store
 from exchange.member.transport import RawReceipt
 from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
@@ -21,7 +22,11 @@ from exchange_schemas.limits import LIMITS
 _RECEIPTS = "receipt"
 _ROOTS = "log_root"
 _PENDING = "receipt_pending"
-_PROOF_BYTES = 64 * 1024
+_OPEN = "receipt_open"
+_UNSLICED = "receipt_unsliced"
+# No id of an entry begins so.
+_TREE = "tree:"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,21 @@ class StoredReceipt:
     index: int
     entry: bytes
     proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReceipt:
+    """A tree of `size` entries with this root that the hub signed, seen at `at`."""
+
+    key: str
+    size: int
+    root: bytes
+    at: datetime
+
+    @property
+    def entry(self) -> str | None:
+        """The entry of the receipt; None for a tree that was seen without one."""
+        return None if self.key.startswith(_TREE) else self.key
 
 
 class Receipts:
@@ -93,10 +113,51 @@ class Receipts:
         self._must_concern_us(entry)
         with self._store.writing():
             self._same_tree(checkpoint)
+            if self._store.get(_RECEIPTS, receipt.id) is None:
+                row = _row(checkpoint, receipt.at)
+                self._store.put(_OPEN, receipt.id, row)
+                self._store.put(_UNSLICED, receipt.id, row)
             self._store.put(
                 _RECEIPTS, receipt.id, {"entry": entry_text, "proof": proof, "index": receipt.index}
             )
         return receipt
+
+    def see(self, checkpoint: Checkpoint, now: datetime) -> None:
+        """Keep a signed tree that an answer showed; it is to be found under a witnessed one like a receipt's.
+
+        Raises: LogFork when another tree of this size was seen.
+        """
+        with self._store.writing():
+            known = self._store.get(_ROOTS, str(checkpoint.size)) is not None
+            self._same_tree(checkpoint)
+            if not known and checkpoint.size > 0:
+                self._store.put(_OPEN, f"{_TREE}{checkpoint.size}", _row(checkpoint, now))
+
+    def open(self) -> list[OpenReceipt]:
+        """What nobody has vouched for yet: verified, kept, and not found under a witnessed checkpoint."""
+        return [_open(ident, row) for ident, row in self._store.each(_OPEN)]
+
+    def settle(self, found: Iterable[OpenReceipt]) -> None:
+        """These were found under a witnessed checkpoint; they are not looked for again."""
+        self._forget(_OPEN, found)
+
+    def unsliced(self) -> list[OpenReceipt]:
+        """The receipts that were not found in this agency's slice of the log yet."""
+        return [_open(ident, row) for ident, row in self._store.each(_UNSLICED)]
+
+    def sliced(self, found: Iterable[OpenReceipt]) -> None:
+        """The entries of these were found in the slice; they are not looked for again."""
+        self._forget(_UNSLICED, found)
+
+    def _forget(self, collection: str, found: Iterable[OpenReceipt]) -> None:
+        with self._store.writing():
+            for one in found:
+                self._store.delete(collection, one.key)
+
+    def entry(self, entry_id: str) -> bytes | None:
+        """The entry of a kept receipt."""
+        value = self._store.get(_RECEIPTS, entry_id)
+        return None if value is None else unb64u(value["entry"], field="entry")
 
     def each(self) -> Iterator[StoredReceipt]:
         """All kept receipts, oldest first."""
@@ -144,8 +205,24 @@ def _read(entry: bytes, index: int, proof: str) -> StoredReceipt:
         act=act,
         outcome=outcome,
         reason=reason if isinstance(reason, str) else None,
-        at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=stamp),
+        at=_EPOCH + timedelta(microseconds=stamp),
         index=index,
         entry=entry,
         proof=proof,
     )
+
+
+def _open(key: str, row: Mapping[str, JsonValue]) -> OpenReceipt:
+    size, stamp = row["size"], row["ts"]
+    if not isinstance(size, int) or not isinstance(stamp, int):
+        raise StoreCorrupt("the local store holds an open receipt that cannot be read")
+    root = unb64u(row["root"], field="root", length=HASH_BYTES)
+    return OpenReceipt(key, size, root, _EPOCH + timedelta(microseconds=stamp))
+
+
+def _row(checkpoint: Checkpoint, at: datetime) -> dict[str, JsonValue]:
+    return {
+        "size": checkpoint.size,
+        "root": b64u(checkpoint.root),
+        "ts": (at - _EPOCH) // timedelta(microseconds=1),
+    }

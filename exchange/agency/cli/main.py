@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from exchange.agency.cli.audit import audit
 from exchange.agency.cli.bundle import bundle
 from exchange.agency.cli.consent import consent
 from exchange.agency.cli.deletion import deletion
@@ -48,6 +49,7 @@ COMMANDS: tuple[click.Command, ...] = (
     outbox,
     receipts,
     bundle,
+    audit,
     export,
 )
 

@@ -1,0 +1,116 @@
+"""`audit`: what the hub's log says about this agency, all of it, and whether witnesses saw it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from exchange.agency.own_slice import OwnSlice, SliceReport
+from exchange.log.policy import MAX_BYTES, Policy
+from exchange.member.cli.exits import ALARM
+from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.output import alarm, print_json, say
+from exchange.member.cli.session import open_unlocked
+from exchange.member.files import read_bounded
+from exchange.member.session import Session
+from exchange.member.wire import Wire
+from exchange.member.witnessed import AskWitness, Seen, look, policy_of
+from exchange.member.witnesses import WitnessClient
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@common_options
+@click.option("--policy", type=_FILE, help="Witnesses and quorum to trust (C2SP tlog-policy).")
+@click.option("--offline", is_flag=True, help="Verify what was kept again, without the hub.")
+@click.option("--entries", is_flag=True, help="Print every kept entry, a line each, after verifying them.")
+def audit(options: Options, *, policy: Path | None, offline: bool, entries: bool) -> None:
+    """Fetch every entry of the hub's log about this agency, and prove that none is missing.
+
+    Each receipt must be among them, and under a checkpoint that a quorum of witnesses cosigned within five
+    minutes: the witnesses of the deployment file, or of --policy. Run it often, by a timer.
+
+    \b
+    Exit codes: 0 all of it holds; 4 an alarm: something does not verify, an entry is missing, or a receipt
+    is not witnessed; 3 the hub cannot be reached.
+
+    \b
+    Examples:
+      exchange-agency --home ngo audit --json
+      exchange-agency --home ngo audit --entries > entries.ndjson
+    """
+    with open_unlocked(options) as session:
+        own = OwnSlice(session)
+        if entries or offline:
+            _kept(options, own, entries=entries)
+            return
+        wanted = policy_of(session.profile.deployment)
+        if policy is not None:
+            wanted = Policy.from_bytes(read_bounded(policy, limit=MAX_BYTES, what="policy"))
+        found = own.pull()
+        seen = _look(session, wanted)
+    _tell(options, found, seen)
+    if found.omitted or found.waiting or seen.late:
+        sys.exit(ALARM)
+
+
+def _kept(options: Options, own: OwnSlice, *, entries: bool) -> None:
+    count = own.verify_kept()
+    if entries:
+        for entry in own.entries():
+            click.echo(entry.decode("ascii"))
+    elif options.json:
+        print_json({"entries": count})
+    else:
+        say(f"{count} kept entries verify")
+
+
+def _look(session: Session, policy: Policy | None) -> Seen:
+    with _asking() as ask:
+        return look(
+            session.receipts,
+            session.hub,
+            session.profile.deployment.audit_vkey,
+            policy=policy,
+            ask=ask,
+            now=session.now(),
+        )
+
+
+@contextmanager
+def _asking() -> Iterator[AskWitness]:
+    wire = Wire()
+    try:
+        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
+    finally:
+        wire.close()
+
+
+def _tell(options: Options, found: SliceReport, seen: Seen) -> None:
+    for ident in found.omitted:
+        alarm(f"the entry {ident}, for which you hold a receipt, is not in your slice of the log")
+    for ident in found.waiting:
+        alarm(f"the entry {ident} waits for longer than ten minutes to be in your slice")
+    for one in seen.late:
+        alarm(f"no witnessed checkpoint has the tree of {one.size} entries that the hub signed at {one.at}")
+    if options.json:
+        print_json({"slice": found, "receipts": seen})
+        return
+    say(
+        f"slice: {found.entries} entries about this agency, {found.new} new; none is missing below entry "
+        f"{found.covers} of the log"
+    )
+    if not seen.judged:
+        say("receipts: not judged, because neither the deployment nor --policy names a witness")
+    else:
+        when = (
+            "no quorum yet"
+            if seen.witnessed is None
+            else f"witnessed at {seen.witnessed:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        say(f"receipts: {seen.settled} found under a tree of {seen.size} entries, {seen.open} wait; {when}")
