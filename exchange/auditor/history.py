@@ -43,12 +43,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What the auditor brings along: the log's keys and where they come from, perhaps a policy, the time."""
+    """What the auditor brings along: the log's keys and where they come from, perhaps a policy, the time.
+
+    `former`: keys that signed earlier checkpoints of the copy; they count for those and never for the newest.
+    """
 
     keys: tuple[VerifierKey, ...]
     source: str
     now: datetime
     policy: Policy | None = None
+    former: tuple[VerifierKey, ...] = ()
 
 
 def know(notes: Iterable[KeptNote], trust: Trust, origin: str, findings: Findings) -> list[Known]:
@@ -63,7 +67,7 @@ def know(notes: Iterable[KeptNote], trust: Trust, origin: str, findings: Finding
 
 
 def _read(kept: KeptNote, trust: Trust, origin: str) -> Known:
-    checkpoint = open_checkpoint(kept.note, trust.keys, origin=origin)
+    checkpoint = open_checkpoint(kept.note, {*trust.keys, *trust.former}, origin=origin)
     if trust.policy is None:
         return Known(kept.source, checkpoint, evidence=kept.evidence)
     judged = trust.policy.judge_cosignatures(kept.note, trust.now)

@@ -1,10 +1,10 @@
 """An auditor's copy of the log on disk: C2SP tiles and entry bundles, one checkpoint, and whose log it is.
 
 The folder has the layout that any static log has (`checkpoint`, `tile/…`), so that other C2SP tools can
-read it. Beside that: `log.vkey`, the key pinned at the first pull; `checkpoints/`, every checkpoint that was
-ever pulled, by size, with its cosignatures; `evidence/`, signed notes that contradict the copy; `salts.json`,
-what the heads entries are recomputed with. This module stores and reads bytes; it believes nothing: what
-comes in is checked by `exchange.auditor.intake`, what lies here by `exchange.auditor.verify`.
+read it. Beside that: `log.vkey`, the keys pinned since the first pull; `checkpoints/`, every checkpoint that
+was ever pulled, by size, with its cosignatures; `evidence/`, signed notes that contradict the copy;
+`salts.json`, what the heads entries are recomputed with. This module stores and reads bytes; it believes
+nothing: what comes in is checked by `exchange.auditor.intake`, what lies here by `exchange.auditor.verify`.
 """
 
 import os
@@ -86,9 +86,14 @@ class Mirror:
     folder: Path
 
     @property
+    def vkeys(self) -> tuple[str, ...]:
+        """The log's verification keys as pinned (C2SP signed-note vkey), the one of the first pull first."""
+        return tuple(self._read_text(_KEY_FILE, "this folder holds no pulled log").split())
+
+    @property
     def vkey(self) -> str:
-        """The log's verification key as pinned when the folder was made (C2SP signed-note vkey)."""
-        return self._read_text(_KEY_FILE, "this folder holds no pulled log").strip()
+        """The newest pinned key."""
+        return self.vkeys[-1]
 
     @property
     def checkpoint(self) -> str:
@@ -110,16 +115,27 @@ class Mirror:
     def pin(self, vkey: str) -> None:
         """Make the folder for this log, or check that it is this log's.
 
-        Raises: ConfigInvalid when the folder belongs to another log.
+        Raises: ConfigInvalid when the folder belongs to another log, or to this one under another key.
         """
-        known = self.folder / _KEY_FILE
-        if known.is_file():
-            if self.vkey != vkey:
-                raise ConfigInvalid(
-                    "the folder holds a log with another key", field="DIR", hint="pull into an empty folder"
-                )
-            return
-        self._write(known, vkey.encode() + b"\n")
+        if not self.is_pinned():
+            self._write(self.folder / _KEY_FILE, vkey.encode() + b"\n")
+        elif not self.pins(vkey):
+            raise ConfigInvalid(
+                "the folder holds a log with another key", field="DIR", hint="pull into an empty folder"
+            )
+
+    def is_pinned(self) -> bool:
+        """Whether the folder is of a log already."""
+        return (self.folder / _KEY_FILE).is_file()
+
+    def pins(self, vkey: str) -> bool:
+        """Whether the folder has this key among those of its log; True while it has none."""
+        return not self.is_pinned() or vkey in self.vkeys
+
+    def add_key(self, vkey: str) -> None:
+        """Pin the log's next key too, which the caller has seen it sign with beside the newest one here."""
+        lines = "".join(f"{key}\n" for key in (*self.vkeys, vkey))
+        self._write(self.folder / _KEY_FILE, lines.encode(), durable=True)
 
     def write_checkpoint(self, note: str) -> None:
         """Replace the checkpoint: the last step of a pull, so that a torn pull is never taken for whole.

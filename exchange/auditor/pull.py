@@ -19,10 +19,20 @@ from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, node_reader, tile_path, tiles_of
 from exchange.log.tree import frontier_at
 from exchange_schemas.codec import Encodable, JsonValue, unb64u
-from exchange_schemas.errors import HubRefused, LogFork, Malformed, ProofInvalid
+from exchange_schemas.errors import (
+    CheckpointInvalid,
+    ConfigInvalid,
+    HubRefused,
+    LogFork,
+    Malformed,
+    NotPermitted,
+    ProofInvalid,
+)
 from exchange_schemas.ids import check_agency
 
 LOG_PREFIX = "/v1/audit/log/"
+LIMITED = "accredited-for-some"
+"""The rule of the NotPermitted that an auditor of some agencies gets; its pull is open all the same."""
 
 
 class Source(Protocol):
@@ -71,13 +81,19 @@ def pull(
     when the hub shows what it did not commit to; StoreLocked; the hub's own refusals.
     """
     with mirror.locked():
-        mirror.pin(vkey)
-        old = open_checkpoint(mirror.checkpoint, [vkey]) if mirror.has_checkpoint() else None
+        changed = not mirror.pins(vkey)
+        if not changed:
+            mirror.pin(vkey)
+        old = open_checkpoint(mirror.checkpoint, mirror.vkeys) if mirror.has_checkpoint() else None
         before = 0 if old is None else old.size
         if old is not None:
             mirror.keep_checkpoint(before, mirror.checkpoint)
         note = _announce(source, before)
+        if changed:
+            check_change(mirror, note, vkey)
         intake = _proved(mirror, source, old, note, vkey)
+        if changed:
+            mirror.add_key(vkey)
         size = open_checkpoint(note, [vkey]).size
         wanted = [tile for tile in _tiles(size) if not (_is_old(tile, before) and mirror.has_tile(tile))]
         for number, tile in enumerate(wanted, start=1):
@@ -88,6 +104,22 @@ def pull(
         # Only now: a kept checkpoint beyond the copy's own would look like a log that went back.
         mirror.keep_checkpoint(size, note)
     return Pulled(before, size, intake.fetched)
+
+
+def check_change(mirror: Mirror, note: str, vkey: str) -> None:
+    """That the log signs with its next key beside the newest one that is pinned here.
+
+    Raises: ConfigInvalid when it does not: the folder is of another log, or slept through the change.
+    """
+    try:
+        for key in (mirror.vkey, vkey):
+            open_checkpoint(note, [key])
+    except CheckpointInvalid as error:
+        raise ConfigInvalid(
+            "the folder holds a log with another key, and the log does not sign with both",
+            field="DIR",
+            hint="pull into an empty folder, and keep this one: ask the operator for the key in between",
+        ) from error
 
 
 def public_checkpoint(source: Source) -> str:
@@ -102,7 +134,8 @@ def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:
     is kept as evidence; CheckpointInvalid.
     """
     with mirror.locked():
-        current, seen = open_checkpoint(mirror.checkpoint, [vkey]), open_checkpoint(note, [vkey])
+        current = open_checkpoint(mirror.checkpoint, mirror.vkeys)
+        seen = open_checkpoint(note, [vkey])
         if seen.size > current.size:
             return seen
         read = node_reader(current.size, lambda tile: mirror.stored(tile).data)
@@ -113,7 +146,7 @@ def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:
 
 
 def _announce(source: Source, before: int) -> str:
-    """The note that the hub shows for this pull."""
+    """The note that the hub shows for this pull. Raises: NotPermitted when it is not for the whole log."""
     try:
         _, answer = source.post("/v1/audit/pulls", {"from": before}, repeatable=False)
     except Malformed as error:
@@ -121,9 +154,11 @@ def _announce(source: Source, before: int) -> str:
             raise
         # The hub holds fewer entries than we do, and says so; its public checkpoint is the signed proof.
         return public_checkpoint(source)
-    note = answer.get("checkpoint")
+    note, about = answer.get("checkpoint"), answer.get("about")
     if not isinstance(note, str):
         raise HubRefused("the hub's answer holds no checkpoint", field="checkpoint")
+    if about is not None:
+        raise NotPermitted("this auditor is accredited for some agencies only", rule=LIMITED)
     return note
 
 

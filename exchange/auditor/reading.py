@@ -63,3 +63,14 @@ def _wrong(start: int) -> EntryInvalid:
 
 
 _HINT = "exchange-audit verify DIR names what is wrong"
+
+
+def entries_from(mirror: Mirror, size: int, start: int) -> Iterator[tuple[int, bytes]]:
+    """(index, entry) of the copy's first `size` entries from number `start` on, not proved.
+
+    Raises: LogIncomplete, EntryInvalid.
+    """
+    for tile in tiles_of(size, level=None, after=start):
+        for index, entry in enumerate(mirror.stored(tile).entries(tile.width), tile.start):
+            if index >= start:
+                yield index, entry

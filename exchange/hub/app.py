@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from exchange.hub.api import (
     audit,
+    audit_reading,
     consents,
     deployment,
     directory,
@@ -54,6 +55,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     outbox.blp,
     disclosures.blp,
     audit.blp,
+    audit_reading.blp,
     oauth.blp,
     wellknown.blp,
     health.blp,

@@ -25,7 +25,7 @@ _NAMES: Final = frozenset(
         *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
         *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
         *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
-        *("INSECURE_HTTP", "INSECURE_KDF"),
+        *("PROOF_DAYS", "INSECURE_HTTP", "INSECURE_KDF"),
     )
 )
 _SQLITE: Final = "sqlite"
@@ -37,6 +37,8 @@ _MAX_WORKERS: Final = 64
 _RATE_AGENCY, _RATE_ADDRESS, _RATE_FAILURES = 600, 100, 20
 _MAX_RATE: Final = 10_000_000
 _WIDEST_PROXIES: Final = 8
+_PROOF_DAYS: Final = 365
+_MAX_PROOF_DAYS: Final = 36_500
 
 Environment = Literal["production", "development"]
 T = TypeVar("T")
@@ -63,6 +65,8 @@ class Settings:
     rate_failures: int = _RATE_FAILURES
     # Whose X-Forwarded-For is believed: nobody's, unless named.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    # How long the callers' signed proofs are kept beside the audit log.
+    proof_days: int = _PROOF_DAYS
     environment: Environment = "production"
     insecure_http: bool = False
     insecure_kdf: bool = False
@@ -90,6 +94,9 @@ class Settings:
             _require(name, 1 <= rate <= _MAX_RATE, f"must be 1 to {_MAX_RATE} requests in ten seconds")
         narrow = all(network.prefixlen >= _WIDEST_PROXIES for network in self.trusted_proxies)
         _require("TRUSTED_PROXIES", narrow, f"must name proxies, not networks wider than /{_WIDEST_PROXIES}")
+        _require(
+            "PROOF_DAYS", 1 <= self.proof_days <= _MAX_PROOF_DAYS, f"must be 1 to {_MAX_PROOF_DAYS} days"
+        )
         _require("WORKERS", 1 <= self.workers <= _MAX_WORKERS, f"must be 1 to {_MAX_WORKERS}")
         _require(
             "ENVIRONMENT",
@@ -152,6 +159,7 @@ class Settings:
             rate_address=_optional(given, "RATE_ADDRESS", _RATE_ADDRESS, int),
             rate_failures=_optional(given, "RATE_FAILURES", _RATE_FAILURES, int),
             trusted_proxies=_optional(given, "TRUSTED_PROXIES", (), _networks),
+            proof_days=_optional(given, "PROOF_DAYS", _PROOF_DAYS, int),
             environment=cast("Environment", given.get("ENVIRONMENT", "production")),
             insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
             insecure_kdf=_optional(given, "INSECURE_KDF", False, _switch),

@@ -92,7 +92,7 @@ def look(
     tree = open_checkpoint(note, [vkey])
     waiting = receipts.open()
     reached = [one for one in waiting if one.size <= tree.size]
-    prove_prefixes(source, tree, reached)
+    prove_prefixes(source, tree, [Checkpoint(tree.origin, one.size, one.root) for one in reached])
     vouched = policy is not None and (when is not None or policy.quorum == "none")
     if vouched:
         receipts.settle(reached)
@@ -101,7 +101,7 @@ def look(
     return Seen(tree.size, policy is not None, when, len(waiting) - len(left), len(left), late)
 
 
-def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[OpenReceipt]) -> None:
+def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[Checkpoint]) -> None:
     """Prove that each of these trees, none larger, is a prefix of `tree`, over the log's tiles.
 
     Raises: LogFork.
@@ -120,7 +120,7 @@ def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[OpenRec
         except ProofInvalid as error:
             raise LogFork(
                 f"the log of {tree.size} entries does not continue the tree of {one.size} that it signed",
-                field="receipt",
+                field="checkpoint",
                 rule="forked",
                 hint="stop using this hub and tell the commission: it shows different logs",
             ) from error

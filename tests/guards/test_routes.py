@@ -45,6 +45,8 @@ MAY_BE_UNLOGGED = {
     "GET /v1/audit/receipts/<entry>",
     "GET /v1/audit/slice",
     "GET /v1/audit/salts",
+    "GET /v1/audit/entries",
+    "GET /v1/audit/disclosures/<reading>",
     "GET /v1/audit/log/tile/<rest>",
     "GET /v1/audit/log/tile/entries/<rest>",
 }

@@ -10,6 +10,7 @@ from exchange.auditor.cli.pull import pull
 from exchange.auditor.cli.report import report
 from exchange.auditor.cli.verify import verify
 from exchange.auditor.cli.witness import witness
+from exchange.member.cli.deployment import deployment
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
@@ -33,7 +34,7 @@ def cli(options: Options) -> None:
     """
 
 
-for _command in (init, enrol, pull, verify, prove_entry, check_entry, export, report, witness):
+for _command in (init, enrol, deployment, pull, verify, prove_entry, check_entry, export, report, witness):
     cli.add_command(_command)
 
 

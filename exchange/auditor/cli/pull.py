@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from exchange.auditor.cli.trust import read_policy
+from exchange.auditor.disclosed import Disclosed, PulledDisclosures
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.pull import Pulled, keep_seen, public_checkpoint
+from exchange.auditor.partial import Partial, PulledPart
+from exchange.auditor.pull import LIMITED, Pulled, keep_seen, public_checkpoint
 from exchange.auditor.pull import pull as pull_log
+from exchange.auditor.reading import entries_from
 from exchange.auditor.witnessed import Asked, pull_with_witnesses
+from exchange.log.policy import Policy
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import open_unlocked
+from exchange.member.session import Session
 from exchange.member.wire import Wire
 from exchange.member.witnesses import WitnessClient
+from exchange_schemas.errors import NotPermitted
+
+Progress = Callable[[int, int], None]
 
 
 @click.command()
@@ -28,50 +38,98 @@ from exchange.member.witnesses import WitnessClient
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Ask the witnesses of this policy, at the addresses in it, what they cosigned.",
 )
-def pull(options: Options, folder: Path, policy: Path | None) -> None:
+@click.option("--disclosures", is_flag=True, help="Also fetch what the log's commitments stand for.")
+def pull(options: Options, folder: Path, policy: Path | None, *, disclosures: bool) -> None:
     """Fetch into DIR what the log has that DIR lacks; run it again to resume or to go on.
 
     DIR has the layout of a static C2SP log. The log's key is pinned at the first pull; a log that was cut or
     rewritten since is refused and DIR stays as it was, with the signed proof in DIR/evidence. Every
-    checkpoint that was pulled is kept in DIR/checkpoints with its cosignatures.
+    checkpoint that was pulled is kept in DIR/checkpoints with its cosignatures. When the log's key changes,
+    take the new deployment file first: the next pull pins the new key if the log signs with both.
+
+    An auditor who is accredited for some agencies gets the entries about those, each with its proof, in
+    DIR/partial.sqlite: they are in the log, and nothing shows that they are all.
 
     \b
     Example:
       exchange-audit --home audit pull log/ --policy homeward.policy
     """
-    wanted, mirror, asked = read_policy(policy), Mirror(folder), None
+    wanted, asked, shown = read_policy(policy), None, None
     with open_unlocked(options) as session, steps_bar("pulling") as progress:
-        vkey, hub = session.profile.deployment.audit_vkey, session.hub
-
-        def once() -> Pulled:
-            return pull_log(mirror, hub, vkey, progress=progress)
-
-        if wanted is None:
-            result = once()
-            keep_seen(mirror, public_checkpoint(hub), vkey)
-        else:
-            wire = Wire()
-            try:
-                result, asked = pull_with_witnesses(
-                    once,
-                    mirror,
-                    hub,
-                    vkey,
-                    policy=wanted,
-                    ask=lambda url, origin: WitnessClient(url, wire).latest(origin),
-                    now=datetime.now(UTC),
-                )
-            finally:
-                wire.close()
-    _tell(options, folder, result, asked)
+        try:
+            result, asked = _whole(session, folder, wanted, progress)
+            part = None
+        except NotPermitted as error:
+            if error.rule != LIMITED:
+                raise
+            vkey = session.profile.deployment.audit_vkey
+            part = Partial(folder).pull(session.hub, vkey, progress=progress)
+        if disclosures:
+            mirror = Mirror(folder)
+            held = (
+                partial(entries_from, mirror, result.size) if part is None else Partial(folder).entries_from
+            )
+            size = result.size if part is None else part.size
+            with mirror.locked():
+                shown = Disclosed(folder).pull(session.hub, size, held)
+    if part is None:
+        _tell(options, folder, result, asked, shown)
+    else:
+        _tell_part(options, folder, part, shown)
 
 
-def _tell(options: Options, folder: Path, result: Pulled, asked: Asked | None) -> None:
+def _whole(
+    session: Session, folder: Path, policy: Policy | None, progress: Progress
+) -> tuple[Pulled, Asked | None]:
+    mirror, vkey, hub = Mirror(folder), session.profile.deployment.audit_vkey, session.hub
+
+    def once() -> Pulled:
+        return pull_log(mirror, hub, vkey, progress=progress)
+
+    if policy is None:
+        result = once()
+        keep_seen(mirror, public_checkpoint(hub), vkey)
+        return result, None
+    wire = Wire()
+    try:
+        return pull_with_witnesses(
+            once,
+            mirror,
+            hub,
+            vkey,
+            policy=policy,
+            ask=lambda url, origin: WitnessClient(url, wire).latest(origin),
+            now=datetime.now(UTC),
+        )
+    finally:
+        wire.close()
+
+
+def _tell(
+    options: Options, folder: Path, result: Pulled, asked: Asked | None, shown: PulledDisclosures | None
+) -> None:
     if options.json:
-        print_json({"before": result.before, "size": result.size, "files": result.files, "witnesses": asked})
+        facts: dict[str, object] = {"before": result.before, "size": result.size, "files": result.files}
+        print_json({**facts, "witnesses": asked, "disclosures": shown, "complete": True})
         return
     say(f"{folder}: {result.size} entries, {result.size - result.before} new, {result.files} files fetched")
     if asked is not None:
         say(f"{asked.answered} witnesses showed what they cosigned")
         for line in asked.silent:
             say(f"  not asked or not usable: {line}")
+    _tell_shown(shown)
+
+
+def _tell_part(options: Options, folder: Path, part: PulledPart, shown: PulledDisclosures | None) -> None:
+    if options.json:
+        facts: dict[str, object] = {"entries": part.entries, "new": part.new, "size": part.size}
+        print_json({**facts, "about": part.about, "disclosures": shown, "complete": False})
+        return
+    about = ", ".join(part.about)
+    say(f"{folder}: {part.entries} entries about {about}, {part.new} new; NOT complete by themselves")
+    _tell_shown(shown)
+
+
+def _tell_shown(shown: PulledDisclosures | None) -> None:
+    if shown is not None:
+        say(f"disclosures: {shown.new} new, {shown.erased} erased as the log says")

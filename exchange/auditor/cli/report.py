@@ -11,6 +11,7 @@ import click
 
 from exchange.auditor.cli.trust import KEY_SOURCES, read_policy, read_trust, trust_options
 from exchange.auditor.cli.verify import tell_witnesses
+from exchange.auditor.disclosed import Disclosed
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.reading import signed_tree
@@ -75,7 +76,8 @@ def report(
 
 def _count(mirror: Mirror, trust: Trust, office: Office) -> tuple[Document, Provenance]:
     """Count while verifying; what was counted of a log that does not hold is thrown away."""
-    figures = Figures(office)
+    disclosed = Disclosed(mirror.folder)
+    figures = Figures(office, disclosed.namer() if disclosed.exists() else None)
     with steps_bar("verifying and counting") as progress:
         verdict = verify_mirror(mirror, trust, take=figures.count, progress=progress)
     if not (verdict.integrity and verdict.complete and verdict.history):

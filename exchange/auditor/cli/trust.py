@@ -47,16 +47,18 @@ def read_trust(options: Options, mirror: Mirror | None, policy: Policy | None, v
     Raises: ConfigInvalid when there is none at all; LogIncomplete when the copy has none.
     """
     now = datetime.now(UTC)
+    # A copy that went through a change of the key has checkpoints that only the key before signed.
+    former = () if mirror is None or not mirror.is_pinned() else tuple(map(parse_vkey, mirror.vkeys))
     if policy is not None and policy.logs:
-        return Trust(tuple(log.key for log in policy.logs), "policy", now, policy)
+        return Trust(tuple(log.key for log in policy.logs), "policy", now, policy, former)
     if vkey is not None:
-        return Trust((parse_vkey(vkey),), "given", now, policy)
+        return Trust((parse_vkey(vkey),), "given", now, policy, former)
     if options.home is not None:
         pinned = Home(options.home).profile().deployment.audit_vkey
-        return Trust((parse_vkey(pinned),), "deployment", now, policy)
+        return Trust((parse_vkey(pinned),), "deployment", now, policy, former)
     if mirror is None:
         raise ConfigInvalid("the log's key is not known", field="vkey", hint="give --policy or --vkey")
-    return Trust((parse_vkey(mirror.vkey),), "folder", now, policy)
+    return Trust(tuple(map(parse_vkey, mirror.vkeys)), "folder", now, policy)
 
 
 def read_notes(paths: tuple[Path, ...]) -> list[KeptNote]:

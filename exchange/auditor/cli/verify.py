@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from exchange.auditor.cli.trust import KEY_SOURCES, read_notes, read_policy, read_trust, trust_options
+from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
+from exchange.auditor.partial import Partial
 from exchange.auditor.verdict import Fault, Verdict
 from exchange.auditor.verify import verify_mirror
 from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
@@ -43,6 +46,8 @@ def verify(
     """
     mirror = Mirror(folder)
     wanted = read_policy(policy)
+    if Partial(folder).exists() and not mirror.has_checkpoint():
+        return _verify_part(options, Partial(folder), read_trust(options, mirror, wanted, vkey))
     try:
         trust = read_trust(options, mirror, wanted, vkey)
         with steps_bar("verifying") as progress:
@@ -57,6 +62,24 @@ def verify(
     if not (verdict.integrity and verdict.history) or Fault.HEADS_WRONG in verdict.counts:
         return REFUSED
     return DONE if verdict.ok else FAILED
+
+
+def _verify_part(options: Options, part: Partial, trust: Trust) -> int:
+    """The same for a copy that holds the entries about some agencies."""
+    found = part.verify(trust)
+    if options.json:
+        print_json({**asdict(found), "key": trust.source, "integrity": found.integrity, "complete": False})
+    else:
+        about = ", ".join(found.about)
+        say(f"log:          {found.origin}, {found.entries} of {found.size} entries, those about {about}")
+        say(f"key:          {KEY_SOURCES[trust.source]}")
+        say(
+            f"integrity:    {'every entry is in a tree that the log signed' if found.integrity else 'BROKEN'}"
+        )
+        say("completeness: NOT complete by itself: nothing shows that these are all")
+        for text in found.findings:
+            say(f"  {text}")
+    return DONE if found.integrity else REFUSED
 
 
 def as_json(verdict: Verdict) -> dict[str, object]:

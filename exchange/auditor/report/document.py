@@ -130,6 +130,7 @@ def document(figures: Figures) -> Document:
                 figures.deletions,
             ),
             _open_deletions(figures),
+            *([] if figures.name_of is None else [_by_consent(figures)]),
         ),
     )
 
@@ -259,6 +260,21 @@ def _unrequested(figures: Figures) -> Figure:
         "Pairs in which the receiving agency had never asked the other one.",
         ("received by", "from", "accesses"),
         tuple((to, of, count) for (to, of), count in most),
+    )
+
+
+def _by_consent(figures: Figures) -> Figure:
+    named = [(name, count) for name, count in figures.by_consent.items() if name != ""]
+    most = sorted(named, key=lambda item: (-item[1], item[0]))[:_LISTED]
+    rest = figures.by_consent[""]
+    return Figure(
+        "by_consent",
+        "list",
+        "Consents that were used most",
+        "Accesses by the family of the consent, as the hub disclosed it to this auditor. "
+        f"{rest} accesses were under consents that are not disclosed, or erased.",
+        ("consent family", "accesses"),
+        tuple(most),
     )
 
 

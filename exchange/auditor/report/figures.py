@@ -1,6 +1,7 @@
 """What a report counts, in one pass over the entries. Pure.
 
-Memory grows with agencies, days and withdrawn consents, never with entries.
+Memory grows with agencies, days and withdrawn consents, never with entries; where disclosures are at hand,
+also with the consents that they name.
 
 An *access* is a grant or an attachment that a recipient was given. Only names of agencies, purposes, kinds
 and reasons are counted: the log holds nothing else that could be. What each figure means, and what it cannot
@@ -8,7 +9,7 @@ mean, stands in docs/audit.md.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final
@@ -51,6 +52,9 @@ class Figures:
     """Everything that is counted; days are counted from 1970 in the office's time zone."""
 
     office: Office
+    # What a commitment stands for, where that was disclosed: accesses are grouped by it.
+    name_of: Callable[[str], str | None] | None = None
+    by_consent: Counter[str] = field(default_factory=Counter)
     entries: int = 0
     first: int | None = None
     last: int = 0
@@ -125,6 +129,8 @@ class Figures:
         for other in seen.own:
             if other != org:
                 self._from(org, other, at, day, guarded=seen.knd in self._guarded)
+        if self.name_of is not None and seen.cns != "":
+            self.by_consent[self.name_of(seen.cns) or ""] += 1
         if seen.cns in self.withdrawn and seen.cns != "":
             self.after_withdrawal_count += 1
             if len(self.after_withdrawal) < _LISTED:

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 
 import click
 
+from exchange.hub.admin.acting import begun, signers
 from exchange.hub.admin.background import holder_name
 from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.hub_act import ACCREDIT, ERASE, AccreditAct, EraseAct, read_act
 from exchange.hub.admin.opened import opened_hub
+from exchange.hub.admin.operator_key import KeySource, optional_key_options
+from exchange.hub.services.accreditation import accredit as accredit_auditor
+from exchange.hub.services.audit_disclosures import forget
+from exchange.hub.services.operators import opr_of
 from exchange.hub.services.slices import append_heads, index_some
 from exchange.hub.services.upkeep import Upkeep
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.ids import check_agency, check_id
+
+_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PROPOSAL = click.option(
+    "--proposal", type=_NEW_FILE, help="Where to write the act when more operators must sign."
+)
+_APPROVED = click.option("--approved", type=_FILE, help="The act that enough operators have signed.")
 
 
-@click.group(name="audit", short_help="The audit log's slices.")
+@click.group(name="audit", short_help="The audit log: slices, auditors, erasure.")
 def group() -> None:
-    """What is done about the audit log behind the requests."""
+    """Keep the slices of the audit log, say what auditors may read, forget what it stands for."""
 
 
 @group.command(
@@ -47,3 +63,124 @@ def slices(target: Target, *, once: bool) -> None:
     entry = None if receipt is None else receipt.entry_id
     said = "there was nothing new" if entry is None else f"entry {entry} is the new heads"
     target.out.done(f"{taken} entries were put into their slices; {said}", {"entries": taken, "heads": entry})
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub audit erase --consent QuiToaYTHPEid8_3n8l5lA --operator-key asha.key",
+        "exchange-hub audit erase --approved erase.proposal.json",
+    ),
+    short_help="Forget what the log's commitments stand for.",
+)
+@hub_command
+@click.option("--consent", metavar="FAMILY", help="The family of the consent, as `consent show` names it.")
+@click.option("--envelope", metavar="EID", help="The id of the envelope.")
+@_PROPOSAL
+@_APPROVED
+@optional_key_options
+def erase(
+    target: Target,
+    *,
+    consent: str | None,
+    envelope: str | None,
+    proposal: Path | None,
+    approved: Path | None,
+    source: KeySource | None,
+) -> None:
+    """Forget salt and value behind the log's commitments to a consent family or an envelope.
+
+    The log itself keeps every entry and verifies as before; nobody can tell any more which consent or
+    envelope they were about. Auditors' copies forget it at their next pull. It cannot be undone, and backups
+    keep it until they are gone. Where several operators must sign, the act goes round as a file.
+    """
+    if [consent, envelope, approved].count(None) != 2:
+        raise click.UsageError("name a consent, an envelope, or the act that operators have signed")
+    with opened_hub(target) as hub:
+        if approved is not None:
+            act = read_act(approved)
+        else:
+            scope, ref = ("cns", consent) if consent is not None else ("rec", envelope)
+            now = hub.clock().replace(microsecond=0)
+            act = begun(hub, EraseAct(hub.settings.origin, scope, check_id(ref, field="id"), now), source)
+        wanted = act.erasure()
+        path = Path("erase.proposal.json") if proposal is None else proposal
+        names = signers(
+            target,
+            hub,
+            act,
+            kind=ERASE,
+            expected=wanted.members(),
+            proposal=path,
+            approved=approved is not None,
+            again=f"exchange-hub audit erase --approved {path}",
+        )
+        if names is None:
+            return
+        released = forget(hub, opr_of(names), "cns" if wanted.scope == "cns" else "rec", wanted.ref)
+    entry = None if released.receipt is None else released.receipt.entry_id
+    target.out.done(
+        "forgotten; the log verifies as before",
+        {"commitment": released.body["commitment"], "entry": entry, "signed_by": list(names)},
+    )
+
+
+@group.command(
+    epilog=examples(
+        "exchange-hub audit accredit press-audit --agency ngo-a --agency ngo-b --operator-key asha.key",
+        "exchange-hub audit accredit open-audit --all --operator-key asha.key",
+    ),
+    short_help="Say whose entries an auditor may read.",
+)
+@hub_command
+@click.argument("auditor", required=False)
+@click.option("--all", "everything", is_flag=True, help="The entries about all agencies.")
+@click.option(
+    "--agency", "about", multiple=True, metavar="AGENCY", help="Those about AGENCY; may be repeated."
+)
+@_PROPOSAL
+@_APPROVED
+@optional_key_options
+def accredit(
+    target: Target,
+    *,
+    auditor: str | None,
+    everything: bool,
+    about: tuple[str, ...],
+    proposal: Path | None,
+    approved: Path | None,
+    source: KeySource | None,
+) -> None:
+    """Let AUDITOR read the log's entries about all agencies, or about some of them only.
+
+    An auditor that nothing was said about reads all: limit it before you admit it. The agencies that an
+    auditor is limited to see this act in their own slices of the log. It holds from the next read on.
+    """
+    if approved is None and (auditor is None or everything is bool(about)):
+        raise click.UsageError("name an auditor, and --all or at least one --agency")
+    named = tuple(sorted({check_agency(one, field="agency") for one in about}))
+    with opened_hub(target) as hub:
+        if approved is not None:
+            act = read_act(approved)
+        else:
+            who, now = check_agency(auditor, field="auditor"), hub.clock().replace(microsecond=0)
+            statement = AccreditAct(hub.settings.origin, who, None if everything else named, now)
+            act = begun(hub, statement, source)
+        wanted = act.accreditation()
+        path = Path(f"accredit-{wanted.auditor}.proposal.json") if proposal is None else proposal
+        names = signers(
+            target,
+            hub,
+            act,
+            kind=ACCREDIT,
+            expected=wanted.members(),
+            proposal=path,
+            approved=approved is not None,
+            again=f"exchange-hub audit accredit --approved {path}",
+        )
+        if names is None:
+            return
+        released = accredit_auditor(hub, opr_of(names), wanted.auditor, wanted.about, wanted.iat)
+    said = "all agencies" if wanted.about is None else ", ".join(wanted.about)
+    entry = None if released.receipt is None else released.receipt.entry_id
+    facts: dict[str, JsonValue] = {**wanted.members(), "entry": entry, "signed_by": list(names)}
+    target.out.done(f"{wanted.auditor} reads the entries about {said}", facts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,7 +37,7 @@ def upkeep_beside(hub: Hub) -> Iterator[None]:
 
 def holder_name() -> str:
     """This process among all that may do the work."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+    return f"{os.uname().nodename}/{os.getpid()}"
 
 
 def _run(hub: Hub, parent: int) -> None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from exchange.hub.admin.acting import begun, signers
 from exchange.hub.admin.commands import Target
-from exchange.hub.admin.hub_act import BEGIN, FINISH, HubAct, LogKeyAct, read_signable
+from exchange.hub.admin.hub_act import BEGIN, FINISH, LOG_KEY, LogKeyAct, read_act
 from exchange.hub.admin.operator_key import KeySource
-from exchange.hub.admin.weighty import open_operator
 from exchange.hub.hubkeys import log_key_file
 from exchange.hub.logkeys import CHANGE_LEAST, LogChange, begin, finish
 from exchange.hub.services.hub import Hub
-from exchange.hub.services.operators import opr_of, require_governance
+from exchange.hub.services.operators import opr_of
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.unit import Unit
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, format_time
 from exchange_schemas.entry import Act
-from exchange_schemas.errors import Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +39,34 @@ def change_log_key(target: Target, hub: Hub, source: KeySource | None, move: Mov
     """Make the move, or write what the other operators must sign. Raises: Conflict, SenderMismatch, …"""
     found = log_key_file(hub.settings, move.kind)
     changed = _changed(found, hub, move)
-    governance = require_governance(hub.engine)
     word = FINISH if move.finish else BEGIN
-    kid = found.file.current.public.kid
-    if move.approved is not None:
-        act = read_signable(move.approved)
-        if not isinstance(act, HubAct):
-            raise Malformed(f"{move.approved.name} is not an act that operators sign")
-    else:
-        if source is None:
-            raise Malformed("operator-key: the key file of the operator who signs is needed")
-        key = open_operator(source, hub)
-        asked = LogKeyAct(hub.settings.origin, move.kind, word, kid, hub.clock().replace(microsecond=0))
-        act = HubAct.begin(asked, key.key)
-        if governance.k > 1:
-            _hand_on(target, act, move, governance.k)
-            return
-    names = act.require(governance, origin=hub.settings.origin, kind=move.kind, move=word, kid=kid)
-    _make(target, hub, changed, move, names)
+    asked = LogKeyAct(
+        hub.settings.origin,
+        move.kind,
+        word,
+        found.file.current.public.kid,
+        hub.clock().replace(microsecond=0),
+    )
+    act = begun(hub, asked, source) if move.approved is None else read_act(move.approved)
+    path = Path(f"{move.kind}-key.proposal.json") if move.proposal is None else move.proposal
+    names = signers(
+        target,
+        hub,
+        act,
+        kind=LOG_KEY,
+        expected=asked.members(),
+        proposal=path,
+        approved=move.approved is not None,
+        again=f"exchange-hub keys rotate {move.kind} --approved {path}{' --finish' if move.finish else ''}",
+    )
+    if names is not None:
+        _make(target, hub, changed, move, names)
 
 
 def _changed(found: LogChange, hub: Hub, move: Move) -> LogChange:
     if move.finish:
         return replace(found, file=finish(found.file, hub.clock(), early=move.early))
     return replace(found, file=begin(found.file, hub.clock(), SigningKey.generate))
-
-
-def _hand_on(target: Target, act: HubAct, move: Move, needed: int) -> None:
-    path = Path(f"{move.kind}-key.proposal.json") if move.proposal is None else move.proposal
-    act.write(path, replace_file=False)
-    target.out.done(
-        f"nothing is changed yet: 1 of {needed} operators has signed {path}",
-        {"proposal": str(path), "signatures": 1, "needed": needed},
-    )
-    target.out.note(
-        f"next: exchange-hub operator sign {path} --operator-key FILE, on each other operator's machine, "
-        f"then exchange-hub keys rotate {move.kind} --approved {path}{' --finish' if move.finish else ''}"
-    )
 
 
 def _make(target: Target, hub: Hub, changed: LogChange, move: Move, names: list[str]) -> None:

@@ -43,6 +43,16 @@ _NOT_AN_ANSWER = "it shows hashes only, or an entry to its own party: reading it
 _UNDER_PULL = "the pull that it is read under is logged, once"
 
 
+def about() -> fields.List[Any]:
+    """The agencies that an auditor is accredited for."""
+    return fields.List(
+        agency(),
+        required=True,
+        allow_none=True,
+        metadata={"maxItems": 1000, "description": "Whose entries the caller may read; null: all"},
+    )
+
+
 class PullRequest(JsonSchema):
     """From which entry on the caller needs the log."""
 
@@ -56,11 +66,12 @@ class PullRequest(JsonSchema):
 
 
 class PullOpened(JsonSchema):
-    """For 24 hours the caller may read the entries before number `size`."""
+    """For 24 hours the caller may read the entries before number `size`, as far as it is accredited."""
 
     pull = identifier()
     size = Whole(required=True)
     checkpoint = text(limit=4096)
+    about = about()
 
 
 class SaltQuery(JsonSchema):
@@ -124,7 +135,7 @@ class SlicePage(JsonSchema):
 
 
 _NOTE = "hub.example/audit\n1\nx\n\n— hub.example/audit x\n"
-_OPENED = {"pull": EXAMPLE_ID, "size": 1, "checkpoint": _NOTE}
+_OPENED = {"pull": EXAMPLE_ID, "size": 1, "checkpoint": _NOTE, "about": None}
 
 
 @blp.route("/log/checkpoint", methods=["GET"])

@@ -68,6 +68,7 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "cid": ("A consent's id", ID_PATTERN, EXAMPLE_ID),
     "code": ("An error code in lower case", "[a-z][a-z_]{2,39}", "consent_withdrawn"),
     "entry": ("An audit entry's id", ID_PATTERN, EXAMPLE_ID),
+    "reading": ("An opened reading's id", ID_PATTERN, EXAMPLE_ID),
     "gid": ("A grant's id", ID_PATTERN, EXAMPLE_ID),
     "kid": ("A key's id", DIGEST_PATTERN, EXAMPLE_DIGEST),
     "p": ("A part's id", ID_PATTERN, EXAMPLE_ID),

@@ -64,4 +64,6 @@ audit_pull: Final = Table(
     Column("size", Int64, nullable=False),
     # Seconds since 1970.
     Column("expires", Int64, nullable=False),
+    # What it was opened for, by the event that its opening left.
+    Column("act", Words, nullable=False),
 )

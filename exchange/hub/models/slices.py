@@ -45,4 +45,6 @@ slice_state: Final = Table(
     # Whose turn it is to bring the slices up to date, and until when (seconds since 1970).
     Column("holder", Words, nullable=False),
     Column("until", Int64, nullable=False),
+    # The proofs of requests were forgotten for the entries below this number.
+    Column("forgotten", Int64, nullable=False),
 )

@@ -13,8 +13,9 @@ from typing import Final, Literal
 from sqlalchemy import Connection
 
 from exchange.hub.services.audit_append import Appended, Leaf, append, microseconds
-from exchange.hub.services.audit_salts import Scope, commitment, disclosing, salts_of
+from exchange.hub.services.audit_salts import Scope, disclosing, salts_of
 from exchange.hub.services.unit import Unit
+from exchange.log.commitment import commitment
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.ids import AgencyId, Digest
@@ -37,7 +38,8 @@ _TAG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}")
 class Trace:
     """What the entry says. `own`: the other parties (the caller is added); `pol`: the rule that decided.
 
-    `family` (of a consent) and `eid` (of an envelope) become salted commitments.
+    `family` (of a consent) and `eid` (of an envelope) become salted commitments; `forgotten` is a commitment
+    whose salt is gone, as it stood in earlier entries.
     """
 
     act: Act
@@ -49,6 +51,7 @@ class Trace:
     eid: str | None = None
     pol: str | None = None
     opr: str | None = None
+    forgotten: tuple[Scope, Digest] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def _commit(
     unit: Unit, actor: Actor, trace: Trace
 ) -> tuple[Mapping[Scope, Digest], Mapping[str, tuple[bytes, str]]]:
     """The entry's commitments, and what they and `req` stand for: name → (salt, value)."""
-    said: dict[Scope, Digest] = {}
+    said: dict[Scope, Digest] = {} if trace.forgotten is None else dict((trace.forgotten,))
     disclosures = {} if actor.proof is None else {"req": (b"", actor.proof)}
     named: tuple[tuple[Scope, str | None], ...] = (("cns", trace.family), ("rec", trace.eid))
     values = {scope: value for scope, value in named if value is not None}

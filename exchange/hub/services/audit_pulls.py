@@ -7,7 +7,7 @@ entry. Nothing here may give an entry to somebody who is neither an accredited a
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, func, insert, select, text
@@ -16,6 +16,7 @@ from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.log import audit_pull
 from exchange.hub.models.slices import slice_party
 from exchange.hub.services import audit_read
+from exchange.hub.services.accreditation import accreditation_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, receipt_for, release
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
 from exchange.log.tiles import TILE_WIDTH
@@ -25,10 +26,11 @@ from exchange_schemas.errors import Forbidden, Malformed, NotFound
 from exchange_schemas.ids import check_id, new_id
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from exchange.hub.services.hub import Hub
     from exchange.hub.services.unit import Unit
 
-AUDITOR: Final = "auditor"
 OPEN_FOR: Final = timedelta(hours=24)
 SALTS_PAGE: Final = 500
 # Sorted as the database sorts texts: a page goes on where the one before ended.
@@ -45,19 +47,22 @@ _MINE: Final = {
     "postgresql": text("SELECT 1 FROM log_entry WHERE entry_id = :entry AND position(:me IN entry) > 0"),
 }
 _COVERED: Final = select(func.max(audit_pull.c.size)).where(
-    audit_pull.c.agency == bindparam("me"), audit_pull.c.expires > bindparam("now")
+    audit_pull.c.agency == bindparam("me"),
+    audit_pull.c.act == Act.AUDIT_PULL.value,
+    audit_pull.c.expires > bindparam("now"),
 )
 
 
 def open_pull(hub: Hub, caller: Caller, start: int) -> Released:
     """Open a pull of the entries from number `start` to the log's present end; 201.
 
+    `about` says which agencies' entries it is limited to; null: none, it is the whole log.
     Raises: Forbidden for who is not an auditor; Malformed when the log has fewer entries than `start`.
     """
     trace = Trace(act=Act.AUDIT_PULL)
 
     def work(unit: Unit) -> Answer:
-        _require_auditor(caller)
+        scope = accreditation_of(unit.conn, caller)
         tree = audit_read.head(unit.conn)
         if start > tree.size:
             raise Malformed(
@@ -66,22 +71,30 @@ def open_pull(hub: Hub, caller: Caller, start: int) -> Released:
                 hint="if you hold more entries than the hub, it was rolled back: keep your copy",
             )
         pull = new_id(hub.random)
-        expires = int((unit.now + OPEN_FOR).timestamp())
-        unit.conn.execute(
-            _OPEN, {"pull": pull, "agency": caller.agency, "size": tree.size, "expires": expires}
-        )
+        row = {"pull": pull, "agency": caller.agency, "size": tree.size, "act": Act.AUDIT_PULL.value}
+        unit.conn.execute(_OPEN, {**row, "expires": opened_until(unit.now)})
         position = Checkpoint(hub.settings.audit_log, tree.size, tree.root())
         note = sign_checkpoint(position, hub.keys.audit_log)
-        body: dict[str, JsonValue] = {"pull": pull, "size": tree.size, "checkpoint": note}
+        body: dict[str, JsonValue] = {
+            "pull": pull,
+            "size": tree.size,
+            "checkpoint": note,
+            "about": scope.told(),
+        }
         return Answer(body=body, trace=trace, status=201)
 
     return release(hub, caller, trace, work)
 
 
+def opened_until(now: datetime) -> int:
+    """When what is opened now is closed, in seconds since 1970."""
+    return int((now + OPEN_FOR).timestamp())
+
+
 def tile(hub: Hub, caller: Caller, level: int, n: int, width: int = TILE_WIDTH) -> tuple[Released, bytes]:
     """A hash tile, for every member; not logged. Raises: NotFound beyond the log."""
     data = audit_read.tile(hub, level, n, width)
-    return _unlogged(hub, caller, {}), data
+    return unlogged(hub, caller, {}), data
 
 
 def bundle(hub: Hub, caller: Caller, n: int, width: int = TILE_WIDTH) -> tuple[Released, bytes]:
@@ -89,10 +102,10 @@ def bundle(hub: Hub, caller: Caller, n: int, width: int = TILE_WIDTH) -> tuple[R
 
     Raises: Forbidden without such a pull, NotFound beyond the log.
     """
-    if n * TILE_WIDTH + width > _require_open(hub, caller):
-        raise _no_pull()
+    if n * TILE_WIDTH + width > _whole_pull(hub, caller):
+        raise no_pull()
     data = audit_read.bundle(hub, n, width)
-    return _unlogged(hub, caller, {}), data
+    return unlogged(hub, caller, {}), data
 
 
 def salts(hub: Hub, caller: Caller, after: str | None) -> Released:
@@ -100,11 +113,11 @@ def salts(hub: Hub, caller: Caller, after: str | None) -> Released:
 
     Raises: Forbidden without one.
     """
-    _require_open(hub, caller)
+    _whole_pull(hub, caller)
     with storage_errors(), reading(hub.engine) as conn:
         rows = conn.execute(_SALTS, {"after": after or "", "most": SALTS_PAGE}).all()
     listed: list[JsonValue] = [{"party": row.party, "salt": b64u(row.salt)} for row in rows]
-    return _unlogged(hub, caller, {"salts": listed, "more": len(rows) == SALTS_PAGE})
+    return unlogged(hub, caller, {"salts": listed, "more": len(rows) == SALTS_PAGE})
 
 
 def receipt(hub: Hub, caller: Caller, entry_id: str) -> Released:
@@ -122,30 +135,36 @@ def receipt(hub: Hub, caller: Caller, entry_id: str) -> Released:
     # Another member of the entry may read like the agency's id.
     if caller.agency not in Entry.from_bytes(found.entry).own:
         raise NotFound("there is no such entry")
-    return _unlogged(hub, caller, {"entry": b64u(found.entry), "proof": found.proof})
+    return unlogged(hub, caller, {"entry": b64u(found.entry), "proof": found.proof})
 
 
-def _require_open(hub: Hub, caller: Caller) -> int:
+def covered_by(conn: Connection, caller: Caller, now: datetime) -> int:
     """How many entries the caller's open pulls cover. Raises: Forbidden without one."""
-    _require_auditor(caller)
-    now = int(hub.clock().timestamp())
-    with storage_errors(), reading(hub.engine) as conn:
-        covered = conn.execute(_COVERED, {"me": caller.agency, "now": now}).scalar_one()
+    named = {"me": caller.agency, "now": int(now.timestamp())}
+    covered = conn.execute(_COVERED, named).scalar_one()
     if covered is None:
-        raise _no_pull()
+        raise no_pull()
     return int(covered)
 
 
-def _no_pull() -> Forbidden:
+def _whole_pull(hub: Hub, caller: Caller) -> int:
+    """The same for an auditor of the whole log. Raises: Forbidden."""
+    with storage_errors(), reading(hub.engine) as conn:
+        if accreditation_of(conn, caller).about is not None:
+            raise Forbidden(
+                "only an auditor of all agencies reads the whole log",
+                rule="accredited-for-all",
+                hint="GET /v1/audit/entries gives the entries about those you are accredited for",
+            )
+        return covered_by(conn, caller, hub.clock())
+
+
+def no_pull() -> Forbidden:
+    """The refusal of who has opened none, or none that goes so far."""
     return Forbidden("no open pull covers these entries", rule="open-pull", hint="open a pull first")
 
 
-def _require_auditor(caller: Caller) -> None:
-    if caller.kind != AUDITOR:
-        raise Forbidden("only an agency of kind auditor reads the entries of the log", rule="auditor")
-
-
-def _unlogged(hub: Hub, caller: Caller, body: dict[str, JsonValue]) -> Released:
+def unlogged(hub: Hub, caller: Caller, body: dict[str, JsonValue]) -> Released:
     """Released without an entry of its own: the proof is spent, the token's standing checked."""
     trace = Trace(act=Act.AUDIT_READ)
     unlogged = Answer(body=body, trace=trace, logged=False)

@@ -8,17 +8,14 @@ identifier itself.
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.log import log_disclosure, log_salt
 from exchange.hub.sql import Call, Statement, together
-from exchange_schemas.codec import b64u, lp, sha256
-from exchange_schemas.ids import Digest
+from exchange.log.commitment import SALT_BYTES
 
 Scope = Literal["cns", "rec"]
-SALT_BYTES: Final = 32
-_LABEL: Final = b"hx1/commitment"
 _SALTS: Final = Statement(
     select(log_salt.c.scope, log_salt.c.salt).where(
         or_(
@@ -29,11 +26,6 @@ _SALTS: Final = Statement(
 )
 _NEW_SALT: Final = Statement(insert(log_salt).on_conflict_do_nothing(), fills=("scope", "ref", "salt"))
 _DISCLOSE: Final = Statement(insert(log_disclosure), fills=("entry_id", "name", "salt", "value"))
-
-
-def commitment(scope: str, salt: bytes, value: str) -> Digest:
-    """`H(LP("hx1/commitment") ‖ LP(scope) ‖ LP(salt) ‖ LP(value))` in base64url."""
-    return Digest(b64u(sha256(lp(_LABEL, scope.encode(), salt, value.encode()))))
 
 
 def salts_of(
@@ -57,13 +49,3 @@ def disclosing(values: Mapping[str, Mapping[str, tuple[bytes, str]]]) -> tuple[C
         for name, (salt, value) in named.items()
     ]
     return (_DISCLOSE.for_each(rows),) if rows else ()
-
-
-def erase(conn: Connection, scope: Scope, ref: str) -> None:
-    """Forget a family's or an envelope's salt and every disclosure of it; the log stays verifiable.
-
-    A later entry about it would get another salt and could not be linked to the earlier ones.
-    """
-    found = log_disclosure.c.name == scope, log_disclosure.c.value == ref
-    conn.execute(delete(log_disclosure).where(*found))
-    conn.execute(delete(log_salt).where(log_salt.c.scope == scope, log_salt.c.ref == ref))

@@ -1,4 +1,5 @@
-"""What is done behind the requests, again and again, by one process at a time: the slices and their heads.
+"""What is done behind the requests, again and again, by one process at a time: the slices, their
+heads, and the forgetting of old proofs.
 
 A failure of the database is waited out and never ends the work; nothing here may make a request wait.
 """
@@ -9,6 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
+from exchange.hub.services.audit_disclosures import forget_old_proofs
 from exchange.hub.services.slices import append_heads, index_some, take_lease
 from exchange_schemas.errors import ServiceError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 PAUSE_S: Final = 2.0
 HEADS_S: Final = 60.0
+FORGET_STEPS: Final = 4
 
 
 class Upkeep:
@@ -50,8 +53,15 @@ class Upkeep:
             taken += some
             if some == 0:
                 self._write_heads()
+                self._forget(stopped)
                 break
         return taken
+
+    def _forget(self, stopped: Callable[[], bool]) -> None:
+        """Some of the proofs that are too old; the rest at the next turn."""
+        for _ in range(FORGET_STEPS):
+            if stopped() or forget_old_proofs(self._hub) == 0:
+                return
 
     def _write_heads(self) -> None:
         if self._seconds() >= self._due and append_heads(self._hub) is not None:

@@ -11,7 +11,7 @@ from exchange.hub.db import reading, writing
 from exchange.hub.models.log import log_disclosure, log_entry, log_head, log_salt
 from exchange.hub.models.replay import replay
 from exchange.hub.services import replays
-from exchange.hub.services.audit_salts import commitment, erase
+from exchange.hub.services.audit_disclosures import forget
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import (
     REPLAYED,
@@ -28,6 +28,7 @@ from exchange.hub.services.release import (
 from exchange.hub.services.unit import Unit
 from exchange.hub.sql import together
 from exchange.log.checkpoint import vkey
+from exchange.log.commitment import commitment
 from exchange.log.proof import verify_entry
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.entry import Act, Entry
@@ -276,8 +277,7 @@ def test_entries_about_one_family_can_be_grouped_and_erasure_ends_that_and_break
     (receipt, first), (_, second), (_, other) = about("a" * 22), about("a" * 22), about("b" * 22)
     assert first.cns == second.cns != other.cns
     assert count(hub, log_salt) == 2
-    with writing(hub.engine) as conn:
-        erase(conn, "cns", "a" * 22)
+    forget(hub, "asha", "cns", "a" * 22)
     assert receipt_for(hub, receipt.entry_id) == receipt
     with reading(hub.engine) as conn:
         left = (
@@ -306,7 +306,7 @@ def test_an_integrity_error_in_the_service_is_a_bug_and_not_an_answer(
 ) -> None:
     def twice(unit: Unit) -> Answer:
         for _ in range(2):
-            unit.conn.execute(text("INSERT INTO audit_pull VALUES ('p', 'agency-a', 1, 1)"))
+            unit.conn.execute(text("INSERT INTO audit_pull VALUES ('p', 'agency-a', 1, 1, 'x')"))
         return Answer({}, TRACE)
 
     with pytest.raises(Exception, match=r"(?i)unique"):

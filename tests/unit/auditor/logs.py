@@ -88,7 +88,7 @@ class Hub:
         assert not repeatable
         if body["from"] > len(self.entries):
             raise Malformed("from: the log has fewer entries than that", field="from")
-        return 201, {"pull": "p", "size": len(self.entries), "checkpoint": note(self.entries)}
+        return 201, {"pull": "p", "size": len(self.entries), "checkpoint": note(self.entries), "about": None}
 
     def get(self, path: str, params: Any = None) -> dict[str, Any]:
         assert path == "/v1/audit/salts"

@@ -4,8 +4,8 @@ import base64
 from hashlib import sha256
 
 from exchange.hub.services.audit_append import microseconds
-from exchange.hub.services.audit_salts import commitment
 from exchange.hub.services.hub import utc_now
+from exchange.log.commitment import commitment
 
 
 def prefixed(data: bytes) -> bytes:

@@ -1,0 +1,57 @@
+"""How an act of the hub comes by its signatures: of one operator at once, or of several by a file.
+
+With one signature needed the act's names are given and it may be done; with more, the file is written that
+the others sign, and nothing is done yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from exchange.hub.admin.commands import Target
+from exchange.hub.admin.hub_act import HubAct, Statement
+from exchange.hub.admin.operator_key import KeySource
+from exchange.hub.admin.weighty import open_operator
+from exchange.hub.services.hub import Hub
+from exchange.hub.services.operators import require_governance
+from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import Malformed
+
+
+def begun(hub: Hub, statement: Statement, source: KeySource | None) -> HubAct:
+    """The statement, signed by the operator who is here. Raises: Malformed without a key; NotPermitted."""
+    if source is None:
+        raise Malformed("operator-key: the key file of the operator who signs is needed")
+    return HubAct.begin(statement, open_operator(source, hub).key)
+
+
+def signers(
+    target: Target,
+    hub: Hub,
+    act: HubAct,
+    *,
+    kind: str,
+    expected: Mapping[str, JsonValue],
+    proposal: Path,
+    approved: bool,
+    again: str,
+) -> list[str] | None:
+    """The names of the operators who signed; None when others must sign first, and then the file is written.
+
+    `approved`: the act came from a file that went round. `again`: the command that does it then.
+    Raises: as `HubAct.require`.
+    """
+    governance = require_governance(hub.engine)
+    if not approved and governance.k > 1:
+        act.write(proposal, replace_file=False)
+        target.out.done(
+            f"nothing is changed yet: 1 of {governance.k} operators has signed {proposal}",
+            {"proposal": str(proposal), "signatures": 1, "needed": governance.k},
+        )
+        target.out.note(
+            f"next: exchange-hub operator sign {proposal} --operator-key FILE, on each other operator's "
+            f"machine, then {again}"
+        )
+        return None
+    return act.require(governance, origin=hub.settings.origin, act=kind, expected=expected, now=hub.clock())
