@@ -14,7 +14,7 @@ NPM_STAMPS := $(NPM_LOCKS:package-lock.json=node_modules/.installed)
 .PHONY: help setup demo test check bench openapi release-api reference docs serve lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) $(NPM_STAMPS) ## install everything, hash-checked, into .venv and node_modules
 
@@ -49,6 +49,10 @@ check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
 
 bench: $(STAMP) $(NPM_STAMPS) ## print speed as ratios to floors measured in the same run
 	$(BIN)/python -m bench
+
+.PHONY: bench-growth
+bench-growth: $(STAMP) ## print what becomes of the hub as it grows (minutes, and 10 GB of disk)
+	$(BIN)/python -m bench.growth
 
 openapi: $(STAMP) ## write openapi/exchange.yaml
 	$(BIN)/python -m exchange.hub.openapi

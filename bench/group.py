@@ -1,4 +1,4 @@
-"""One group of the bench in a process of its own: `python -m bench.group NAME` prints a JSON line a row.
+"""One group of the bench in a process of its own: `python -m bench.group MODULE` prints a JSON line a row.
 
 Apart, so that no group is measured in the memory that another one left, and none ends the whole bench.
 """
@@ -25,9 +25,9 @@ GROUPS: Final = {
 }
 
 
-def run(name: str) -> None:
+def run(module: str) -> None:
     """Print each row as soon as it is there."""
-    rows: Iterable[Row] = import_module(GROUPS[name]).rows()
+    rows: Iterable[Row] = import_module(module).rows()
     for row in rows:
         print(json.dumps(asdict(row)), flush=True)
 

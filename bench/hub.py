@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,15 +50,15 @@ class World:
 
 
 @contextlib.contextmanager
-def served_world(databases: Databases) -> Iterator[World]:
-    """Make a hub, admit 16 agencies, serve, register their consents; all is gone afterwards."""
+def served_world(databases: Databases, more: Sequence[Member] = ()) -> Iterator[World]:
+    """Make a hub, admit 16 agencies and `more`, serve, register consents; all is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="homeward-bench-") as name:
         folder, port = Path(name), free_port()
         env = {**_DEVELOPMENT, **databases.hub}
         _create(folder, port, env)
         senders = tuple(Member(AgencyId(f"ngo-{n}"), "ngo") for n in range(LANES))
         recipients = tuple(Member(AgencyId(f"embassy-{n}"), "embassy") for n in range(LANES))
-        place = Place(ORIGIN, port, _admit(folder, (*senders, *recipients)))
+        place = Place(ORIGIN, port, _admit(folder, (*senders, *recipients, *more)))
         command = [*_program(), "serve", "--data-dir", f"{folder}/hub", "--port", str(port)]
         command += ["--workers", str(WORKERS), "--threads", str(THREADS)]
         with serving(command, port, folder / "hub.log", env) as server:

@@ -50,6 +50,7 @@ _GROW: Final = (
     .values(size=bindparam("to_size"), frontier=bindparam("to_frontier"))
 )
 _CHANGED: Final = slice_party.c.size != slice_party.c.head_size
+_SOME_CHANGED: Final = select(slice_party.c.party).where(_CHANGED).limit(1)
 _KEEP: Final = (
     update(slice_party)
     .where(_CHANGED)
@@ -89,6 +90,17 @@ def take_lease(hub: Hub, holder: str) -> bool:
     now = int(hub.clock().timestamp())
     with storage_errors(), writing(hub.engine) as conn:
         return conn.execute(_LEASE, {"me": holder, "now": now, "to": now + LEASE_S}).rowcount == 1
+
+
+def has_work(hub: Hub, *, heads: bool) -> bool:
+    """Whether an entry is in no slice yet; with `heads` also whether a slice changed since the last heads.
+
+    Raises: Unavailable, AuditUnavailable.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        if conn.execute(_STATE).one().covers < conn.execute(_SIZE).scalar_one():
+            return True
+        return heads and conn.execute(_SOME_CHANGED).first() is not None
 
 
 def index_some(hub: Hub, most: int = BATCH) -> int:
@@ -173,7 +185,7 @@ def append_heads(hub: Hub) -> Released | None:
     None also when somebody else moved the slices meanwhile. Raises: Unavailable, AuditUnavailable.
     """
     with storage_errors(), reading(hub.engine) as conn:
-        if conn.execute(select(slice_party.c.party).where(_CHANGED).limit(1)).first() is None:
+        if conn.execute(_SOME_CHANGED).first() is None:
             return None
         # A thousand roots take longer than a request should wait: they are made before the lock.
         covers = conn.execute(_STATE).one().covers

@@ -1,7 +1,8 @@
-"""What is done behind the requests, again and again, by one process at a time: the slices, their
-heads, and the forgetting of old proofs.
+"""What is done behind the requests, again and again, by one process at a time.
 
-A failure of the database is waited out and never ends the work; nothing here may make a request wait.
+The slices of the log, the heads over them, and the forgetting of old proofs. A hub that nobody uses writes
+nothing: the turn is taken only when there is work. A failure of the database is waited out and never ends
+the work; nothing here may make a request wait.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from exchange.hub.services.audit_disclosures import forget_old_proofs
-from exchange.hub.services.slices import append_heads, index_some, take_lease
+from exchange.hub.services.slices import append_heads, has_work, index_some, take_lease
 from exchange_schemas.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 PAUSE_S: Final = 2.0
 HEADS_S: Final = 60.0
-FORGET_STEPS: Final = 4
+FORGET_S: Final = 600.0
+FORGET_STEPS: Final = 64
 
 
 class Upkeep:
@@ -31,7 +33,7 @@ class Upkeep:
         self._hub = hub
         self._holder = holder
         self._seconds = seconds
-        self._due = seconds()
+        self._heads_due = self._forget_due = seconds()
 
     def run(self, wait: Callable[[float], bool]) -> None:
         """Work until `wait(seconds)` says that it is time to stop."""
@@ -47,22 +49,26 @@ class Upkeep:
         Gives how many entries it took; 0 also when it is another process's turn.
         Raises: Unavailable, AuditUnavailable.
         """
-        taken = 0
+        now, taken = self._seconds(), 0
+        heads, forget = now >= self._heads_due, now >= self._forget_due
+        if not (forget or has_work(self._hub, heads=heads)):
+            return 0
         while take_lease(self._hub, self._holder) and not stopped():
             some = index_some(self._hub)
             taken += some
             if some == 0:
-                self._write_heads()
-                self._forget(stopped)
+                if heads and append_heads(self._hub) is not None:
+                    self._heads_due = now + HEADS_S
+                if forget:
+                    self._forget(stopped)
                 break
         return taken
 
     def _forget(self, stopped: Callable[[], bool]) -> None:
         """Some of the proofs that are too old; the rest at the next turn."""
         for _ in range(FORGET_STEPS):
-            if stopped() or forget_old_proofs(self._hub) == 0:
+            if stopped():
                 return
-
-    def _write_heads(self) -> None:
-        if self._seconds() >= self._due and append_heads(self._hub) is not None:
-            self._due = self._seconds() + HEADS_S
+            if forget_old_proofs(self._hub) == 0:
+                self._forget_due = self._seconds() + FORGET_S
+                return

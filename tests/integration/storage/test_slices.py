@@ -192,6 +192,14 @@ def test_the_upkeep_writes_heads_once_a_minute_and_waits_out_a_failure(
     work.once()
     assert len(check_log(hub).entries) == 8
     assert Upkeep(hub, "another").once() == 0
+    # Nobody used the hub: nothing is written, not even whose turn it is.
+    work.once()
+    with reading(hub.engine) as conn:
+        before = conn.execute(select(slice_state)).one()
+    seconds[0] = 500.0
+    assert work.once() == 0
+    with reading(hub.engine) as conn:
+        assert conn.execute(select(slice_state)).one() == before
     answers = iter([False, False, True])
     down = replace(hub, engine=_broken(hub))
     Upkeep(down, "me").run(lambda seconds: seconds > 0 and next(answers))
