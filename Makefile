@@ -11,7 +11,7 @@ NPM_LOCKS  := $(wildcard tests/node/*/package-lock.json)
 NPM_STAMPS := $(NPM_LOCKS:package-lock.json=node_modules/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench openapi release-api reference docs serve lock clean
+.PHONY: help setup demo test check bench openapi release-api reference docs words serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*?## "}; {printf "  make %-13s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ reference: tests/node/reference/node_modules/.installed ## copy the script of /r
 
 docs: $(STAMP) ## write the generated pages of docs/
 	$(BIN)/python -m docs.generate
+
+words: $(STAMP) ## renew the translators' files from the source, and compile them
+	$(BIN)/python -m docs.words
 
 serve: $(STAMP) ## run a sandbox in ./var: a hub with invented agencies and data to develop against
 	@$(BIN)/exchange-hub sandbox --dir var

@@ -1,9 +1,13 @@
 """Fixtures every test may use: the shared data folder and fixed clocks."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+# Whatever the machine speaks: tests compare English texts unless they ask for another language.
+os.environ["HOMEWARD_LANG"] = "en"
 
 ORDER = ("unit", "vectors", "vectors_log", "guards", "integration", "sandbox", "e2e")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

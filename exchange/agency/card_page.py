@@ -9,12 +9,14 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 from importlib.resources import files
 
 from exchange.agency.model import Record
-from exchange.agency.wording import field_label, in_words
+from exchange.agency.wording import field_label, field_words
 from exchange.member.cli.output import harmless
 from exchange.member.page import Safe, element, head, joined
+from exchange.member.words import gettext
 
 _LINES = 18
 
@@ -32,7 +34,8 @@ class Watermark:
     def line(self) -> str:
         """All of it on one line."""
         return harmless(
-            f"{self.number} · {self.when:%Y-%m-%d %H:%M} UTC · {self.who} · for {self.to} · {self.why}"
+            f"{self.number} · {self.when:%Y-%m-%d %H:%M} UTC · {self.who} · "
+            f"{gettext('for {whom}', whom=self.to)} · {self.why}"
         )
 
 
@@ -42,19 +45,23 @@ def card(record: Record, names: Sequence[str], photo: bytes | None, mark: Waterm
     shown = [name for name in names if name != "photo"]
     rows = [
         element(
-            "div", [element("dt", field_label(name)), element("dd", _value(in_words(record.fields[name])))]
+            "div",
+            [element("dt", field_label(name)), element("dd", _value(field_words(name, record.fields[name])))],
         )
         for name in shown
     ]
     lines = [element("p", mark.line()) for _ in range(_LINES)]
     body = [
         element("div", lines, class_="watermark", aria_hidden="true"),
-        element("header", [element("p", "Confidential", class_="mark"), element("h1", "Child's record")]),
+        element(
+            "header",
+            [element("p", gettext("Confidential"), class_="mark"), element("h1", gettext("Child's record"))],
+        ),
         element("main", [*_photo(photo), element("dl", rows)], id="card"),
         _foot(mark),
     ]
     return (
-        head("Child's record", style, skip_to="card", skip="Skip to the record")
+        head(gettext("Child's record"), style, skip_to="card", skip=gettext("Skip to the record"))
         + joined(body)
         + "</body></html>\n"
     )
@@ -64,7 +71,9 @@ def _photo(photo: bytes | None) -> list[Safe]:
     if photo is None:
         return []
     source = f"data:image/jpeg;base64,{b64encode(photo).decode()}"
-    return [Safe(element("figure", Safe(f'<img src="{source}" alt="Photo of the child">')))]
+    return [
+        Safe(element("figure", Safe(f'<img src="{source}" alt="{escape(gettext("Photo of the child"))}">')))
+    ]
 
 
 def _value(text: str) -> Safe:
@@ -73,17 +82,17 @@ def _value(text: str) -> Safe:
 
 def _foot(mark: Watermark) -> Safe:
     facts = [
-        ("Printed for", mark.to),
-        ("Why", mark.why),
-        ("Printed by", mark.who),
-        ("On", f"{mark.when:%Y-%m-%d %H:%M} UTC"),
-        ("Number", mark.number),
+        (gettext("Printed for"), mark.to),
+        (gettext("Why"), mark.why),
+        (gettext("Printed by"), mark.who),
+        (gettext("On"), f"{mark.when:%Y-%m-%d %H:%M} UTC"),
+        (gettext("Number"), mark.number),
     ]
     rows = [
         element("div", [element("dt", name), element("dd", element("bdi", harmless(value)))])
         for name, value in facts
     ]
-    said = (
+    said = gettext(
         "This print is logged under its number. Do not copy it or hand it on. Destroy it when it is no "
         "longer needed for what is said above."
     )

@@ -28,6 +28,7 @@ from exchange.agency.deletion_rows import (
 from exchange.agency.model import Message, Sent
 from exchange.agency.spool import Spool
 from exchange.member.session import Session
+from exchange.member.words import gettext, pgettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError, Malformed, NotPermitted, RecordUnknown
@@ -246,5 +247,5 @@ def outcome_words(outcome: Mapping[str, JsonValue] | None) -> str:
     if outcome is None:
         return ""
     if outcome.get("outcome") == "kept_by_law":
-        return f"kept by law ({outcome.get('law')}) until {outcome.get('until')}"
-    return str(outcome.get("outcome")).replace("_", " ")
+        return gettext("kept by law ({law}) until {day}", law=outcome.get("law"), day=outcome.get("until"))
+    return pgettext("code", str(outcome.get("outcome")).replace("_", " "))

@@ -13,7 +13,9 @@ from datetime import datetime
 from exchange.agency import message_rows, sent_rows
 from exchange.agency.model import Message
 from exchange.agency.sent_rows import SentRow
+from exchange.agency.wording import code_words, field_words
 from exchange.member.store import Store
+from exchange.member.words import gettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import RecordUnknown
@@ -111,11 +113,15 @@ def words(item: TimelineItem) -> str:
     labels = load_catalogue().message_fields
     for name, value in item.said.items():
         if isinstance(value, str) and name not in ("statement_digest", "candidate_ref", "correction_of"):
-            told.append(f"{labels[name].label.lower() if name in labels else name}: {value}")
+            label = gettext(labels[name].label).lower() if name in labels else name
+            told.append(f"{label}: {field_words(name, value)}")
     return "; ".join(told)
 
 
 def _step(name: str, value: JsonValue) -> str:
     if not isinstance(value, dict):
         return name
-    return " ".join(str(value[part]) for part in ("step", "date", "authority") if part in value)
+    said = {"step": code_words(str(value.get("step")))}
+    return " ".join(
+        said.get(part, str(value[part])) for part in ("step", "date", "authority") if part in value
+    )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from exchange.member.words import gettext, language
+
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -38,8 +40,10 @@ def element(tag: str, content: str | Iterable[str], **attributes: str) -> Safe:
 
 def head(title: str, style: str, *, skip_to: str, skip: str) -> Safe:
     """From the doctype to the open body, with a first link that leads to the element `skip_to`."""
+    spoken = language()
     return Safe(
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f'<!doctype html>\n<html lang="{spoken.code}" dir="{spoken.direction}">\n<head>\n'
+        f'<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
@@ -49,8 +53,11 @@ def head(title: str, style: str, *, skip_to: str, skip: str) -> Safe:
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Safe:
-    """A table whose first column heads its rows. On a narrow screen each row becomes a card: `data-label`
-    carries the column's name to the cell."""
+    """A table whose first column heads its rows; caption and columns are said in the reader's language.
+
+    On a narrow screen each row becomes a card: `data-label` carries the column's name to the cell.
+    """
+    columns = [gettext(name) for name in columns]
     heads = joined(element("th", name, scope="col") for name in columns)
     lines = []
     for row in rows:
@@ -61,5 +68,9 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
         lines.append(element("tr", [first, rest]))
     return element(
         "table",
-        [element("caption", caption), element("thead", element("tr", heads)), element("tbody", lines)],
+        [
+            element("caption", gettext(caption)),
+            element("thead", element("tr", heads)),
+            element("tbody", lines),
+        ],
     )

@@ -21,7 +21,7 @@ from exchange_schemas.errors import (
 
 PROBLEM_BYTES = 512 * 1024
 _TEXT_CHARS = 600
-_HINTS = {
+HINTS = {
     "UNAUTHORIZED": "ask the operator whether this agency is admitted and its keys are active",
     "FORBIDDEN": "this agency's kind has no right to this; ask the operator",
     "KEY_NOT_ACTIVE": "run `exchange-agency directory sync`, then try again",
@@ -41,7 +41,7 @@ def problem_error(status: int, body: bytes) -> ExchangeError:
         return _no_problem(status)
     message = _first_text(problem, "detail", "title") or f"the hub refused with code {code}"
     detail: dict[str, JsonValue] = {**problem, "status": status}
-    hint = _first_text(problem, "hint") or _HINTS.get(code)
+    hint = _first_text(problem, "hint") or HINTS.get(code)
     field, rule = _first_text(problem, "field"), _first_text(problem, "rule")
     kind = error_for(code)
     if issubclass(kind, HubRefused):
@@ -58,7 +58,7 @@ def oauth_error(status: int, body: bytes) -> ExchangeError:
     if not isinstance(code, str):
         return _no_problem(status)
     known = code if code.isascii() and code.replace("_", "").isalpha() and len(code) < 40 else "unknown"
-    return Unauthorized(f"the hub gives this agency no token ({known})", hint=_HINTS["UNAUTHORIZED"])
+    return Unauthorized(f"the hub gives this agency no token ({known})", hint=HINTS["UNAUTHORIZED"])
 
 
 def oauth_code(body: bytes) -> str | None:

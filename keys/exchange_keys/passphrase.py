@@ -19,10 +19,13 @@ MIN_CHARS = 12
 MAX_BYTES = 1024
 
 
-def read_passphrase(prompt: str, *, file: Path | None, fd: int | None, confirm: bool = False) -> bytes:
+def read_passphrase(
+    prompt: str, *, file: Path | None, fd: int | None, confirm: bool = False, again: str = "Repeat it: "
+) -> bytes:
     """The passphrase as UTF-8 bytes: the first line of `file` or `fd`, else from the terminal.
 
-    `confirm` means that it is a new one: at least 12 characters, and asked for twice at a terminal.
+    `confirm` means that it is a new one: at least 12 characters, and asked for twice at a terminal,
+    the second time with `again`.
     A file that others can read is refused.
     Raises: ConfigInvalid.
     """
@@ -34,7 +37,7 @@ def read_passphrase(prompt: str, *, file: Path | None, fd: int | None, confirm: 
         passphrase = _clean(_first_line(fd))
     else:
         passphrase = _clean(_ask(prompt))
-        if confirm and _clean(_ask("Repeat it: ")) != passphrase:
+        if confirm and _clean(_ask(again)) != passphrase:
             raise ConfigInvalid("passphrase: the two are not the same", field="passphrase")
     if confirm:
         check_strength(passphrase)

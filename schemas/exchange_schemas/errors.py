@@ -286,7 +286,10 @@ class HubUnreachable(LocalError, code="HUB_UNREACHABLE"):
 
 
 class HubRefused(LocalError, code="HUB_REFUSED"):
-    """The hub answered with a refusal; `problem` is its RFC 9457 document."""
+    """The hub answered with a refusal.
+
+    `problem` is its RFC 9457 document.
+    """
 
     def __init__(
         self,

@@ -11,8 +11,9 @@ from rich.text import Text
 from exchange.agency.model import Message, Record
 from exchange.agency.records import RecordDetail
 from exchange.agency.release import Sendable
-from exchange.agency.wording import in_words
+from exchange.agency.wording import code_words, field_label, field_words, kind_label, purpose_label
 from exchange.member.cli.output import console, isolated, plain
+from exchange.member.words import gettext
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.codec import JsonValue
 
@@ -27,9 +28,9 @@ def summary_row(record: Record, found: Sendable) -> tuple[str, ...]:
     age = fields.get("birth_date", fields.get("age_range"))
     return (
         record.ref,
-        name or "(no name)",
-        in_words(fields.get("sex", "unknown")),
-        "" if age is None else in_words(age),
+        name or gettext("(no name)"),
+        field_words("sex", fields.get("sex", "unknown")),
+        "" if age is None else field_words("age_range", age),
         may_be_sent(found),
     )
 
@@ -41,10 +42,12 @@ def _name_text(value: JsonValue) -> str:
 def may_be_sent(found: Sendable) -> str:
     """What a record may be sent for, or the rule that keeps it."""
     if found.rule is not None:
-        return f"nothing: {found.reason} [{found.rule}]"
+        return gettext("nothing: {why} [{rule}]", why=gettext(found.reason or ""), rule=found.rule)
     everything = set(found.purposes) == set(load_catalogue().purposes)
-    may = "any purpose" if everything else ", ".join(found.purposes)
-    return f"{may} (18 or older: only on the person's own consent)" if found.own_consent_only else may
+    may = gettext("any purpose") if everything else ", ".join(found.purposes)
+    if not found.own_consent_only:
+        return may
+    return gettext("{purposes} (18 or older: only on the person's own consent)", purposes=may)
 
 
 def print_record(record: Record, detail: RecordDetail) -> None:
@@ -52,29 +55,33 @@ def print_record(record: Record, detail: RecordDetail) -> None:
     table = _fields_table(record.fields)
     may = may_be_sent(detail.sendable)
     table.add_section()
-    table.add_row("may be sent for", may)
-    table.add_row("source", isolated(record.source))
+    table.add_row(gettext("may be sent for"), may)
+    table.add_row(gettext("source"), isolated(record.source))
     if detail.same_person:
-        table.add_row("perhaps the same person", ", ".join(detail.same_person))
+        table.add_row(gettext("perhaps the same person"), ", ".join(detail.same_person))
     for name, text in detail.to_transcribe:
-        table.add_row(f"to transcribe: {isolated(name)}", Text(isolated(text)))
+        table.add_row(gettext("to transcribe: {what}", what=isolated(name)), Text(isolated(text)))
     for change in detail.history[-5:]:
         table.add_row(
-            f"{change.when:%Y-%m-%d %H:%M} {change.user}", f"{change.what}: {', '.join(change.fields)}"
+            f"{change.when:%Y-%m-%d %H:%M} {change.user}",
+            f"{code_words(change.what)}: {', '.join(change.fields)}",
         )
-    console().print(Panel(table, title=f"record {record.ref}", title_align="left", expand=False))
+    console().print(
+        Panel(table, title=gettext("record {ref}", ref=record.ref), title_align="left", expand=False)
+    )
 
 
 def print_message(message: Message) -> None:
     """The card of an opened message."""
     table = _fields_table({**message.fields, **message.content})
     if message.photo is not None:
-        table.add_row("Photo", f"JPEG, {message.photo.bytes} bytes (--save-photo FILE)")
-        table.add_row("Photo SHA-256", message.photo.sha256)
+        said = gettext("JPEG, {bytes} bytes (--save-photo FILE)", bytes=message.photo.bytes)
+        table.add_row(gettext("Photo"), said)
+        table.add_row(gettext("Photo SHA-256"), message.photo.sha256)
     table.add_section()
     for label, value in _routing(message):
         table.add_row(label, value)
-    title = f"{load_catalogue().kind(message.kind).label} from {message.sender}"
+    title = gettext("{kind} from {agency}", kind=kind_label(message.kind), agency=message.sender)
     console().print(Panel(table, title=title, title_align="left", expand=False))
 
 
@@ -92,13 +99,10 @@ def _fields_table(fields: Mapping[str, JsonValue]) -> Table:
         if name == "photo":
             continue
         spec = catalogue.fields.get(name)
-        message = catalogue.message_fields.get(name)
-        label = spec.label if spec is not None else message.label if message is not None else name
         style = _STYLES[spec.sensitivity] if spec is not None else ""
-        lines = in_words(fields[name]).split("\n")
-        table.add_row(label, Text("\n".join(lines), style=style))
+        table.add_row(field_label(name), Text(field_words(name, fields[name]), style=style))
     if "photo" in fields:
-        table.add_row(catalogue.field("photo").label, Text(in_words(fields["photo"])))
+        table.add_row(field_label("photo"), Text(field_words("photo", fields["photo"])))
     return table
 
 
@@ -109,11 +113,14 @@ def _order(catalogue: Catalogue, name: str) -> int:
 
 def _routing(message: Message) -> list[tuple[str, str]]:
     rows = [
-        ("sent", f"{message.issued:%Y-%m-%d %H:%M} UTC"),
-        ("for", message.purpose),
-        ("thread", message.thread or "none"),
-        ("grant", f"{message.gid} (number {message.seq} from this sender)"),
+        (gettext("sent"), f"{message.issued:%Y-%m-%d %H:%M} UTC"),
+        (gettext("for"), f"{message.purpose} ({purpose_label(message.purpose)})"),
+        (gettext("thread"), message.thread or gettext("none")),
+        (
+            gettext("grant"),
+            gettext("{gid} (number {number} from this sender)", gid=message.gid, number=message.seq),
+        ),
     ]
     if message.keep_until is not None:
-        rows.append(("keep until", f"{message.keep_until:%Y-%m-%d}"))
+        rows.append((gettext("keep until"), f"{message.keep_until:%Y-%m-%d}"))
     return rows

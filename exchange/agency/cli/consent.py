@@ -13,6 +13,7 @@ from exchange.agency.terms import Terms
 from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.words import gettext, marked, pgettext, reason
 from exchange_keys.durable import durable_file
 from exchange_schemas.catalogue import load_catalogue
 
@@ -63,7 +64,13 @@ def grant(
         print_json(granted)
         return
     for one in granted:
-        say(f"consent {one.cid} to {one.recipient} until {one.expires:%Y-%m-%d}: {', '.join(one.fields)}")
+        say(
+            "consent {cid} to {agency} until {day}: {fields}",
+            cid=one.cid,
+            agency=one.recipient,
+            day=f"{one.expires:%Y-%m-%d}",
+            fields=", ".join(one.fields),
+        )
 
 
 @consent.command("list")
@@ -91,19 +98,20 @@ def show(options: Options, cid: str) -> None:
         print_json(one)
         return
     print_table(
-        f"consent {one.cid}",
+        "consent {cid}",
         ("", ""),
         [
-            ("from", one.issuer),
-            ("to", one.recipient),
-            ("status", one.status),
-            ("family", one.family),
-            ("purposes", ", ".join(one.purposes)),
-            ("fields", ", ".join(one.fields)),
-            ("from day", f"{one.not_before:%Y-%m-%d}"),
-            ("until", f"{one.expires:%Y-%m-%d}"),
-            ("record", one.record if one.record is not None else "not ours"),
+            (pgettext("column", "from"), one.issuer),
+            (pgettext("column", "to"), one.recipient),
+            (pgettext("column", "status"), one.status),
+            (pgettext("column", "family"), one.family),
+            (pgettext("column", "purposes"), ", ".join(one.purposes)),
+            (pgettext("column", "fields"), ", ".join(one.fields)),
+            (pgettext("column", "from day"), f"{one.not_before:%Y-%m-%d}"),
+            (pgettext("column", "until"), f"{one.expires:%Y-%m-%d}"),
+            (pgettext("column", "record"), one.record if one.record is not None else gettext("not ours")),
         ],
+        cid=one.cid,
     )
 
 
@@ -129,7 +137,12 @@ def attest(options: Options, agency: str, evidence: str | None, lift: bool) -> N
     if options.json:
         print_json({"agency": agency, "arranges_release": not lift})
         return
-    say(f"{agency} is {'no longer ' if lift else ''}attested as an authority that arranges release")
+    said = (
+        marked("{agency} is no longer attested as an authority that arranges release")
+        if lift
+        else marked("{agency} is attested as an authority that arranges release")
+    )
+    say(said, agency=agency)
 
 
 @consent.command("check")
@@ -213,7 +226,11 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         print_json(done)
         return
     for one in done:
-        say(f"withdrawn: {one.undelivered} not fetched yet are deleted; {one.delivered} were fetched before")
+        say(
+            "withdrawn; not fetched yet and deleted: {undelivered}; fetched before: {delivered}",
+            undelivered=one.undelivered,
+            delivered=one.delivered,
+        )
     if any(one.delivered for one in done):
         say("their recipients are asked to delete: `exchange-agency deletion list` shows who has answered")
     if not done:
@@ -241,19 +258,24 @@ def withdrawal(options: Options, cid: str, file: Path) -> None:
     if options.json:
         print_json({"file": str(file)})
     else:
-        say(f"wrote {file}: give it to an operator of the hub")
+        say("wrote {file}: give it to an operator of the hub", file=file)
 
 
 def _say_checked(one: Checked) -> None:
-    say(f"{one.recipient} would receive: {', '.join(one.given) or 'nothing'}")
-    rows = [(item.field or "", item.reason, item.remedy, item.rule) for item in one.withheld]
+    fields = ", ".join(one.given) or gettext("nothing")
+    say("{agency} would receive: {fields}", agency=one.recipient, fields=fields)
+    rows = [
+        (item.field or "", reason(item.reason, item.field), gettext(item.remedy), item.rule)
+        for item in one.withheld
+    ]
     if rows:
         print_table("not given", ("field", "why", "what would make it lawful", "rule"), rows)
     if one.refused is not None:
         rule = f" [{one.refused.rule}]" if one.refused.rule else ""
-        say(f"as it stands it would be refused: {one.refused.reason}{rule}")
+        why = reason(one.refused.reason, one.refused.field)
+        say("as it stands it would be refused: {why}{rule}", why=why, rule=rule)
         if one.refused.remedy:
-            say(f"hint: {one.refused.remedy}")
+            say("hint: {hint}", hint=gettext(one.refused.remedy))
 
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def ask(options: Options, cid: str) -> None:
     if options.json:
         print_json(sent)
         return
-    say(f"asked {sent.grants[0].recipient} to delete (envelope {sent.eid})")
+    say("asked {agency} to delete (envelope {eid})", agency=sent.grants[0].recipient, eid=sent.eid)
 
 
 @deletion.command("answer", cls=IdCommand)
@@ -82,7 +82,7 @@ def answer(options: Options, gid: str, law: str | None, until: str | None, partl
     if options.json:
         print_json(done)
         return
-    say(f"{outcome_words(done.outcome)}; {done.issuer} has the signed receipt")
+    say("{outcome}; {agency} has the signed receipt", outcome=outcome_words(done.outcome), agency=done.issuer)
 
 
 def _asked_row(row: AskedDeletion) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_json_line, print_table, say
 from exchange.member.cli.session import open_unlocked
 from exchange.member.watching import WatchReport, acknowledge, watch
+from exchange.member.words import gettext
 from exchange_schemas.codec import format_time
 from exchange_schemas.errors import HubUnreachable
 
@@ -39,10 +40,14 @@ def sync(options: Options) -> None:
     if options.json:
         print_json(report)
         return
-    say(f"directory: {report.directory_size} events, {report.new_events} new")
-    say(f"consents: {report.consents}; receipts fetched: {report.receipts}")
+    say("directory: {size} events, {new} new", size=report.directory_size, new=report.new_events)
+    say(
+        "consents: {consents}; receipts fetched: {receipts}",
+        consents=report.consents,
+        receipts=report.receipts,
+    )
     for text in report.due:
-        say(f"due: {text}")
+        say("due: {what}", what=text)
 
 
 @directory.command("show")
@@ -67,9 +72,10 @@ def show(options: Options, agency: str | None) -> None:
         print_table("agencies", ("agency", "name", "kind", "country", "status"), rows)
         return
     print_table(
-        f"keys of {agency}",
+        "keys of {agency}",
         ("use", "alg", "kid", "status", "until"),
         [(key.use, key.alg, key.kid, key.status, key.expires) for key in keys],
+        agency=agency,
     )
 
 
@@ -94,7 +100,7 @@ def watch_(options: Options, *, every: int | None, index: int | None) -> None:
     with open_unlocked(options) as session:
         if index is not None:
             acknowledge(session, index)
-            say(f"the event {index} is acknowledged")
+            say("the event {index} is acknowledged", index=index)
             return
         while True:
             try:
@@ -102,7 +108,7 @@ def watch_(options: Options, *, every: int | None, index: int | None) -> None:
             except HubUnreachable as error:
                 if every is None:
                     raise
-                say(f"the hub cannot be reached: {error.message}")
+                say("the hub cannot be reached: {why}", why=error.message)
             else:
                 _tell(report, as_json=options.json, line=every is not None)
                 if report.alarming:
@@ -114,14 +120,21 @@ def watch_(options: Options, *, every: int | None, index: int | None) -> None:
 
 def _tell(report: WatchReport, *, as_json: bool, line: bool) -> None:
     for one in report.alarms:
-        alarm(f"event {one.index}, signed {format_time(one.signed_at)}: {one.text}")
+        alarm(
+            "event {index}, signed {when}: {what}",
+            index=one.index,
+            when=format_time(one.signed_at),
+            what=gettext(one.text),
+        )
     if report.failure is not None:
-        alarm(f"{report.detail} ({report.failure})")
+        alarm("{what} ({code})", what=report.detail, code=report.failure)
     if as_json:
         (print_json_line if line else print_json)(report)
     elif not report.alarming:
-        seen = "" if report.witnessed is None else f", witnessed {format_time(report.witnessed)}"
-        say(f"directory: {report.size} events, {report.new_events} new{seen}; nothing that was not made here")
+        say("directory: {size} events, {new} new", size=report.size, new=report.new_events)
+        if report.witnessed is not None:
+            say("witnessed: {when}", when=format_time(report.witnessed))
+        say("nothing that was not made here")
 
 
 @directory.command("verify")
@@ -138,4 +151,4 @@ def verify(options: Options) -> None:
     if options.json:
         print_json({"size": size})
         return
-    say(f"directory: {size} events verify from the first to the last")
+    say("directory: {size} events verify from the first to the last", size=size)

@@ -9,7 +9,8 @@ import click
 from exchange.agency.cli.session import open_client
 from exchange.agency.export import export as write
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import plain, print_json, say
+from exchange.member.cli.output import confirm, plain, print_json, say
+from exchange.member.words import pgettext
 
 
 @click.command()
@@ -26,11 +27,11 @@ def export(options: Options, folder: Path, *, yes: bool) -> None:
       exchange-agency --home ngo export /encrypted/ngo-export
     """
     if not yes:
-        click.confirm("Write the records without any seal?", abort=True, err=True)
+        confirm("Write the records without any seal?")
     with open_client(options) as client:
         counts = write(client, folder, plain)
     if options.json:
         print_json({"folder": str(folder), "counts": counts})
         return
     for name, count in counts.items():
-        say(f"{name}: {count}")
+        say("{name}: {count}", name=pgettext("fact", name), count=count)

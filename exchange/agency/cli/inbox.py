@@ -74,4 +74,7 @@ def open_(
         return
     print_message(message)
     if save_photo is not None:
-        say(f"photo: {save_photo}" if message.photo is not None else "this message has no photo")
+        if message.photo is not None:
+            say("photo: {file}", file=save_photo)
+        else:
+            say("this message has no photo")

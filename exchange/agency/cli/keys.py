@@ -14,11 +14,12 @@ from exchange.agency.client import Client
 from exchange.agency.key_rotation import Changed, KeyRow, RootSource
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, ROOT
 from exchange.member.cli.options import Options, common_options, root_options
-from exchange.member.cli.output import alarm, print_json, print_table, say
+from exchange.member.cli.output import alarm, confirm, print_json, print_table, say, say_count
 from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import who
 from exchange.member.rotation import COMPROMISED, ROTATED, USES
 from exchange.member.session import insecure_allowed
+from exchange.member.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.codec import format_time
 from exchange_schemas.errors import Malformed
@@ -56,9 +57,9 @@ def list_(options: Options) -> None:
 
     def cells(row: KeyRow) -> tuple[str, ...]:
         due = "" if row.due is None else format_time(row.due)[:10]
-        late = " OVERDUE" if row.due is not None and row.due < now else ""
+        late = f" {gettext('OVERDUE')}" if row.due is not None and row.due < now else ""
         begun = "" if row.since is None else format_time(row.since)[:10]
-        where = "here" if row.here else ""
+        where = gettext("here") if row.here else ""
         return (row.use, row.status, begun, due + late, row.next or "", row.user or "", where, row.kid)
 
     print_table(
@@ -120,7 +121,7 @@ def compromise(options: Options, *, use: str, yes: bool, **given: Any) -> None:
       exchange-agency --home ngo keys compromise all
     """
     if not yes:
-        click.confirm(f"Revoke the {use} key at once, for good?", abort=True, err=True)
+        confirm("Revoke the {use} key at once, for good?", use=use)
     _change(options, use, COMPROMISED, given)
 
 
@@ -154,11 +155,13 @@ def _source(use: str, given: dict[str, Any]) -> RootSource:
     passphrase = new_passphrase = None
     if not travels:
         passphrase = read_passphrase(
-            "Passphrase of the root key: ", file=given["root_passphrase_file"], fd=given["root_passphrase_fd"]
+            gettext("Passphrase of the root key: "),
+            file=given["root_passphrase_file"],
+            fd=given["root_passphrase_fd"],
         )
         if use == ROOT:
             new_passphrase = read_passphrase(
-                "Passphrase of the new root key: ", file=given["new_root_passphrase_file"], fd=None
+                gettext("Passphrase of the new root key: "), file=given["new_root_passphrase_file"], fd=None
             )
     return RootSource(
         key=given["root_key"],
@@ -175,22 +178,37 @@ def _tell(done: Changed, given: dict[str, Any]) -> None:
         alarm(text)
     if done.emptied is not None:
         say(
-            f"opened {done.emptied.opened} waiting messages; renewed {done.emptied.renewed} grants of our own"
+            "messages that waited and are opened: {opened}; grants of our own renewed: {renewed}",
+            opened=done.emptied.opened,
+            renewed=done.emptied.renewed,
         )
         for one in done.emptied.left:
-            say(f"  cannot be opened: {one.gid} from {one.sender} ({one.code})")
+            say(
+                "  cannot be opened: {gid} from {agency} ({code})",
+                gid=one.gid,
+                agency=one.sender,
+                code=one.code,
+            )
         for text in done.emptied.failed:
             say(f"  {text}")
     if done.granted_again:
-        say(f"granted {done.granted_again} messages again that nobody had opened")
+        say_count(
+            "granted {count} message again that nobody had opened",
+            "granted {count} messages again that nobody had opened",
+            done.granted_again,
+        )
     if done.finished:
-        say(f"the {done.use} key is changed; the new one is {done.kid}")
+        say("the {use} key is changed; the new one is {kid}", use=done.use, kid=done.kid)
         if done.use == ROOT:
             say("Next: destroy every copy of the old root's key file, and keep two of the new one.")
     elif done.waits == "root":
-        file = given["root_request"]
-        say(f"wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out SIGNED` where the")
-        say("root is, then this command again with --root-signed SIGNED")
+        say(
+            "wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out SIGNED` where the "
+            "root is, then this command again with --root-signed SIGNED",
+            file=given["root_request"],
+        )
     else:
-        say("the old key still has messages that cannot be opened: open them, ask their senders, or repeat")
-        say("the command with --give-up; their senders then grant them again")
+        say(
+            "the old key still has messages that cannot be opened: open them, ask their senders, or repeat "
+            "the command with --give-up; their senders then grant them again"
+        )

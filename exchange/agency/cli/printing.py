@@ -64,5 +64,5 @@ def print_(
     if options.json:
         print_json({"page": str(path), "print": row})
         return
-    told = "the hub's log has it" if row.entry is not None else "the next sync tells the hub's log"
-    say(f"wrote {path.name}: print {row.id}; it is in the local log, and {told}")
+    say("wrote {file}: print {id}; it is in the local log", file=path.name, id=row.id)
+    say("the hub's log has it" if row.entry is not None else "the next sync tells the hub's log")

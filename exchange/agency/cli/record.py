@@ -15,6 +15,7 @@ from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_json_line, print_table, say
 from exchange.member.cli.progress import counted
+from exchange.member.words import gettext, marked, pgettext
 from exchange_schemas.catalogue import load_catalogue
 
 _PATH = click.Path(path_type=Path)
@@ -42,7 +43,7 @@ def add(options: Options, file: Path | None, given: tuple[str, ...]) -> None:
     fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
     with open_client(options) as client:
         added = client.records.add(fields)
-    _say_record(options, added, "added")
+    _say_record(options, added, marked("record {ref} added"))
 
 
 @record.command("edit")
@@ -63,7 +64,7 @@ def edit(
     fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
     with open_client(options) as client:
         changed = client.records.edit(ref, fields, unset=unset)
-    _say_record(options, changed, "changed")
+    _say_record(options, changed, marked("record {ref} changed"))
 
 
 @record.command("find")
@@ -128,9 +129,13 @@ def withhold(options: Options, ref: str, who: tuple[str, ...], lift: bool) -> No
     if options.json:
         print_json({"withheld_from": entries, "consents": standing})
         return
-    say(f"withheld from: {', '.join(entries) or 'nobody'}")
+    say("withheld from: {who}", who=", ".join(entries) or gettext("nobody"))
     for one in standing:
-        say(f"a consent to {one.recipient} is in force: `exchange-agency consent withdraw {one.cid}`")
+        say(
+            "a consent to {agency} is in force: `exchange-agency consent withdraw {cid}`",
+            agency=one.recipient,
+            cid=one.cid,
+        )
 
 
 @record.command("import")
@@ -155,10 +160,10 @@ def import_(options: Options, file: Path, locations: Path | None) -> int:
             tally[line.outcome] = tally.get(line.outcome, 0) + 1
             _say_import(options, line)
     if not options.json:
-        say(
-            "; ".join(f"{count} {outcome}" for outcome, count in sorted(tally.items()))
-            or "the file holds no record"
-        )
+        for outcome, count in sorted(tally.items()):
+            say("{outcome}: {count}", outcome=pgettext("code", outcome), count=count)
+        if not tally:
+            say("the file holds no record")
     return exits.REFUSED if tally.get("refused", 0) else exits.DONE
 
 
@@ -171,7 +176,7 @@ def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
     """Attach a photo to the record REF: re-encoded, without EXIF and GPS, one child only."""
     with open_client(options) as client:
         changed = client.records.attach_photo(ref, file, taken_on=taken_on)
-    _say_record(options, changed, "has a photo now")
+    _say_record(options, changed, marked("record {ref} has a photo now"))
 
 
 @record.command("decision")
@@ -217,14 +222,14 @@ def decision(
             valid_until=day(valid_until, "--valid-until"),
             document=document,
         )
-    _say_record(options, changed, "has a best-interests decision now")
+    _say_record(options, changed, marked("record {ref} has a best-interests decision now"))
 
 
 def _say_record(options: Options, one: Record, what: str) -> None:
     if options.json:
         print_json(one)
     else:
-        say(f"record {one.ref} {what} ({len(one.fields)} fields)")
+        say(what, ref=one.ref)
 
 
 def _list(options: Options, client: Client, records: list[Record]) -> None:
@@ -240,8 +245,19 @@ def _say_import(options: Options, line: ImportLine) -> None:
         print_json_line(line)
         return
     if line.outcome == "refused":
-        say(f"record {line.position}: refused: {line.reason} [{line.rule}] (field {line.field})")
+        say(
+            "record {number}: refused: {why} [{rule}] (field {field})",
+            number=line.position,
+            why=gettext(line.reason or ""),
+            rule=line.rule,
+            field=line.field,
+        )
         return
-    say(f"record {line.position}: {line.outcome} as {line.ref}")
+    say(
+        "record {number}: {outcome} as {ref}",
+        number=line.position,
+        outcome=pgettext("code", line.outcome),
+        ref=line.ref,
+    )
     for name, why in line.left_out:
-        say(f"  left out {name}: {why}")
+        say("  left out {field}: {why}", field=name, why=gettext(why))

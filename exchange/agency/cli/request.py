@@ -13,6 +13,7 @@ from exchange.agency.requests import AnswerTimes, Request
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.words import gettext, marked
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 
@@ -64,7 +65,7 @@ def ask(
             thread=thread,
             reply_by=end_of(reply_by, "--reply-by"),
         )
-    _say_sent(options, sent, "asked")
+    _say_sent(options, sent, marked("asked {agency} ({kind}, {gid})"))
 
 
 @request.command("list")
@@ -121,7 +122,7 @@ def answer(
     codes = dict(_pair(one) for one in refuse)
     with open_client(options) as client:
         sent = client.requests.answer(gid, record=ref, refuse=codes, purpose=purpose, consents=consents)
-    _say_sent(options, sent, "answered")
+    _say_sent(options, sent, marked("answered {agency} ({kind}, {gid})"))
 
 
 @request.command("remind", cls=IdCommand)
@@ -140,7 +141,7 @@ def remind(options: Options, gid: str, reply_by: str) -> None:
         raise click.UsageError("--reply-by is needed")
     with open_client(options) as client:
         sent = client.requests.remind(gid, reply_by=last)
-    _say_sent(options, sent, "reminded")
+    _say_sent(options, sent, marked("reminded {agency} ({kind}, {gid})"))
 
 
 @request.command("times")
@@ -169,15 +170,16 @@ def _say_sent(options: Options, sent: Sent, what: str) -> None:
         return
     for one in sent.grants:
         given = [name for name in one.fields if name in _CATALOGUE.fields]
-        fields = f"; given: {', '.join(given)}" if given else ""
-        say(f"{what} {one.recipient} ({sent.kind}, {one.gid}){fields}")
+        say(what, agency=one.recipient, kind=sent.kind, gid=one.gid)
+        if given:
+            say("given: {fields}", fields=", ".join(given))
 
 
 def _row(one: Request, now: datetime) -> tuple[str, ...]:
     state = "overdue" if one.overdue(now) else "open" if one.answered is None else str(one.answer)
     return (
         one.gid,
-        "ours" if one.side == "asked" else "theirs",
+        gettext("ours") if one.side == "asked" else gettext("theirs"),
         one.partner,
         one.kind,
         "" if one.due is None else f"{one.due:%Y-%m-%d}",

@@ -10,6 +10,7 @@ from exchange.agency.model import Sent
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.member.cli.progress import transfer_bar
+from exchange.member.words import gettext
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()
@@ -114,8 +115,13 @@ def _say_sent(options: Options, sent: list[Sent], resumed: bool) -> None:
         return
     for one in sent:
         for grant in one.grants:
-            names = ", ".join(grant.fields) or "no fields"
-            say(f"sent {one.kind} to {grant.recipient} as {grant.gid}: {names}")
-        say(f"envelope {one.eid}; receipt {one.receipt}")
+            say(
+                "sent {kind} to {agency} as {gid}: {fields}",
+                kind=one.kind,
+                agency=grant.recipient,
+                gid=grant.gid,
+                fields=", ".join(grant.fields) or gettext("no fields"),
+            )
+        say("envelope {eid}; receipt {receipt}", eid=one.eid, receipt=one.receipt)
     if not sent:
         say("the spool is empty")

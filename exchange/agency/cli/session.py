@@ -9,6 +9,7 @@ from exchange.member.cli.options import Options
 from exchange.member.cli.session import who
 from exchange.member.session import insecure_allowed
 from exchange.member.users import open_user
+from exchange.member.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import NotPermitted
@@ -21,7 +22,7 @@ def open_client(options: Options) -> Client:
 
 def open_second(client: Client, user: str, file: Path | None, fd: int | None) -> SigningKey:
     """The key of a second approver at the same machine. Raises: NotPermitted for a caseworker."""
-    passphrase = read_passphrase(f"Passphrase of {user}: ", file=file, fd=fd)
+    passphrase = read_passphrase(gettext("Passphrase of {user}: ", user=user), file=file, fd=fd)
     opened = open_user(client.session.home, user, passphrase, allow_insecure=insecure_allowed())
     if opened.approver is None:
         raise NotPermitted(f"{user} is a caseworker: two approvers are needed", rule="approver-needed")

@@ -88,5 +88,5 @@ def _say_written(options: Options, written: tuple[Path, Path]) -> None:
     if options.json:
         print_json({"page": str(written[0]), "data": str(written[1])})
         return
-    say(f"wrote {written[0].name} and {written[1].name}")
+    say("wrote {page} and {data}", page=written[0].name, data=written[1].name)
     say("they are about one child and not sealed: keep them on an encrypted disk, destroy them after use")

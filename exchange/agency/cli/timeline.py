@@ -8,6 +8,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.timeline import responsible, words
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.words import gettext
 
 
 @click.command()
@@ -34,4 +35,4 @@ def timeline(options: Options, ref: str | None, thread: str | None) -> None:
     ]
     print_table("timeline", ("time", "from", "to", "what", "says"), rows)
     if thread is not None:
-        say(f"responsible: {responsible(items) or 'nobody by an accepted offer'}")
+        say("responsible: {agency}", agency=responsible(items) or gettext("nobody by an accepted offer"))

@@ -15,6 +15,7 @@ from exchange.member.home import Home
 from exchange.member.new_users import add_approver, add_caseworker
 from exchange.member.session import insecure_allowed
 from exchange.member.users import NewUser, list_users, open_user
+from exchange.member.words import gettext, marked, pgettext
 from exchange_keys.passphrase import read_passphrase
 
 _PATH = click.Path(path_type=Path)
@@ -59,19 +60,21 @@ def add(
     """
     warn_insecure(insecure_kdf)
     with open_client(options) as client:
-        secret = new_passphrase(f"New passphrase of {name}: ", new_passphrase_file, new_passphrase_fd)
+        secret = new_passphrase(
+            gettext("New passphrase of {user}: ", user=name), new_passphrase_file, new_passphrase_fd
+        )
         new = NewUser(name, secret, insecure_kdf)
         if role == "caseworker":
             add_caseworker(client.session, new)
         else:
             root = read_passphrase(
-                "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+                gettext("Passphrase of the root key: "), file=root_passphrase_file, fd=root_passphrase_fd
             )
             add_approver(client.session, new, root_file=root_key, root_passphrase=root)
     if options.json:
         print_json({"user": name, "role": role})
         return
-    say(f"{name} is now a user of this agency ({role}).")
+    say("{user} is now a user of this agency ({role}).", user=name, role=pgettext("code", role))
 
 
 @user.command("remember")
@@ -86,7 +89,11 @@ def remember(options: Options) -> None:
     home, name, passphrase = who(options)
     open_user(Home(home), name, passphrase, allow_insecure=insecure_allowed())
     os_keyring.remember(Home(home).profile().agency, name, passphrase)
-    say(f"the passphrase of {name} is in the system's keyring; set {os_keyring.VARIABLE}=1 to use it")
+    say(
+        "the passphrase of {user} is in the system's keyring; set {variable}=1 to use it",
+        user=name,
+        variable=os_keyring.VARIABLE,
+    )
 
 
 @user.command("forget")
@@ -96,7 +103,12 @@ def forget(options: Options) -> None:
     home = Home(options.folder())
     name = chosen_user(home, options.user)
     found = os_keyring.forget(home.profile().agency, name)
-    say(f"the passphrase of {name} is {'no longer' if found else 'not'} in the system's keyring")
+    said = (
+        marked("the passphrase of {user} is no longer in the system's keyring")
+        if found
+        else marked("the passphrase of {user} is not in the system's keyring")
+    )
+    say(said, user=name)
 
 
 @user.command("list")

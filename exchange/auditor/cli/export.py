@@ -11,7 +11,7 @@ from exchange.auditor.export import FORMATS, write_export
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.reading import proved_leaves, signed_tree
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import print_json, say
+from exchange.member.cli.output import print_json, say_count
 from exchange.member.cli.progress import steps_bar
 
 
@@ -51,4 +51,4 @@ def export(
     if options.json:
         print_json({"file": str(out), "format": form, "entries": count})
         return
-    say(f"{out}: {count} entries")
+    say_count("{file}: {count} entry", "{file}: {count} entries", count, file=out)

@@ -14,6 +14,7 @@ from exchange.member.cli.exits import DONE, FAILED
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.files import read_bounded
+from exchange.member.words import gettext
 from exchange_keys.durable import durable_file
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import Malformed
@@ -51,7 +52,7 @@ def prove_entry(
     if options.json:
         print_json({"index": index, "file": str(target)})
         return
-    say(f"{target}: the proof of entry {index}")
+    say("{file}: the proof of entry {index}", file=target, index=index)
 
 
 @click.command("check")
@@ -77,9 +78,14 @@ def check_entry(options: Options, file: Path, *, policy: Path | None, vkey: str 
         print_json(_as_json(found))
     else:
         tree = found.checkpoint
-        say(f"entry {found.index} of {tree.origin} is proved, in a tree of {tree.size}")
+        say(
+            "entry {index} of {log} is proved, in a tree of {size}",
+            index=found.index,
+            log=tree.origin,
+            size=tree.size,
+        )
         say(found.entry.decode("ascii"))
-        say(f"witnessed: {_witnesses(found)}")
+        say("witnessed: {what}", what=_witnesses(found))
     return FAILED if found.quorum is not None and not found.quorum.witnessed else DONE
 
 
@@ -96,10 +102,10 @@ def _as_json(found: Proved) -> dict[str, object]:
 
 def _witnesses(found: Proved) -> str:
     if found.quorum is None:
-        return "not judged: no policy was given"
+        return gettext("not judged: no policy was given")
     if not found.quorum.witnessed:
-        return "the policy's quorum is NOT met"
+        return gettext("the policy's quorum is NOT met")
     when = found.quorum.when
-    return (
-        "the policy asks for no witness" if when is None else f"by a quorum, at {when:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    if when is None:
+        return gettext("the policy asks for no witness")
+    return gettext("by a quorum, at {when}", when=f"{when:%Y-%m-%d %H:%M:%S} UTC")

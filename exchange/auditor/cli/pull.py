@@ -19,7 +19,7 @@ from exchange.auditor.reading import entries_from
 from exchange.auditor.witnessed import Asked, pull_with_witnesses
 from exchange.log.policy import Policy
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import print_json, say
+from exchange.member.cli.output import print_json, say, say_count
 from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import open_unlocked
 from exchange.member.session import Session
@@ -112,11 +112,21 @@ def _tell(
         facts: dict[str, object] = {"before": result.before, "size": result.size, "files": result.files}
         print_json({**facts, "witnesses": asked, "disclosures": shown, "complete": True})
         return
-    say(f"{folder}: {result.size} entries, {result.size - result.before} new, {result.files} files fetched")
+    say(
+        "{folder}: {size} entries, {new} new, {files} files fetched",
+        folder=folder,
+        size=result.size,
+        new=result.size - result.before,
+        files=result.files,
+    )
     if asked is not None:
-        say(f"{asked.answered} witnesses showed what they cosigned")
+        say_count(
+            "{count} witness showed what it cosigned",
+            "{count} witnesses showed what they cosigned",
+            asked.answered,
+        )
         for line in asked.silent:
-            say(f"  not asked or not usable: {line}")
+            say("  not asked or not usable: {what}", what=line)
     _tell_shown(shown)
 
 
@@ -126,10 +136,16 @@ def _tell_part(options: Options, folder: Path, part: PulledPart, shown: PulledDi
         print_json({**facts, "about": part.about, "disclosures": shown, "complete": False})
         return
     about = ", ".join(part.about)
-    say(f"{folder}: {part.entries} entries about {about}, {part.new} new; NOT complete by themselves")
+    say(
+        "{folder}: {entries} entries about {agencies}, {new} new; NOT complete by themselves",
+        folder=folder,
+        entries=part.entries,
+        agencies=about,
+        new=part.new,
+    )
     _tell_shown(shown)
 
 
 def _tell_shown(shown: PulledDisclosures | None) -> None:
     if shown is not None:
-        say(f"disclosures: {shown.new} new, {shown.erased} erased as the log says")
+        say("disclosures: {new} new, {erased} erased as the log says", new=shown.new, erased=shown.erased)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,10 +20,14 @@ from exchange.auditor.report.charts import drawer
 from exchange.auditor.report.document import Document, document
 from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.page import Provenance, page
+from exchange.auditor.verdict import Verdict
 from exchange.auditor.verify import verify_mirror
+from exchange.log.checkpoint import Checkpoint
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
+from exchange.member.words import gettext, in_language
+from exchange.member.words.languages import ENGLISH
 from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid, ProofInvalid
 
@@ -63,18 +68,36 @@ def report(
     draw = None if out is None else drawer()
     mirror = Mirror(folder)
     trust = read_trust(options, mirror, read_policy(policy), vkey)
-    content, provenance = _count(mirror, trust, office)
+    counted = _count(mirror, trust, office)
+    content, provenance = _told(counted)
     if out is not None and draw is not None:
         with durable_file(out, replace=replace) as file:
             for piece in page(content, provenance, draw):
                 file.write(piece.encode())
     if options.json:
-        print_json(_as_json(content, provenance))
+        with in_language(ENGLISH):
+            print_json(_as_json(*_told(counted)))
     else:
-        say(f"{out}: {provenance.size} entries, {len(content.figures)} figures")
+        say(
+            "{file}: entries: {size}, figures: {figures}",
+            file=out,
+            size=provenance.size,
+            figures=len(content.figures),
+        )
 
 
-def _count(mirror: Mirror, trust: Trust, office: Office) -> tuple[Document, Provenance]:
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What was counted of which tree, under which verdict."""
+
+    figures: Figures
+    verdict: Verdict
+    tree: Checkpoint
+    key: str
+    made: datetime
+
+
+def _count(mirror: Mirror, trust: Trust, office: Office) -> _Counted:
     """Count while verifying; what was counted of a log that does not hold is thrown away."""
     disclosed = Disclosed(mirror.folder)
     figures = Figures(office, disclosed.namer() if disclosed.exists() else None)
@@ -84,14 +107,21 @@ def _count(mirror: Mirror, trust: Trust, office: Office) -> tuple[Document, Prov
         raise ProofInvalid(
             "the log does not hold, so no report is made of it", hint="exchange-audit verify DIR says why"
         )
-    tree = signed_tree(mirror, trust)
-    return document(figures), Provenance(
+    return _Counted(
+        figures, verdict, signed_tree(mirror, trust), KEY_SOURCES[trust.source], datetime.now(UTC)
+    )
+
+
+def _told(counted: _Counted) -> tuple[Document, Provenance]:
+    """The report and where it comes from, in the reader's language."""
+    tree = counted.tree
+    return document(counted.figures), Provenance(
         origin=tree.origin,
         size=tree.size,
         root=tree.root,
-        key=KEY_SOURCES[trust.source],
-        made=datetime.now(UTC),
-        witnessed=f"witnesses: {tell_witnesses(verdict)}",
+        key=gettext(counted.key),
+        made=counted.made,
+        witnessed=gettext("witnesses: {what}", what=tell_witnesses(counted.verdict)),
     )
 
 

@@ -16,14 +16,15 @@ from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.options import Options
 from exchange.member.files import read_bounded
 from exchange.member.home import Home
+from exchange.member.words import marked
 from exchange_schemas.errors import ConfigInvalid
 
 NOTE_BYTES = 64 * 1024
 KEY_SOURCES = {
-    "policy": "from the policy",
-    "given": "as given",
-    "deployment": "from this auditor's own folder",
-    "folder": "from the copy itself: PROVES NOTHING against somebody who could write to it",
+    "policy": marked("from the policy"),
+    "given": marked("as given"),
+    "deployment": marked("from this auditor's own folder"),
+    "folder": marked("from the copy itself: PROVES NOTHING against somebody who could write to it"),
 }
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 F = TypeVar("F", bound=Callable[..., Any])

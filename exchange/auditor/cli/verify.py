@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
+from exchange.member.words import gettext, marked, pgettext
 from exchange_schemas.errors import LogIncomplete
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -109,37 +111,67 @@ def as_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _tell(verdict: Verdict) -> None:
-    say(f"log:          {verdict.origin}, {verdict.size} entries by its checkpoint, {verdict.checked} read")
-    say(f"key:          {KEY_SOURCES[verdict.key]}")
-    say(f"integrity:    {'every entry and the tree hold' if verdict.integrity else 'BROKEN'}")
-    whole = f"whole to entry {verdict.size}" if verdict.complete else "entries or tiles are MISSING"
-    say(f"completeness: {whole}")
-    say(f"history:      {'nothing that is known contradicts it' if verdict.history else 'CONTRADICTED'}")
-    say(f"slices:       {_tell_slices(verdict)}")
-    say(f"witnessed:    {tell_witnesses(verdict)}")
+    for name, said in _lines(verdict):
+        say("{name} {what}", name=f"{gettext(name)}:".ljust(13), what=said)
     for finding in verdict.findings:
-        say(f"  {finding.fault}: {finding.text}")
+        say("  {fault}: {what}", fault=pgettext("fault", finding.fault), what=finding.text)
     told = len(verdict.findings)
     if sum(verdict.counts.values()) > told:
-        rest = ", ".join(f"{fault} {count}" for fault, count in sorted(verdict.counts.items()))
-        say(f"  and more; in all: {rest}")
+        rest = ", ".join(
+            f"{pgettext('fault', fault)} {count}" for fault, count in sorted(verdict.counts.items())
+        )
+        say("  and more; in all: {faults}", faults=rest)
+
+
+def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    """Each thing that was judged, and how."""
+    yield (
+        marked("log"),
+        gettext(
+            "{log}, {size} entries by its checkpoint, {checked} read",
+            log=verdict.origin,
+            size=verdict.size,
+            checked=verdict.checked,
+        ),
+    )
+    yield marked("key"), gettext(KEY_SOURCES[verdict.key])
+    yield (
+        marked("integrity"),
+        gettext("every entry and the tree hold") if verdict.integrity else gettext("BROKEN"),
+    )
+    yield (
+        marked("completeness"),
+        gettext("whole to entry {size}", size=verdict.size)
+        if verdict.complete
+        else gettext("entries or tiles are MISSING"),
+    )
+    yield (
+        marked("history"),
+        gettext("nothing that is known contradicts it") if verdict.history else gettext("CONTRADICTED"),
+    )
+    yield marked("slices"), _tell_slices(verdict)
+    yield marked("witnessed"), tell_witnesses(verdict)
 
 
 def _tell_slices(verdict: Verdict) -> str:
     if verdict.slices is None:
-        return "not judged: the copy lacks their salts, or its entries do not hold"
+        return gettext("not judged: the copy lacks their salts, or its entries do not hold")
     if verdict.slices:
-        return "every agency was shown all that concerns it"
-    return "WRONG" if Fault.HEADS_WRONG in verdict.counts else "the hub's commitments to agencies came LATE"
+        return gettext("every agency was shown all that concerns it")
+    if Fault.HEADS_WRONG in verdict.counts:
+        return gettext("WRONG")
+    return gettext("the hub's commitments to agencies came LATE")
 
 
 def tell_witnesses(verdict: Verdict) -> str:
     """What the witnesses say, for a person."""
     found = verdict.witnessed
     if found is None:
-        return "not judged: no policy was given"
+        return gettext("not judged: no policy was given")
     if not found.needed:
-        return "the policy asks for no witness"
+        return gettext("the policy asks for no witness")
     if not found.satisfied or found.when is None:
-        return "the policy's quorum is NOT met for any checkpoint of this copy"
-    return f"until {found.when:%Y-%m-%d %H:%M:%S} UTC, to entry {found.size}"
+        return gettext("the policy's quorum is NOT met for any checkpoint of this copy")
+    return gettext(
+        "until {when}, to entry {size}", when=f"{found.when:%Y-%m-%d %H:%M:%S} UTC", size=found.size
+    )

@@ -18,6 +18,7 @@ from exchange.member.cli.output import print_json, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
 from exchange.member.files import read_bounded
+from exchange.member.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 
@@ -72,14 +73,16 @@ def init(
     if not known:
         raise ConfigInvalid("no log was named", field="log", hint="give --deployment FILE or --log VKEY")
     passphrase = new_passphrase(
-        "New passphrase of the witness: ", options.passphrase_file, options.passphrase_fd
+        gettext("New passphrase of the witness: "), options.passphrase_file, options.passphrase_fd
     )
     key = WitnessStore(folder).create(name, passphrase, known, insecure=insecure_kdf)
     if options.json:
         print_json({"name": key.name, "vkey": key.vkey, "logs": known})
         return
-    say(f"{key.name} lives in {folder} and knows {len(known)} logs.")
-    say(f"its key for policies: {key.vkey}")
+    say(
+        "{witness} lives in {folder} and knows {logs} logs.", witness=key.name, folder=folder, logs=len(known)
+    )
+    say("its key for policies: {key}", key=key.vkey)
     say("Never restore this folder from a backup: make a new witness with a new name instead.")
 
 
@@ -99,7 +102,7 @@ def add_log(options: Options, folder: Path, vkey: str) -> None:
     if options.json:
         print_json({"logs": sorted(store.logs())})
         return
-    say(f"{folder} knows {', '.join(sorted(store.logs()))}")
+    say("{folder} knows {logs}", folder=folder, logs=", ".join(sorted(store.logs())))
 
 
 @witness.command("show")
@@ -118,7 +121,10 @@ def show(options: Options, folder: Path) -> None:
         print_json({"logs": [{"origin": origin, "size": size} for origin, size in sizes.items()]})
         return
     for origin, size in sizes.items():
-        say(f"{origin}: {'nothing cosigned yet' if size is None else f'{size} entries cosigned'}")
+        if size is None:
+            say("{log}: nothing cosigned yet", log=origin)
+        else:
+            say("{log}: cosigned to entry {size}", log=origin, size=size)
 
 
 @witness.command("serve")
@@ -139,7 +145,7 @@ def serve(options: Options, folder: Path, *, host: str, port: int, insecure_kdf:
     """
     store = WitnessStore(folder)
     passphrase = read_passphrase(
-        "Passphrase of the witness: ", file=options.passphrase_file, fd=options.passphrase_fd
+        gettext("Passphrase of the witness: "), file=options.passphrase_file, fd=options.passphrase_fd
     )
     key = store.open_key(passphrase, insecure=insecure_kdf)
     with store.locked():
@@ -148,7 +154,7 @@ def serve(options: Options, folder: Path, *, host: str, port: int, insecure_kdf:
             if options.json:
                 print_json({"name": key.name, "vkey": key.vkey, "url": server.url})
             else:
-                say(f"{key.name} listens at {server.url}")
+                say("{witness} listens at {url}", witness=key.name, url=server.url)
             _until_told_to_stop(server)
 
 

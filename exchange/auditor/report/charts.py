@@ -11,7 +11,9 @@ from datetime import date
 from html import escape
 from typing import Any, Final
 
-from exchange.auditor.report.document import OTHERS, WEEKDAYS, Figure, next_period
+from exchange.auditor.report.document import OTHERS, WEEKDAYS, Cell, Figure, next_period
+from exchange.member.words import gettext, language, pgettext
+from exchange.member.words.languages import ENGLISH
 from exchange_schemas.errors import MissingExtra
 
 Draw = Callable[[dict[str, Any]], str]
@@ -19,7 +21,7 @@ WIDTHS: Final = {"wide": 912, "narrow": 340}
 _CHAR: Final = 7.4
 """Pixels of a character of 12 pixels."""
 _COLOURS: Final = tuple(f"var(--c{number})" for number in range(1, 9))
-_GOOD_TO_BAD: Final = {
+GOOD_TO_BAD: Final = {
     "within a day": "var(--c2)",
     "later": "var(--c4)",
     "not answered": "var(--c3)",
@@ -86,7 +88,8 @@ def svg(figure: Figure, size: str, draw: Draw) -> str:
 def _specification(figure: Figure, width: int, *, narrow: bool) -> dict[str, Any]:
     names = figure.columns
     rows = [
-        dict(zip(("a", "b", "n") if len(names) > 2 else ("a", "n"), row, strict=True)) for row in figure.rows
+        dict(zip(("a", "b", "n") if len(names) > 2 else ("a", "n"), map(said, row), strict=True))
+        for row in figure.rows
     ]
     shape = _SHAPES[figure.shape](figure, narrow)
     return {
@@ -103,7 +106,7 @@ def _specification(figure: Figure, width: int, *, narrow: bool) -> dict[str, Any
 def _stack(figure: Figure, narrow: bool) -> dict[str, Any]:
     names = list(dict.fromkeys(str(row[1]) for row in figure.rows if row[1] != OTHERS))
     names = _ranked(figure, names) + ([OTHERS] if any(row[1] == OTHERS for row in figure.rows) else [])
-    form = "%b %Y" if figure.columns[0] == "month" else "%-d %b %y"
+    form = _date_form(month=figure.columns[0] == "month")
     return {
         "height": 200 if narrow else 260,
         "mark": {"type": "bar", "width": {"band": 0.86}},
@@ -131,7 +134,7 @@ def _stack(figure: Figure, narrow: bool) -> dict[str, Any]:
             "color": _colour("b", names, narrow),
             "order": {"field": "place", "type": "quantitative"},
         },
-        "transform": [{"calculate": f"indexof({json.dumps(names)}, datum.b)", "as": "place"}],
+        "transform": [_place(names)],
     }
 
 
@@ -145,7 +148,7 @@ def _periods(figure: Figure) -> list[str]:
 
 
 def _bars(figure: Figure, narrow: bool) -> dict[str, Any]:
-    order = [row[0] for row in figure.rows]
+    order = [said(row[0]) for row in figure.rows]
     return {
         "height": {"step": 26},
         "mark": {"type": "bar", "color": "var(--c1)", "height": {"band": 0.76}},
@@ -162,14 +165,14 @@ def _bars(figure: Figure, narrow: bool) -> dict[str, Any]:
 
 def _names_axis(figure: Figure) -> dict[str, Any]:
     """Room for the longest name in the widest of the usual fonts: the page's font is not known here."""
-    room = _CHAR * max(len(str(row[0])) for row in figure.rows) + 8
+    room = _CHAR * max(len(str(said(row[0]))) for row in figure.rows) + 8
     return {"title": None, "ticks": False, "minExtent": room, "labelLimit": room}
 
 
 def _parts(figure: Figure, narrow: bool) -> dict[str, Any]:
     agencies = list(dict.fromkeys(row[0] for row in figure.rows))
     parts = list(dict.fromkeys(str(row[1]) for row in figure.rows))
-    known = [name for name in _GOOD_TO_BAD if name in parts]
+    known = [name for name in GOOD_TO_BAD if name in parts]
     parts = known if len(known) == len(parts) else _ranked(figure, parts)
     return {
         "height": {"step": 24},
@@ -184,7 +187,7 @@ def _parts(figure: Figure, narrow: bool) -> dict[str, Any]:
             "color": _colour("b", parts, narrow),
             "order": {"field": "place", "type": "quantitative"},
         },
-        "transform": [{"calculate": f"indexof({json.dumps(parts)}, datum.b)", "as": "place"}],
+        "transform": [_place(parts)],
     }
 
 
@@ -207,7 +210,7 @@ def _heat(figure: Figure, narrow: bool) -> dict[str, Any]:
             "y": {
                 "field": "a",
                 "type": "ordinal",
-                "sort": list(WEEKDAYS),
+                "sort": [said(day) for day in WEEKDAYS],
                 "axis": {"title": None, "ticks": False},
             },
             "opacity": {
@@ -228,6 +231,25 @@ _SHAPES: Final[dict[str, Callable[[Figure, bool], dict[str, Any]]]] = {
 }
 
 
+def said(cell: Cell) -> Cell:
+    """A cell in the reader's language where it is a word of ours; agencies and codes stay."""
+    return cell if isinstance(cell, int) else pgettext("figure", cell)
+
+
+def _date_form(*, month: bool) -> str:
+    if language() != ENGLISH:
+        return "%Y-%m" if month else "%Y-%m-%d"
+    return "%b %Y" if month else "%-d %b %y"
+
+
+def _place(names: list[str]) -> dict[str, str]:
+    """The stacking order, by the names as they are shown."""
+    return {
+        "calculate": f"indexof({json.dumps([said(name) for name in names])}, datum.b)",
+        "as": "place",
+    }
+
+
 def _ranked(figure: Figure, names: list[str]) -> list[str]:
     sums = dict.fromkeys(names, 0)
     for row in figure.rows:
@@ -237,10 +259,11 @@ def _ranked(figure: Figure, names: list[str]) -> list[str]:
 
 
 def _colour(field: str, names: list[str], narrow: bool) -> dict[str, Any]:
-    colours = [_GOOD_TO_BAD.get(name, _COLOURS[at % 7]) for at, name in enumerate(names)]
+    colours = [GOOD_TO_BAD.get(name, _COLOURS[at % 7]) for at, name in enumerate(names)]
     if names and names[-1] == OTHERS:
         colours[-1] = _COLOURS[7]
-    longest = max((len(name) for name in names), default=0)
+    shown = [str(said(name)) for name in names]
+    longest = max(map(len, shown), default=0)
     legend = {
         "orient": "top",
         "columns": 1 if narrow else 4,
@@ -250,7 +273,7 @@ def _colour(field: str, names: list[str], narrow: bool) -> dict[str, Any]:
     return {
         "field": field,
         "type": "nominal",
-        "scale": {"domain": names, "range": colours},
+        "scale": {"domain": shown, "range": colours},
         "legend": legend if len(names) > 1 else None,
     }
 
@@ -265,7 +288,12 @@ def _for_page(drawn: str, figure: Figure, size: str) -> str:
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
     text = re.sub(r'(<(path|rect)) aria-label="([^"]*)"([^>]*?)/>', _with_title, text)
     text = _UNSAID.sub("", text)
-    label = escape(f"{figure.title}. {figure.text} The numbers are in the table below.", quote=True)
+    words = (
+        f"{gettext(figure.title)}.",
+        gettext(figure.text),
+        gettext("The numbers are in the table below."),
+    )
+    label = escape(" ".join(words), quote=True)
     return re.sub(r"<svg ", f'<svg class="{size}" role="img" aria-label="{label}" ', text, count=1)
 
 

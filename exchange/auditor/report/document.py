@@ -11,6 +11,7 @@ from typing import Final
 
 from exchange.auditor.report.figures import Figures
 from exchange.auditor.report.matching import BINS, DAY_US, LAST_BIN, Questions
+from exchange.member.words import gettext, ngettext
 
 Cell = str | int
 OTHERS: Final = "all others"
@@ -229,7 +230,7 @@ def _heat(figures: Figures) -> Figure:
         "hours",
         "heat",
         "When records are fetched",
-        f"Accesses by weekday and hour, in the time of {zone}.",
+        gettext("Accesses by weekday and hour, in the time of {zone}.", zone=zone),
         ("weekday", "hour", "count"),
         tuple(rows),
     )
@@ -245,7 +246,11 @@ def _off_hours(figures: Figures) -> Figure:
         "off_hours",
         "parts",
         "Who works off hours",
-        f"Accesses outside of Monday to Friday, {office.opens}:00 to {office.closes}:00, by agency.",
+        gettext(
+            "Accesses outside of Monday to Friday, {opens}:00 to {closes}:00, by agency.",
+            opens=office.opens,
+            closes=office.closes,
+        ),
         ("agency", "when", "count"),
         _most(rows),
     )
@@ -343,10 +348,17 @@ def _summary(figures: Figures) -> tuple[tuple[str, Cell], ...]:
 def _notices(figures: Figures) -> Iterable[Notice]:
     if figures.after_withdrawal_count:
         named = ", ".join(str(index) for index in figures.after_withdrawal[:10])
-        more = " and more" if figures.after_withdrawal_count > 10 else ""
+        if figures.after_withdrawal_count > 10:
+            named = gettext("{entries} and more", entries=named)
         yield Notice(
-            f"{figures.after_withdrawal_count} accesses under a consent that had been withdrawn: "
-            f"entries {named}{more}. Ask the operator for the disclosures of these entries.",
+            ngettext(
+                "{count} accesses under a consent that had been withdrawn: entries {entries}. Ask the "
+                "operator for the disclosures of these entries.",
+                "{count} accesses under a consent that had been withdrawn: entries {entries}. Ask the "
+                "operator for the disclosures of these entries.",
+                figures.after_withdrawal_count,
+                entries=named,
+            ),
             grave=True,
         )
     opened = figures.deletions.open()
@@ -355,14 +367,26 @@ def _notices(figures: Figures) -> Iterable[Notice]:
         age = (figures.last - oldest.oldest) // DAY_US
         total = sum(item.count for item in opened)
         yield Notice(
-            f"{total} requests to delete have no receipt; {oldest.asked} has owed the oldest for {age} days."
+            gettext(
+                "{total} requests to delete have no receipt; {agency} has owed the oldest for {age} days.",
+                total=total,
+                agency=oldest.asked,
+                age=age,
+            )
         )
     for name, asked in sorted(figures.deletions.asked.items()):
         if asked >= 5 and figures.deletions.answered[name] * 2 < asked:
-            yield Notice(f"{name} answered {figures.deletions.answered[name]} of {asked} requests to delete.")
+            yield Notice(
+                gettext(
+                    "{agency} answered {answered} of {asked} requests to delete.",
+                    agency=name,
+                    answered=figures.deletions.answered[name],
+                    asked=asked,
+                )
+            )
     for name, count in sorted(figures.accesses.items()):
         if count >= 50 and figures.off_hours[name] * 2 > count:
-            yield Notice(f"{name} fetches more off hours than in office hours.")
+            yield Notice(gettext("{agency} fetches more off hours than in office hours.", agency=name))
 
 
 def _when(at_us: int) -> datetime:

@@ -11,9 +11,11 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from exchange.auditor.report.charts import WIDTHS, Draw, svg
+from exchange.auditor.report.charts import WIDTHS, Draw, said, svg
 from exchange.auditor.report.document import Cell, Document, Figure, Notice
 from exchange.member.page import head
+from exchange.member.words import gettext, language, pgettext
+from exchange.member.words.languages import ENGLISH
 
 _TEXT: Final = ' class="text"'
 
@@ -33,7 +35,12 @@ class Provenance:
 def page(content: Document, provenance: Provenance, draw: Draw) -> Iterator[str]:
     """The page in pieces."""
     style = files("exchange.auditor.report").joinpath("style.css").read_text("utf-8")
-    yield head(f"Audit report: {provenance.origin}", style, skip_to="figures", skip="Skip to the figures")
+    yield head(
+        gettext("Audit report: {log}", log=provenance.origin),
+        style,
+        skip_to="figures",
+        skip=gettext("Skip to the figures"),
+    )
     yield _head(content, provenance)
     yield '<main id="figures">\n'
     for figure in content.figures:
@@ -43,10 +50,10 @@ def page(content: Document, provenance: Provenance, draw: Draw) -> Iterator[str]
 
 def _head(content: Document, provenance: Provenance) -> str:
     return (
-        "<header>\n<h1>Audit report</h1>\n"
-        f'<p class="log">{escape(provenance.origin)}</p>\n'
+        f"<header>\n<h1>{_said('Audit report')}</h1>\n"
+        f'<p class="log"><bdi>{escape(provenance.origin)}</bdi></p>\n'
         f'<p class="span">{_span(content)}</p>\n'
-        f'<ul class="verdict">\n<li>every entry and the tree verified</li>\n'
+        f'<ul class="verdict">\n<li>{_said("every entry and the tree verified")}</li>\n'
         f"<li>{escape(provenance.witnessed)}</li>\n</ul>\n"
         f"{_notices(content.notices)}"
         f'<dl class="summary">\n{"".join(_sum(name, value) for name, value in content.summary)}</dl>\n'
@@ -56,46 +63,47 @@ def _head(content: Document, provenance: Provenance) -> str:
 
 def _span(content: Document) -> str:
     if content.first is None or content.last is None:
-        return "The log is empty."
-    return f"{content.first:%-d %B %Y} to {content.last:%-d %B %Y} (UTC)"
+        return _said("The log is empty.")
+    return escape(gettext("{first} to {last} (UTC)", first=_date(content.first), last=_date(content.last)))
 
 
 def _notices(notices: Sequence[Notice]) -> str:
     if not notices:
-        return '<p class="quiet">Nothing stands out.</p>\n'
+        return f'<p class="quiet">{_said("Nothing stands out.")}</p>\n'
     items = "".join(
         f'<li class="{"grave" if item.grave else "look"}">{escape(item.text)}</li>\n'
         for item in sorted(notices, key=lambda item: not item.grave)
     )
     return (
-        '<section aria-labelledby="look-first">\n<h2 id="look-first">Look at this first</h2>\n'
+        '<section aria-labelledby="look-first">\n<h2 id="look-first">'
+        f"{_said('Look at this first')}</h2>\n"
         f'<ul class="notices">\n{items}</ul>\n</section>\n'
     )
 
 
 def _sum(name: str, value: Cell) -> str:
-    return f"<div><dt>{escape(name)}</dt><dd>{_cell(value)}</dd></div>\n"
+    return f"<div><dt>{escape(pgettext('figure', name))}</dt><dd>{_cell(value)}</dd></div>\n"
 
 
 def _contents(content: Document) -> str:
     items = "".join(
-        f'<li><a href="#{figure.key}">{escape(figure.title)}</a></li>\n' for figure in content.figures
+        f'<li><a href="#{figure.key}">{_said(figure.title)}</a></li>\n' for figure in content.figures
     )
-    return f'<nav aria-label="Figures"><ol>\n{items}</ol></nav>\n'
+    return f'<nav aria-label="{_said("Figures")}"><ol>\n{items}</ol></nav>\n'
 
 
 def _figure(figure: Figure, draw: Draw) -> str:
     head = (
         f'<section class="figure" aria-labelledby="{figure.key}">\n'
-        f'<h2 id="{figure.key}">{escape(figure.title)}</h2>\n<p>{escape(figure.text)}</p>\n'
+        f'<h2 id="{figure.key}">{_said(figure.title)}</h2>\n<p>{_said(figure.text)}</p>\n'
     )
     if not any(int(row[-1]) for row in figure.rows if isinstance(row[-1], int)):
-        return f'{head}<p class="nothing">Nothing to show.</p>\n</section>\n'
+        return f'{head}<p class="nothing">{_said("Nothing to show.")}</p>\n</section>\n'
     if figure.shape == "list":
         return f"{head}{_table(figure)}</section>\n"
     plots = "\n".join(svg(figure, size, draw) for size in WIDTHS)
     return (
-        f"{head}{plots}\n<details>\n<summary>The numbers behind this plot</summary>\n"
+        f"{head}{plots}\n<details>\n<summary>{_said('The numbers behind this plot')}</summary>\n"
         f"{_table(_pivot(figure))}</details>\n</section>\n"
     )
 
@@ -115,7 +123,7 @@ def _pivot(figure: Figure) -> Figure:
 def _table(figure: Figure) -> str:
     first = figure.rows[0] if figure.rows else ()
     heads = "".join(
-        f'<th scope="col"{"" if isinstance(cell, int) else _TEXT}>{escape(name)}</th>'
+        f'<th scope="col"{"" if isinstance(cell, int) else _TEXT}>{_cell(name)}</th>'
         for name, cell in zip(figure.columns, first, strict=False)
     )
     lines = "".join(
@@ -123,10 +131,19 @@ def _table(figure: Figure) -> str:
         for row in figure.rows
     )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title)}: table">\n'
-        f"<table>\n<caption>{escape(figure.title)}</caption>\n<thead><tr>{heads}</tr></thead>\n"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{_said(figure.title)}">\n'
+        f"<table>\n<caption>{_said(figure.title)}</caption>\n<thead><tr>{heads}</tr></thead>\n"
         f"<tbody>\n{lines}</tbody>\n</table>\n</div>\n"
     )
+
+
+def _said(text: str) -> str:
+    """The text in the reader's language, as HTML."""
+    return escape(gettext(text))
+
+
+def _date(when: datetime) -> str:
+    return f"{when:%-d %B %Y}" if language() == ENGLISH else f"{when:%Y-%m-%d}"
 
 
 def _data(cell: Cell) -> str:
@@ -134,15 +151,27 @@ def _data(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(cell, int) else escape(cell)
+    return (
+        f"{cell:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        if isinstance(cell, int)
+        else escape(str(said(cell)))
+    )
 
 
 def _foot(provenance: Provenance) -> str:
+    counted = gettext(
+        "They were counted from {size} entries, each of which was proved to be in the tree with the root "
+        "below, which the log signed. Where the log's key was taken from: {key}. Made on {when}.",
+        size=_cell(provenance.size),
+        key=provenance.key,
+        when=f"{provenance.made:%Y-%m-%d %H:%M} UTC",
+    )
+    unnamed = gettext(
+        "The log holds no names of children and no values of records; neither does this page. What a figure "
+        "means, and what it cannot mean, stands in docs/audit.md."
+    )
     return (
-        "<footer>\n<h2>Where these figures come from</h2>\n<p>They were counted from "
-        f"{_cell(provenance.size)} entries, each of which was proved to be in the tree with the root "
-        f"<code>{provenance.root.hex()}</code>, which the log signed. The log's key was taken "
-        f"{escape(provenance.key)}. Made on {provenance.made:%-d %B %Y at %H:%M} UTC.</p>\n"
-        "<p>The log holds no names of children and no values of records; neither does this page. "
-        "What a figure means, and what it cannot mean, stands in docs/audit.md.</p>\n</footer>\n"
+        f"<footer>\n<h2>{_said('Where these figures come from')}</h2>\n<p>{escape(counted)}</p>\n"
+        f"<p>{_said('Root of the tree:')} <code>{provenance.root.hex()}</code></p>\n"
+        f"<p>{escape(unnamed)}</p>\n</footer>\n"
     )

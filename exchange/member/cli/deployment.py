@@ -37,10 +37,13 @@ def update(options: Options, file: Path) -> None:
     data = read_bounded(file, limit=MAX_BYTES, what="deployment file")
     new = Deployment.from_bytes(data.removesuffix(b"\n"))
     if not options.json:
-        say(f"digest, for reading by voice: {b64u(sha256(data))}")
+        say("digest, for reading by voice: {digest}", digest=b64u(sha256(data)))
     with open_unlocked(options) as session:
         changed = update_pins(session, new)
     if options.json:
         print_json({"changed": changed})
         return
-    say(f"changed: {', '.join(changed)}" if changed else "nothing is new in this file")
+    if changed:
+        say("changed: {names}", names=", ".join(changed))
+    else:
+        say("nothing is new in this file")

@@ -15,6 +15,7 @@ from exchange.member.files import read_bounded
 from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.users import NewUser
+from exchange.member.words import gettext
 from exchange_keys.jws import Signed
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.catalogue import load_catalogue
@@ -76,17 +77,26 @@ def init(
         deployment=pins,
     )
     user = options.user if options.user is not None else "approver"
-    passphrase = new_passphrase(f"New passphrase of {user}: ", options.passphrase_file, options.passphrase_fd)
+    passphrase = new_passphrase(
+        gettext("New passphrase of {user}: ", user=user), options.passphrase_file, options.passphrase_fd
+    )
     root = (
         None
         if no_root
-        else new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
+        else new_passphrase(
+            gettext("New passphrase of the root key: "), root_passphrase_file, root_passphrase_fd
+        )
     )
     found_agency(options.folder(), profile, NewUser(user, passphrase, insecure_kdf), root_passphrase=root)
     if options.json:
         print_json({"agency": profile.agency, "user": user})
         return
-    say(f"{profile.agency} lives in {options.folder()}; its first user is {user} (approver).")
+    say(
+        "{agency} lives in {folder}; its first user is {user} (approver).",
+        agency=profile.agency,
+        folder=options.folder(),
+        user=user,
+    )
     if no_root:
         say("Next: `exchange-agency enrol --request FILE`, and `root sign` where the root is.")
     else:
@@ -133,7 +143,7 @@ def enrol(
             return
         if out is not None:
             passphrase = read_passphrase(
-                "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+                gettext("Passphrase of the root key: "), file=root_passphrase_file, fd=root_passphrase_fd
             )
             shown = write_enrolment(session, out, root_file=root_key, root_passphrase=passphrase)
             _tell(options, out, shown)
@@ -143,7 +153,7 @@ def _tell(options: Options, file: Path, fingerprint: str | None) -> None:
     if options.json:
         print_json({"file": str(file), "fingerprint": fingerprint})
     elif fingerprint is None:
-        say(f"wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out FILE`")
+        say("wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out FILE`", file=file)
     else:
-        say(f"the bundle is {file}")
-        say(f"fingerprint: {fingerprint}")
+        say("the bundle is {file}", file=file)
+        say("fingerprint: {fingerprint}", fingerprint=fingerprint)

@@ -6,11 +6,17 @@ It must never print a record's value: it prints the errors' own sentences, which
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from collections.abc import Sequence
+from inspect import getdoc
 from typing import Final, NoReturn
 
 import click
 
+from exchange.member.cli.help import translated
+from exchange.member.words import apart, chosen, gettext, in_language, language, marked, reason
+from exchange.member.words.languages import ENGLISH
 from exchange_schemas import errors
 
 DONE: Final = 0
@@ -85,32 +91,62 @@ def report(error: BaseException) -> int:
         click.echo(error.format_message(), err=True)
         return USAGE
     message, hint = _words(error)
-    click.echo(f"error: {message}", err=True)
+    click.echo(f"{gettext('error')}: {message}", err=True)
     if hint is not None:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"{gettext('hint')}: {gettext(hint)}", err=True)
     return exit_code(error)
 
 
 def run(cli: click.Group) -> NoReturn:
-    """Run a program's command line, and end with a documented exit code."""
-    try:
-        code = cli.main(standalone_mode=False)
-    except (errors.ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
-        sys.exit(report(error))
+    """Run a program's command line in the reader's language, and end with a documented exit code."""
+    with in_language(chosen(_named_language(sys.argv[1:]), os.environ)):
+        try:
+            code = translated(cli).main(standalone_mode=False)
+        except (errors.ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
+            sys.exit(report(error))
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _named_language(line: Sequence[str]) -> str | None:
+    """The last --lang of the command line: help is shown, and an error told, before the line is parsed."""
+    named = None
+    for token, after in zip(line, [*line[1:], ""], strict=True):
+        if token == "--":
+            break
+        if token == "--lang":
+            named = after
+        elif token.startswith("--lang="):
+            named = token.partition("=")[2]
+    return named
+
+
+def summary(error: type[errors.ExchangeError]) -> str:
+    """What an error's code means, in English: the first line of what its class says."""
+    return (getdoc(error) or "").partition("\n")[0]
 
 
 def _words(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, errors.ExchangeError):
         rule = "" if error.rule is None or error.rule in error.message else f" [{error.rule}]"
-        return f"{error.message}{rule} ({error.code})", error.hint
+        detail = f"{_detail(error)}{rule} ({error.code})"
+        return detail, error.hint
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx is not None else "exchange-agency"
-        return error.format_message(), f"see `{command} --help`"
+        return gettext(error.format_message()), gettext("see `{command} --help`", command=command)
     if isinstance(error, click.ClickException):
-        return error.format_message(), None
+        return gettext(error.format_message()), None
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return "the disk of this machine is full", "free some space, then run the same command again"
-        return f"the system refused: {error.strerror or 'unknown reason'}", None
-    return "stopped", "nothing half-done was kept; run the command again"
+            return gettext("the disk of this machine is full"), marked(
+                "free some space, then run the same command again"
+            )
+        why = error.strerror or gettext("unknown reason")
+        return gettext("the system refused: {why}", why=why), None
+    return gettext("stopped"), marked("nothing half-done was kept; run the command again")
+
+
+def _detail(error: errors.ExchangeError) -> str:
+    """The error's own sentence, which is English; in another language what its code means comes first."""
+    if language() == ENGLISH:
+        return error.message
+    return f"{gettext(summary(type(error)))} {apart(reason(error.message, error.field))}"

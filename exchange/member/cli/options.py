@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from exchange.member.words import LANGUAGES
 from exchange_schemas.errors import ConfigInvalid
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -61,9 +62,11 @@ def common_options(command: F) -> F:
     @click.option("--passphrase-file", type=_PATH, help="Read the user's passphrase from this file.")
     @click.option("--passphrase-fd", type=int, help="Read the user's passphrase from this file descriptor.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    @click.option("--lang", type=click.Choice(tuple(LANGUAGES)), help="The language (HOMEWARD_LANG).")
     @click.pass_context
     @wraps(command)
     def run(ctx: click.Context, /, **given: Any) -> Any:
+        del given["lang"]  # exits.py has read it: help and errors are in that language too
         common = {name: _said(ctx, name, given.pop(name)) for name in _COMMON}
         said = Options(**common, json=given.pop("as_json"))
         ctx.obj = ctx.obj.merge(said) if isinstance(ctx.obj, Options) else said

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exchange.member.words import gettext, ngettext, pgettext
 from exchange_schemas.codec import JsonValue, format_time
 
 FIRST_STRONG_ISOLATE = "\u2068"
@@ -47,30 +48,50 @@ def console() -> Console:
     return shown if shown.is_terminal else Console(highlight=False, width=_UNFOLDED)
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on standard output; says so when it is empty."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], **values: object) -> None:
+    """A table on standard output; says so when it is empty. `values` stand in its title."""
+    heading = sentence(title, **values)
+    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         # The first column is what a person copies: a reference is never folded.
-        table.add_column(column, overflow="fold", no_wrap=number == 0)
+        table.add_column(pgettext("column", column), overflow="fold", no_wrap=number == 0)
     count = 0
     for row in rows:
         table.add_row(*(Text(isolated(cell)) for cell in row))
         count += 1
     if count == 0:
-        click.echo(f"{title}: nothing")
+        click.echo(gettext("{title}: nothing", title=heading))
         return
     console().print(table)
 
 
-def say(text: str) -> None:
+def sentence(text: str, /, **values: object) -> str:
+    """A sentence in the reader's language, with its {values}, harmless."""
+    return gettext(text, **_clean(values)) if values else harmless(gettext(text))
+
+
+def say(text: str, /, **values: object) -> None:
     """One sentence for a person."""
-    click.echo(harmless(text))
+    click.echo(sentence(text, **values))
 
 
-def alarm(text: str) -> None:
+def say_count(one: str, many: str, count: int, /, **values: object) -> None:
+    """One sentence whose form depends on a number, which it may name as {count}."""
+    click.echo(ngettext(one, many, count, **_clean(values)))
+
+
+def alarm(text: str, /, **values: object) -> None:
     """A sentence that a person must read, on standard error."""
-    click.secho(f"ALARM: {harmless(text)}", err=True, fg="red", bold=True)
+    click.secho(f"{gettext('ALARM')}: {sentence(text, **values)}", err=True, fg="red", bold=True)
+
+
+def confirm(text: str, /, **values: object) -> None:
+    """A question whose answer no stops the command. Raises: click.Abort."""
+    click.confirm(sentence(text, **values), abort=True, err=True)
+
+
+def _clean(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: harmless(str(value)) for name, value in values.items()}
 
 
 def print_json(value: object) -> None:

@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from exchange.member.words import gettext
+
 T = TypeVar("T")
 QUIET_SECONDS = 1.0
 
@@ -34,12 +36,12 @@ def counted(items: Iterable[T], what: str, *, unit: str, total: int | None = Non
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        TextColumn(gettext(unit)),
         TimeRemainingColumn(),
     )
     begun = time.monotonic()
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total, visible=False)
+        task = bar.add_task(gettext(what), total=total, visible=False)
         for item in items:
             bar.update(task, advance=1, visible=time.monotonic() - begun > QUIET_SECONDS)
             yield item
@@ -75,7 +77,7 @@ def steps_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     begun = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, visible=False)
+        task = bar.add_task(gettext(what), visible=False)
 
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=time.monotonic() - begun > QUIET_SECONDS)

@@ -13,6 +13,7 @@ from exchange.member.files import read_bounded
 from exchange.member.home import Home
 from exchange.member.recovery import RecoveryKey, make_recovery, recover
 from exchange.member.users import NewUser
+from exchange.member.words import gettext
 from exchange_keys.agefile import (
     MAX_BYTES,
     open_with_identity,
@@ -54,12 +55,12 @@ def make(
         if recipient:
             kid = make_recovery(session, lambda plain: seal_to_recipients(plain, recipient), out)
         else:
-            secret = new_passphrase("New passphrase of the age file: ", age_passphrase_file, None)
+            secret = new_passphrase(gettext("New passphrase of the age file: "), age_passphrase_file, None)
             kid = make_recovery(session, lambda plain: seal_with_passphrase(plain, secret), out)
     if options.json:
         print_json({"file": str(out), "kid": kid})
         return
-    say(f"wrote {out}: put it into the safe, and keep no copy on any machine")
+    say("wrote {file}: put it into the safe, and keep no copy on any machine", file=out)
     say("try it now: `exchange-agency recovery restore` on a copy of the folder")
 
 
@@ -92,15 +93,15 @@ def restore(
     if identity_file is not None:
         plain = open_with_identity(sealed, _identity(identity_file))
     else:
-        secret = read_passphrase("Passphrase of the age file: ", file=age_passphrase_file, fd=None)
+        secret = read_passphrase(gettext("Passphrase of the age file: "), file=age_passphrase_file, fd=None)
         plain = open_with_passphrase(sealed, secret)
     name = "recovered" if options.user is None else options.user
-    passphrase = new_passphrase(f"New passphrase of {name}: ", new_passphrase_file, None)
+    passphrase = new_passphrase(gettext("New passphrase of {user}: ", user=name), new_passphrase_file, None)
     recover(Home(options.folder()), RecoveryKey.from_bytes(plain), NewUser(name, passphrase, insecure_kdf))
     if options.json:
         print_json({"user": name})
         return
-    say(f"{name} opens this folder again, as a caseworker")
+    say("{user} opens this folder again, as a caseworker", user=name)
     say("next: `exchange-agency user add NAME --role approver` with the root key, then `keys compromise all`")
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 
 from exchange.member.cli.options import Options, common_options, root_options
-from exchange.member.cli.output import harmless, print_json, say
+from exchange.member.cli.output import confirm, harmless, print_json, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.files import write_private
 from exchange.member.root_file import open_root_file, root_label, root_public, write_root
 from exchange.member.root_request import EnrolRequest, RootEvents, read_request, root_fingerprint
 from exchange.member.session import insecure_allowed
+from exchange.member.words import gettext, pgettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_keys.root import RootKey
 from exchange_schemas.codec import JsonValue
@@ -57,7 +58,9 @@ def new(
     """
     warn_insecure(insecure_kdf)
     name = check_agency(agency, field="agency")
-    passphrase = new_passphrase("New passphrase of the root key: ", root_passphrase_file, root_passphrase_fd)
+    passphrase = new_passphrase(
+        gettext("New passphrase of the root key: "), root_passphrase_file, root_passphrase_fd
+    )
     made = RootKey.generate()
     write_root(out, made, passphrase=passphrase, label=root_label(name), insecure=insecure_kdf)
     ed25519, mldsa65 = made.publics
@@ -118,9 +121,9 @@ def sign(
     asked = read_request(request)
     _say_facts(asked.facts(), err=True)
     if not yes:
-        click.confirm("Sign this?", abort=True, err=True)
+        confirm("Sign this?")
     passphrase = read_passphrase(
-        "Passphrase of the root key: ", file=root_passphrase_file, fd=root_passphrase_fd
+        gettext("Passphrase of the root key: "), file=root_passphrase_file, fd=root_passphrase_fd
     )
     key, label = open_root_file(root_key, passphrase=passphrase, allow_insecure=insecure_allowed())
     if label != root_label(asked.agency):
@@ -148,11 +151,11 @@ def _tell(options: Options, facts: dict[str, JsonValue]) -> None:
         print_json(facts)
         return
     for name, value in facts.items():
-        say(f"{name}: {value}")
+        say("{name}: {value}", name=pgettext("fact", name), value=value)
 
 
 def _say_facts(facts: list[dict[str, JsonValue]], *, err: bool = False) -> None:
     for number, one in enumerate(facts, 1):
         click.echo(f"({number})", err=err)
         for name, value in one.items():
-            click.echo(f"  {name}: {harmless(str(value))}", err=err)
+            click.echo(f"  {pgettext('fact', name)}: {harmless(str(value))}", err=err)

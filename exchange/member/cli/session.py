@@ -12,10 +12,11 @@ from exchange.member import os_keyring
 from exchange.member.cli.options import Options
 from exchange.member.home import Home
 from exchange.member.session import Session, open_session
+from exchange.member.words import gettext, marked
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 
-INSECURE_WARNING = (
+INSECURE_WARNING = marked(
     "INSECURE: the key files use a test cost for the passphrase; never use them for real children"
 )
 
@@ -40,7 +41,9 @@ def who(options: Options) -> tuple[Path, str, bytes]:
     passphrase = _kept(home, user, options)
     if passphrase is None:
         passphrase = read_passphrase(
-            f"Passphrase of {user}: ", file=options.passphrase_file, fd=options.passphrase_fd
+            gettext("Passphrase of {user}: ", user=user),
+            file=options.passphrase_file,
+            fd=options.passphrase_fd,
         )
     return home, user, passphrase
 
@@ -66,10 +69,10 @@ def chosen_user(home: Home, named: str | None) -> str:
 
 def new_passphrase(prompt: str, file: Path | None, fd: int | None) -> bytes:
     """A passphrase to be set, asked for twice on a terminal."""
-    return read_passphrase(prompt, file=file, fd=fd, confirm=True)
+    return read_passphrase(prompt, file=file, fd=fd, confirm=True, again=gettext("Repeat it: "))
 
 
 def warn_insecure(insecure: bool) -> None:
     """Say on standard error that the key files are for tests only."""
     if insecure:
-        click.secho(INSECURE_WARNING, err=True, fg="red")
+        click.secho(gettext(INSECURE_WARNING), err=True, fg="red")

@@ -104,7 +104,7 @@ def test_every_plot_is_drawn_for_both_widths_has_a_label_and_a_table(outline: Ou
 
 
 def test_headings_language_and_landmarks_are_there(outline: Outline) -> None:
-    assert outline.all("html") == [{"lang": "en"}]
+    assert outline.all("html") == [{"lang": "en", "dir": "ltr"}]
     assert len(outline.all("h1")) == 1
     assert len(outline.all("h2")) >= 17
     for landmark in ("header", "main", "nav", "footer"):

@@ -1,0 +1,111 @@
+"""Texts that are shown in the reader's language and stand in data, not in a call: for docs/words.py."""
+
+from collections.abc import Iterator
+
+from exchange.auditor.report.charts import GOOD_TO_BAD
+from exchange.auditor.report.document import OTHERS, WEEKDAYS, document
+from exchange.auditor.report.figures import Figures, Office
+from exchange.auditor.report.matching import BINS, LAST_BIN
+from exchange.auditor.verdict import Fault
+from exchange.consent.refusals import RULES
+from exchange.member.cli.exits import summary
+from exchange.member.problems import HINTS
+from exchange_schemas.catalogue import Catalogue, load_catalogue
+from exchange_schemas.errors import error_codes, error_for
+from exchange_schemas.value_types import ListType, ObjectType, ValueType
+
+CODE, MEMBER, FIGURE, FAULT, FACT = "code", "member", "figure", "fault", "fact"
+STATES = ("active", "withdrawn", "superseded", "expired", "allow", "deny", "cleared", "not required")
+WORK = ("caseworker", "approver", "added", "changed", "unchanged", "refused", "imported", "merged")
+COUNTED = (
+    "new pair",
+    "registered",
+    "withdrawn",
+    "refused: expired",
+    "refused: withdrawn",
+    "refused: superseded",
+    "operators",
+    "not said",
+)
+FACTS = ("records", "consents", "messages", "receipts", "agency", "file", "fingerprint", "root", "signed")
+CLICK = (
+    "Usage:",
+    "Options",
+    "Commands",
+    "Show this message and exit.",
+    "Show the version and exit.",
+    "default: {default}",
+    "required",
+    "Missing option",
+    "Missing argument",
+    "Missing command.",
+    "No such option {name!r}.",
+    "No such command {name!r}.",
+    "Invalid value: {message}",
+    "Invalid value for {param_hint}: {message}",
+    "Option {name!r} does not take a value.",
+    "{value!r} is not a valid {number_type}.",
+    "{value} is not in the range {range}.",
+    "{name} {filename!r} does not exist.",
+    "{name} {filename!r} is a directory.",
+    "{name} {filename!r} is a file.",
+)
+
+
+def beside_the_source() -> Iterator[tuple[str, str]]:
+    """(context, text) pairs."""
+    catalogue = load_catalogue()
+    yield from _of_catalogue(catalogue)
+    for text in (*STATES, *WORK, *sorted(catalogue.subjects)):
+        yield CODE, text
+    for code in error_codes():
+        yield "", summary(error_for(code))
+    for _, reason, remedy in RULES.values():
+        yield "", reason
+        yield "", remedy
+    for text in (*HINTS.values(), *CLICK):
+        yield "", text
+    for text in FACTS:
+        yield FACT, text
+    for fault in Fault:
+        yield FAULT, fault.value
+    yield from _of_audit_report()
+
+
+def _of_catalogue(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    for spec in (*catalogue.fields.values(), *catalogue.message_fields.values()):
+        yield "", spec.label
+        for member in _members(spec.type):
+            yield MEMBER, member.replace("_", " ")
+    for kind in catalogue.kinds.values():
+        yield "", kind.label
+    for label in (*catalogue.purpose_labels.values(), *catalogue.basis_labels.values()):
+        yield "", label
+    for name, codes in catalogue.codes.items():
+        if name != "photo_media_type":
+            yield from ((CODE, code.replace("_", " ")) for code in codes)
+
+
+def _members(kind: ValueType) -> Iterator[str]:
+    if isinstance(kind, ListType):
+        yield from _members(kind.item)
+    elif isinstance(kind, ObjectType):
+        for one in kind.members:
+            yield one.name
+            yield from _members(one.type)
+
+
+def _of_audit_report() -> Iterator[tuple[str, str]]:
+    empty = document(Figures(Office()))
+    for name, _ in empty.summary:
+        yield FIGURE, name
+    for figure in empty.figures:
+        yield "", figure.title
+        if "{" not in figure.text and figure.key not in ("hours", "off_hours"):
+            yield "", figure.text
+        for column in figure.columns:
+            yield FIGURE, column
+    for text in ("day", "week", "month", OTHERS, LAST_BIN, *WEEKDAYS, *(name for name, _ in BINS)):
+        yield FIGURE, text
+    for text in (*GOOD_TO_BAD, *COUNTED):
+        yield FIGURE, text

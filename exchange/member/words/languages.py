@@ -1,0 +1,60 @@
+"""The languages that people read this program in, and how one is chosen. Pure.
+
+English is the language of the source. What programs read (JSON, exit codes, error codes, names of fields and
+commands, dates in ISO form) is the same in every language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+VARIABLE: Final = "HOMEWARD_LANG"
+_SYSTEM: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """`code` is ISO 639-1, `name` what its speakers call it."""
+
+    code: str
+    name: str
+    right_to_left: bool = False
+
+    @property
+    def direction(self) -> str:
+        """The value of HTML's `dir`."""
+        return "rtl" if self.right_to_left else "ltr"
+
+
+ENGLISH: Final = Language("en", "English")
+LANGUAGES: Final[Mapping[str, Language]] = MappingProxyType(
+    {
+        one.code: one
+        for one in (
+            ENGLISH,
+            Language("fr", "français"),
+            Language("ar", "العربية", right_to_left=True),
+            Language("ru", "русский"),
+        )
+    }
+)
+
+
+def chosen(named: str | None, environ: Mapping[str, str]) -> Language:
+    """What was named on the command line, else HOMEWARD_LANG, else the system's; English for any other.
+
+    The first of LC_ALL, LC_MESSAGES and LANG that is set decides, as POSIX has it.
+    """
+    system = next((environ[name] for name in _SYSTEM if environ.get(name)), "")
+    for wanted in (named, environ.get(VARIABLE), system):
+        if wanted:
+            return LANGUAGES.get(_primary(wanted), ENGLISH)
+    return ENGLISH
+
+
+def _primary(tag: str) -> str:
+    """`fr` of `fr_CA.UTF-8` and of `fr-CA`."""
+    return tag.replace("-", "_").partition(".")[0].partition("_")[0].lower()
