@@ -7,6 +7,7 @@ from bench.__main__ import main
 
 GROUPS: Final = {
     "log": "bench.growth.log",
+    "slices": "bench.growth.slicing",
     "appending": "bench.growth.appending",
     "pulling": "bench.growth.pulling",
 }

@@ -96,7 +96,10 @@ class Filler:
         self._db.executemany("INSERT INTO log_node VALUES (?, ?, ?)", nodes)
 
 
-def sample(now: datetime, ident: str) -> Entry:
+_PAIR = (AgencyId("embassy-northshore"), AgencyId("ngo-open-door"))
+
+
+def sample(now: datetime, ident: str, own: tuple[AgencyId, ...] = _PAIR) -> Entry:
     """An entry of the usual kind and length."""
     digest = Digest(b64u(sha256(ident.encode()).digest()))
     return Entry(
@@ -105,8 +108,8 @@ def sample(now: datetime, ident: str) -> Entry:
         ts=int(now.timestamp()) * 1_000_000,
         act=Act.GRANT_FETCH,
         out="allow",
-        org=AgencyId("embassy-northshore"),
-        own=(AgencyId("embassy-northshore"), AgencyId("ngo-open-door")),
+        org=own[0],
+        own=own,
         knd="found_notice",
         pur="trace",
         fld=("age_range", "current_area", "name_given", "sex"),

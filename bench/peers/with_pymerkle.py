@@ -32,7 +32,7 @@ def seconds(tree: SqliteTree, index: int) -> float:
     start = time.process_time()
     proof = tree.prove_inclusion(index)
     found = time.process_time() - start
-    verify_inclusion(tree.get_leaf(index), tree.get_state(), proof)
+    verify_inclusion(tree.get_leaf(index), tree.get_root(), proof)
     return found
 
 

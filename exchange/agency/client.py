@@ -34,7 +34,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from exchange.agency import attesting, directory_view, message_rows, timeline
+from exchange.agency import attesting, auditing, directory_view, message_rows, timeline
+from exchange.agency.auditing import AuditReport
 from exchange.agency.bundles.courier import Courier
 from exchange.agency.bundles.office import Office
 from exchange.agency.checking import Checker
@@ -64,6 +65,7 @@ from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
 from exchange.agency.timeline import TimelineItem
+from exchange.log.policy import Policy
 from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
 from exchange.member.stored_files import StoredFile
@@ -116,6 +118,14 @@ class Client:
         Raises: HubUnreachable, LogFork, CheckpointInvalid, ProofInvalid, SigInvalid.
         """
         return self._syncer().sync()
+
+    def audit(self, *, policy: Policy | None = None) -> AuditReport:
+        """Prove that the hub's log shows every entry about this agency, and that its receipts are witnessed.
+
+        Raises: ProofInvalid, EntryInvalid, CheckpointInvalid, LogFork when something does not verify;
+        HubUnreachable.
+        """
+        return auditing.audit(self.session, policy)
 
     def agencies(self) -> list[AgencyInfo]:
         """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""

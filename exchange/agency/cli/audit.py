@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from exchange.agency.cli.session import open_client
 from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.exits import ALARM
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, say
-from exchange.member.cli.session import open_unlocked
 from exchange.member.files import read_bounded
-from exchange.member.session import Session
-from exchange.member.wire import Wire
-from exchange.member.witnessed import AskWitness, Seen, look, policy_of
-from exchange.member.witnesses import WitnessClient
+from exchange.member.witnessed import Seen
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -44,18 +39,16 @@ def audit(options: Options, *, policy: Path | None, offline: bool, entries: bool
       exchange-agency --home ngo audit --json
       exchange-agency --home ngo audit --entries > entries.ndjson
     """
-    with open_unlocked(options) as session:
-        own = OwnSlice(session)
+    with open_client(options) as client:
         if entries or offline:
-            _kept(options, own, entries=entries)
+            _kept(options, OwnSlice(client.session), entries=entries)
             return
-        wanted = policy_of(session.profile.deployment)
+        given = None
         if policy is not None:
-            wanted = Policy.from_bytes(read_bounded(policy, limit=MAX_BYTES, what="policy"))
-        found = own.pull()
-        seen = _look(session, wanted)
-    _tell(options, found, seen)
-    if found.omitted or found.waiting or seen.late:
+            given = Policy.from_bytes(read_bounded(policy, limit=MAX_BYTES, what="policy"))
+        report = client.audit(policy=given)
+    _tell(options, report.slice, report.receipts)
+    if report.alarming:
         sys.exit(ALARM)
 
 
@@ -68,27 +61,6 @@ def _kept(options: Options, own: OwnSlice, *, entries: bool) -> None:
         print_json({"entries": count})
     else:
         say(f"{count} kept entries verify")
-
-
-def _look(session: Session, policy: Policy | None) -> Seen:
-    with _asking() as ask:
-        return look(
-            session.receipts,
-            session.hub,
-            session.profile.deployment.audit_vkey,
-            policy=policy,
-            ask=ask,
-            now=session.now(),
-        )
-
-
-@contextmanager
-def _asking() -> Iterator[AskWitness]:
-    wire = Wire()
-    try:
-        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
-    finally:
-        wire.close()
 
 
 def _tell(options: Options, found: SliceReport, seen: Seen) -> None:

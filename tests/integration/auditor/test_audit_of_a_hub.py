@@ -3,7 +3,7 @@
 And the nights: a hub that is restored from an old backup, and one that rewrites its past and signs it again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,33 +40,12 @@ from exchange.member.session import Session
 from exchange.member.wire import Wire
 from exchange.member.witnesses import WitnessClient
 from exchange_schemas.errors import Forbidden, LogFork, ProofInvalid
-from tests.integration.agency.exchange_world import Exchange, served_exchange
+from tests.integration.agency.exchange_world import Exchange
 from tests.integration.auditor.serving import running
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
 PASSPHRASE = b"correct horse battery"
-
-
-@pytest.fixture
-def database_kind() -> str:
-    """SQLite alone: what an auditor reads is the same bytes, and a database to be cut is a file here."""
-    return "sqlite"
-
-
-@pytest.fixture
-def exchange(
-    make_hub: Callable[..., Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Exchange]:
-    monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
-    with served_exchange(make_hub, tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def auditor(exchange: Exchange) -> Iterator[Session]:
-    with exchange.client(exchange.found("open-audit", kind="auditor")) as client:
-        yield client.session
 
 
 @pytest.fixture

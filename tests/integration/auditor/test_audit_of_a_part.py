@@ -26,7 +26,6 @@ from exchange.auditor.verify import verify_mirror
 from exchange.hub.db import reading
 from exchange.hub.services import accreditation, audit_read
 from exchange.hub.services.audit_disclosures import forget
-from exchange.hub.services.hub import Hub
 from exchange.log.checkpoint import LogKey, parse_vkey, vkey
 from exchange.member.pins import update_pins
 from exchange.member.session import Session
@@ -43,28 +42,13 @@ from exchange_schemas.errors import (
     ProofInvalid,
 )
 from exchange_schemas.ids import AgencyId
-from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange, served_exchange
+from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange
 from tests.integration.agency.test_agency_audit import deal, log_of
 from tests.integration.auditor.test_audit_of_a_hub import cut_back, rewrite_first_entry
 from tests.unit.agency.cli_runner import secret_file
 from tests.unit.auditor.command_line import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
-
-
-@pytest.fixture
-def database_kind() -> str:
-    """SQLite alone: what an auditor reads is the same bytes."""
-    return "sqlite"
-
-
-@pytest.fixture
-def exchange(
-    make_hub: Callable[..., Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Exchange]:
-    monkeypatch.setenv("HOMEWARD_INSECURE_KDF", "1")
-    with served_exchange(make_hub, tmp_path) as world:
-        yield world
 
 
 @pytest.fixture
@@ -78,12 +62,6 @@ def parties(exchange: Exchange) -> Iterator[dict[str, Client]]:
         deal(ngo, embassy)
         deal(ngo, commission)
         yield {"ngo": ngo, "embassy": embassy, "commission": commission}
-
-
-@pytest.fixture
-def auditor(exchange: Exchange) -> Iterator[Session]:
-    with exchange.client(exchange.found("open-audit", kind="auditor")) as client:
-        yield client.session
 
 
 def limit(exchange: Exchange, *about: str, later: int = 0) -> None:
