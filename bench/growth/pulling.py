@@ -27,7 +27,7 @@ from exchange.auditor.pull import pull
 from exchange.member.deployment import Deployment
 from exchange.member.tokens import AUDITOR_SCOPES, Caller, Tokens
 from exchange.member.transport import Transport
-from exchange.member.wire import Wire
+from exchange.net.wire import Wire
 from exchange_schemas.ids import AgencyId
 
 ROUNDS: Final = 5

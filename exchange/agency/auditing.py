@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import Policy
 from exchange.member.session import Session
-from exchange.member.wire import Wire
 from exchange.member.witnessed import AskWitness, Seen, look, policy_of
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 
 
 @dataclass(frozen=True, slots=True)

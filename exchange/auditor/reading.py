@@ -8,10 +8,10 @@ fail only at the end: whoever writes a file must not put it in its place before 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from exchange.auditor.growth import GrowingTree
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.growth import GrowingTree
 from exchange.log.tiles import Tile, tiles_of
 from exchange.log.tree import leaf_hash
 from exchange_schemas.entry import entry_reader

@@ -18,12 +18,12 @@ from hashlib import sha256
 from typing import Final
 
 from exchange.auditor.faults import Differences
-from exchange.auditor.growth import GrowingTree
 from exchange.auditor.headed import HeadsCheck
 from exchange.auditor.history import Floor, Known, Trust, check_known, know, vouched
 from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.auditor.verdict import Fault, Findings, Verdict
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.growth import GrowingTree
 from exchange.log.tiles import Tile, read_bundle, split_tile, tiles_of
 from exchange_schemas.entry import entry_reader
 from exchange_schemas.errors import CheckpointInvalid, EntryInvalid, ExchangeError, LogIncomplete

@@ -5,6 +5,7 @@ It holds no session, sets no cookie, trusts no Host header, and redirects nothin
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from typing import Any
 
@@ -39,8 +40,8 @@ from exchange.hub.oauth.server import TokenServer
 from exchange.hub.services.hub import Hub, open_hub
 from exchange.hub.services.limits import Limited
 from exchange.hub.services.quotas import Quotas
-from exchange.hub.services.startup import check_ready
 from exchange.hub.services.withdrawals import replay_journal
+from exchange.hub.services.witness_guard import check_start
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ExchangeError, LocalError, LogError, NotFound, ServiceError
 
@@ -67,12 +68,14 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
 def create_app(settings: Settings) -> Flask:
     """The application of these settings, once the hub may serve and nothing withdrawn can come back.
 
-    For any WSGI server; `exchange-hub serve` does the same once for all its workers.
+    For any WSGI server; `exchange-hub serve` does the same once for all its workers, and publishes to the
+    witnesses, which beside another server is for `exchange-hub audit publish --every 10`.
     Raises: ConfigInvalid and what `open_hub` raises; Unavailable with the start-up check that failed;
     StoreCorrupt when the guard journal is damaged.
     """
     hub = open_hub(settings)
-    check_ready(hub)
+    for warning in check_start(hub):
+        logging.getLogger(__name__).warning("%s", warning)
     replay_journal(hub)
     return create_app_from(hub)
 

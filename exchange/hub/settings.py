@@ -25,12 +25,14 @@ _NAMES: Final = frozenset(
         *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
         *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
         *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
-        *("PROOF_DAYS", "INSECURE_HTTP", "INSECURE_KDF"),
+        *("PROOF_DAYS", "WITNESS_POLICY", "TILES", "TILES_ENDPOINT", "INSECURE_HTTP", "INSECURE_KDF"),
     )
 )
 _SQLITE: Final = "sqlite"
 _POSTGRES: Final = "postgresql+psycopg"
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*")
+_ENDPOINT: Final = re.compile(r"(https?)://[a-z0-9.:\[\]-]+(/[A-Za-z0-9._-]+)*")
 _HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 _MAX_TOKEN_LIFETIME_S: Final = 300
 _MAX_WORKERS: Final = 64
@@ -65,6 +67,11 @@ class Settings:
     rate_failures: int = _RATE_FAILURES
     # Whose X-Forwarded-For is believed: nobody's, unless named.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    # The C2SP tlog-policy file that names who witnesses the two logs.
+    witness_policy: Path | None = None
+    # Where the audit log's files are written besides: a folder, or s3://bucket/prefix at an S3-like service.
+    tiles: str | None = None
+    tiles_endpoint: str | None = None
     # How long the callers' signed proofs are kept beside the audit log.
     proof_days: int = _PROOF_DAYS
     environment: Environment = "production"
@@ -81,6 +88,10 @@ class Settings:
             _check_encrypted("OWNER_DATABASE_URL", self.owner_database_url)
         _check_folders(self.data_dir, self.guard_dir)
         _check_passphrase(self.key_passphrase_file, self.key_passphrase_fd)
+        absolute = self.witness_policy is None or self.witness_policy.is_absolute()
+        _require("WITNESS_POLICY", absolute, "must be an absolute path")
+        _check_tiles(self.tiles, (self.data_dir, self.guard_dir))
+        _check_endpoint(self.tiles_endpoint, self.tiles, plain_allowed=self.environment == "development")
         _require(
             "TOKEN_LIFETIME_S",
             1 <= self.token_lifetime_s <= _MAX_TOKEN_LIFETIME_S,
@@ -159,6 +170,9 @@ class Settings:
             rate_address=_optional(given, "RATE_ADDRESS", _RATE_ADDRESS, int),
             rate_failures=_optional(given, "RATE_FAILURES", _RATE_FAILURES, int),
             trusted_proxies=_optional(given, "TRUSTED_PROXIES", (), _networks),
+            witness_policy=_optional(given, "WITNESS_POLICY", None, Path),
+            tiles=given.get("TILES"),
+            tiles_endpoint=given.get("TILES_ENDPOINT"),
             proof_days=_optional(given, "PROOF_DAYS", _PROOF_DAYS, int),
             environment=cast("Environment", given.get("ENVIRONMENT", "production")),
             insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
@@ -283,6 +297,27 @@ def _check_folders(data_dir: Path, guard_dir: Path) -> None:
     # A guard that is backed up and restored with the data guards nothing.
     apart = not guard_dir.is_relative_to(data_dir) and not data_dir.is_relative_to(guard_dir)
     _require("GUARD_DIR", apart, "must not lie in DATA_DIR, nor DATA_DIR in it: it belongs on another volume")
+
+
+def _check_tiles(tiles: str | None, folders: tuple[Path, Path]) -> None:
+    if tiles is None or _BUCKET.fullmatch(tiles) is not None:
+        return
+    path = Path(tiles)
+    plain = path.is_absolute() and ".." not in path.parts
+    _require("TILES", plain, "must be an absolute path or s3://bucket/prefix")
+    # What a file server is pointed at must not be where the keys are.
+    apart = all(not path.is_relative_to(one) and not one.is_relative_to(path) for one in folders)
+    _require("TILES", apart, "must not lie in DATA_DIR or GUARD_DIR, nor one of them in it")
+
+
+def _check_endpoint(endpoint: str | None, tiles: str | None, *, plain_allowed: bool) -> None:
+    if endpoint is None:
+        return
+    bucket = tiles is not None and tiles.startswith("s3://")
+    _require("TILES_ENDPOINT", bucket, "has a meaning only when HOMEWARD_TILES names a bucket")
+    match = _ENDPOINT.fullmatch(endpoint)
+    secure = match is not None and (match[1] == "https" or plain_allowed)
+    _require("TILES_ENDPOINT", secure, "must be the https address of an S3-compatible service")
 
 
 def _check_passphrase(file: Path | None, fd: int | None) -> None:

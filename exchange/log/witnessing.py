@@ -16,10 +16,12 @@ The steps of `check_submission` and the answer that each refusal becomes:
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.cosignature import newest_cosignatures
 from exchange.log.encoding import base64_bytes, base64_text
 from exchange.log.note import VerifierKey, join_note, signature_line, split_note
 from exchange.log.tree import EMPTY_ROOT, HASH_BYTES, MAX_SIZE, verify_consistency
@@ -211,6 +213,21 @@ def merge_notes(note: str, other: str) -> str:
     merged = join_note(text, [signature_line(name, key, data) for (name, key), data in newest.items()])
     split_note(merged)
     return merged
+
+
+def cosignature_in(note: str, witness: VerifierKey, now: datetime) -> tuple[str, datetime]:
+    """The verified line of this one witness in what it answered, and its time; nothing else of the answer.
+
+    A witness may put any other line into its answer; none of them may get into the note that a log shows.
+    Raises: CheckpointInvalid when it has no line there, a bad one, or one from the future.
+    """
+    found = newest_cosignatures(note, [witness], now)
+    if not found:
+        raise CheckpointInvalid("the witness's answer holds no cosignature of its own", rule="W2-signature")
+    stamp = int(found[0].when.timestamp()).to_bytes(8, "big")
+    lines = (line for line in split_note(note)[1] if line.signature.startswith(stamp))
+    mine = next(line for line in lines if (line.name, line.key_id) == (witness.name, witness.key_id))
+    return signature_line(mine.name, mine.key_id, mine.signature), found[0].when
 
 
 def _text(body: bytes) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from exchange.member.store import Store
-from exchange.member.wire import Answer, Call, Closable, Wire
+from exchange.net.wire import Answer, Call, Closable, Wire
 from exchange_schemas.codec import b64u, lp, sha256
 from exchange_schemas.errors import HubUnreachable
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from exchange.log.cosignature import Quorum, cosigner_vkey
+from exchange.log.policy import Policy
 from exchange_schemas.codec import JsonValue, b64u, decode, encode, unb64u
 from exchange_schemas.errors import ConfigInvalid, Malformed
 from exchange_schemas.ids import DIGEST_BYTES, Digest, Kid, check_digest, check_kid, check_origin
@@ -19,6 +20,7 @@ from exchange_schemas.limits import LIMITS
 MAX_BYTES = 64 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MEMBERS = {"origin", "base_url", "governance", "directory_vkey", "audit_vkey"}
+_AUDIT_WITNESSES = "witnesses"
 _WITNESSES = "directory_witnesses"
 
 
@@ -32,10 +34,28 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditWitnesses:
+    """Who must have cosigned a checkpoint of the audit log, and the address of each, in the same order."""
+
+    quorum: Quorum
+    urls: tuple[str, ...]
+
+    def policy(self, audit_vkey: str) -> Policy:
+        """The same as a policy for this log (C2SP tlog-policy). Raises: ConfigInvalid."""
+        vkeys = [cosigner_vkey(one.name, one.public) for one in self.quorum.witnesses]
+        pairs = enumerate(zip(vkeys, self.urls, strict=True))
+        lines = [f"log {audit_vkey}", *(f"witness w{n} {vkey} {url}" for n, (vkey, url) in pairs)]
+        names = " ".join(f"w{n}" for n in range(len(vkeys)))
+        lines += [f"group named {self.quorum.needed} {names}", "quorum named", ""]
+        return Policy.from_bytes("\n".join(lines).encode())
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The pins of one deployment. `pin` is the digest of the directory's first event, when it was given.
 
-    `witnesses` is who must have cosigned the directory's checkpoint within a day; None: nobody is named.
+    `witnesses` is who must have cosigned the directory's checkpoint within a day, `audit_witnesses` who must
+    have cosigned the audit log's; None: nobody is named.
     """
 
     origin: str
@@ -46,6 +66,7 @@ class Deployment:
     directory_vkey: str
     audit_vkey: str
     witnesses: Quorum | None = None
+    audit_witnesses: AuditWitnesses | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Deployment:
@@ -62,7 +83,7 @@ class Deployment:
     @classmethod
     def from_json(cls, value: Mapping[str, JsonValue]) -> Deployment:
         """The same from decoded JSON. Raises: Malformed, ConfigInvalid."""
-        if not _MEMBERS <= set(value) <= {*_MEMBERS, _WITNESSES}:
+        if not _MEMBERS <= set(value) <= {*_MEMBERS, _WITNESSES, _AUDIT_WITNESSES}:
             raise Malformed("deployment: needs exactly origin, base_url, governance and the two log keys")
         k, operators, pin = _governance(value["governance"])
         return cls(
@@ -74,6 +95,7 @@ class Deployment:
             directory_vkey=_text(value["directory_vkey"], "directory_vkey"),
             audit_vkey=_text(value["audit_vkey"], "audit_vkey"),
             witnesses=_witnesses(value[_WITNESSES]) if _WITNESSES in value else None,
+            audit_witnesses=_audit_witnesses(value[_AUDIT_WITNESSES]) if _AUDIT_WITNESSES in value else None,
         )
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -89,8 +111,10 @@ class Deployment:
             "audit_vkey": self.audit_vkey,
         }
         if self.witnesses is not None:
-            vkeys: list[JsonValue] = [cosigner_vkey(one.name, one.public) for one in self.witnesses.witnesses]
-            members[_WITNESSES] = {"quorum": self.witnesses.needed, "vkeys": vkeys}
+            members[_WITNESSES] = _quorum_json(self.witnesses)
+        if self.audit_witnesses is not None:
+            urls: list[JsonValue] = list(self.audit_witnesses.urls)
+            members[_AUDIT_WITNESSES] = {**_quorum_json(self.audit_witnesses.quorum), "urls": urls}
         return members
 
     def governance_json(self) -> dict[str, JsonValue]:
@@ -120,10 +144,45 @@ def _governance(value: JsonValue) -> tuple[int, tuple[Operator, ...], Digest | N
 def _witnesses(value: JsonValue) -> Quorum:
     if not isinstance(value, dict) or set(value) != {"quorum", "vkeys"}:
         raise Malformed(f"{_WITNESSES}: needs quorum and vkeys", field=_WITNESSES)
+    return _quorum(value, _WITNESSES)
+
+
+def _audit_witnesses(value: JsonValue) -> AuditWitnesses:
+    if not isinstance(value, dict) or set(value) != {"quorum", "vkeys", "urls"}:
+        raise Malformed(f"{_AUDIT_WITNESSES}: needs quorum, vkeys and urls", field=_AUDIT_WITNESSES)
+    quorum, urls = _quorum(value, _AUDIT_WITNESSES), value["urls"]
+    if not isinstance(urls, list) or len(urls) != len(quorum.witnesses):
+        raise Malformed(f"{_AUDIT_WITNESSES}: one address for each key is needed", field=_AUDIT_WITNESSES)
+    return AuditWitnesses(quorum, tuple(_address(item) for item in urls))
+
+
+def _quorum(value: Mapping[str, JsonValue], name: str) -> Quorum:
     needed, vkeys = value["quorum"], value["vkeys"]
     if isinstance(needed, bool) or not isinstance(needed, int) or not isinstance(vkeys, list):
-        raise Malformed(f"{_WITNESSES}: a number and a list of keys are needed", field=_WITNESSES)
-    return Quorum.of(needed, [_text(item, _WITNESSES) for item in vkeys])
+        raise Malformed(f"{name}: a number and a list of keys are needed", field=name)
+    return Quorum.of(needed, [_text(item, name) for item in vkeys])
+
+
+def _quorum_json(quorum: Quorum) -> dict[str, JsonValue]:
+    vkeys: list[JsonValue] = [cosigner_vkey(one.name, one.public) for one in quorum.witnesses]
+    return {"quorum": quorum.needed, "vkeys": vkeys}
+
+
+def _address(value: JsonValue) -> str:
+    """A witness's address: https, or on this machine; one word, since a policy has it on one line."""
+    text = _text(value, _AUDIT_WITNESSES)
+    if not text.isascii() or " " in text or not _is_safe(text):
+        raise Malformed(f"{_AUDIT_WITNESSES}: an https address is needed", field=_AUDIT_WITNESSES)
+    return text
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
 
 
 def _operator(value: JsonValue) -> Operator:

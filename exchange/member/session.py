@@ -23,7 +23,7 @@ from exchange.member.store import Store
 from exchange.member.tokens import Caller, Tokens, scopes_of
 from exchange.member.transport import Transport
 from exchange.member.users import open_user
-from exchange.member.wire import Wire
+from exchange.net.wire import Wire
 from exchange_keys.box import StoreKey
 from exchange_keys.jose import AuthKey
 from exchange_keys.sealing import EncKey

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from exchange.member.problems import oauth_code, oauth_error
 from exchange.member.skew import SUSPECT_SECONDS, check_skew
-from exchange.member.wire import Answer, Call, Wire
+from exchange.net.wire import Answer, Call, Wire
 from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import HubRefused, Malformed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from exchange.member.problems import problem_error
 from exchange.member.skew import SUSPECT_SECONDS, check_skew
 from exchange.member.tokens import Tokens
-from exchange.member.wire import ANSWER_BYTES, Answer, Body, Call, Wire
+from exchange.net.wire import ANSWER_BYTES, Answer, Body, Call, Wire
 from exchange_schemas.codec import Encodable, JsonValue, b64u, decode, encode, sha256
 from exchange_schemas.errors import HubRefused, Malformed
 from exchange_schemas.limits import LIMITS

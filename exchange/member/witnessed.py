@@ -66,6 +66,8 @@ class Seen:
 
 def policy_of(deployment: Deployment) -> Policy | None:
     """The policy that the pinned deployment names witnesses for; None when it names none."""
+    if deployment.audit_witnesses is not None:
+        return deployment.audit_witnesses.policy(deployment.audit_vkey)
     named = deployment.witnesses
     if named is None:
         return None

@@ -22,7 +22,7 @@ from exchange.member.carried import GRANTS, CarriedAnswers, call_id, path_of
 from exchange.member.problems import problem_error
 from exchange.member.session import Session
 from exchange.member.transport import Transport
-from exchange.member.wire import ANSWER_BYTES, Answer
+from exchange.net.wire import ANSWER_BYTES, Answer
 from exchange_keys.jws import Signed
 from exchange_schemas.bundle import BACK, OUT, Cover
 from exchange_schemas.codec import JsonValue, b64u, decode, encode

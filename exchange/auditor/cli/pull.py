@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from exchange.auditor.cli.trust import read_policy
+from exchange.auditor.cli.trust import pinned_policy, read_policy
 from exchange.auditor.disclosed import Disclosed, PulledDisclosures
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.partial import Partial, PulledPart
@@ -23,8 +23,8 @@ from exchange.member.cli.output import print_json, say, say_count
 from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import open_unlocked
 from exchange.member.session import Session
-from exchange.member.wire import Wire
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 from exchange_schemas.errors import NotPermitted
 
 Progress = Callable[[int, int], None]
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 @click.option(
     "--policy",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Ask the witnesses of this policy, at the addresses in it, what they cosigned.",
+    help="Ask the witnesses of this policy what they cosigned, instead of those that your own folder pins.",
 )
 @click.option("--disclosures", is_flag=True, help="Also fetch what the log's commitments stand for.")
 def pull(options: Options, folder: Path, policy: Path | None, *, disclosures: bool) -> None:
@@ -57,7 +57,8 @@ def pull(options: Options, folder: Path, policy: Path | None, *, disclosures: bo
     wanted, asked, shown = read_policy(policy), None, None
     with open_unlocked(options) as session, steps_bar("pulling") as progress:
         try:
-            result, asked = _whole(session, folder, wanted, progress)
+            named = wanted or pinned_policy(session.profile.deployment)
+            result, asked = _whole(session, folder, named, progress)
             part = None
         except NotPermitted as error:
             if error.rule != LIMITED:

@@ -14,6 +14,7 @@ from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.log.checkpoint import parse_vkey
 from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.options import Options
+from exchange.member.deployment import Deployment
 from exchange.member.files import read_bounded
 from exchange.member.home import Home
 from exchange.member.words import marked
@@ -45,6 +46,7 @@ def trust_options(command: F) -> F:
 def read_trust(options: Options, mirror: Mirror | None, policy: Policy | None, vkey: str | None) -> Trust:
     """The log's key from the surest source there is: policy, `--vkey`, the auditor's own folder, the copy.
 
+    Without a policy, the witnesses that the auditor's own folder pins are the policy.
     Raises: ConfigInvalid when there is none at all; LogIncomplete when the copy has none.
     """
     now = datetime.now(UTC)
@@ -55,11 +57,17 @@ def read_trust(options: Options, mirror: Mirror | None, policy: Policy | None, v
     if vkey is not None:
         return Trust((parse_vkey(vkey),), "given", now, policy, former)
     if options.home is not None:
-        pinned = Home(options.home).profile().deployment.audit_vkey
-        return Trust((parse_vkey(pinned),), "deployment", now, policy, former)
+        pins = Home(options.home).profile().deployment
+        named = policy or pinned_policy(pins)
+        return Trust((parse_vkey(pins.audit_vkey),), "deployment", now, named, former)
     if mirror is None:
         raise ConfigInvalid("the log's key is not known", field="vkey", hint="give --policy or --vkey")
     return Trust(tuple(map(parse_vkey, mirror.vkeys)), "folder", now, policy)
+
+
+def pinned_policy(pins: Deployment) -> Policy | None:
+    """The witnesses of the audit log as a deployment file names them; None when it names none."""
+    return None if pins.audit_witnesses is None else pins.audit_witnesses.policy(pins.audit_vkey)
 
 
 def read_notes(paths: tuple[Path, ...]) -> list[KeptNote]:

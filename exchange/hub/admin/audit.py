@@ -30,9 +30,9 @@ _PROPOSAL = click.option(
 _APPROVED = click.option("--approved", type=_FILE, help="The act that enough operators have signed.")
 
 
-@click.group(name="audit", short_help="The audit log: slices, auditors, erasure.")
+@click.group(name="audit", short_help="The audit log: witnesses, files, slices, auditors, erasure.")
 def group() -> None:
-    """Keep the slices of the audit log, say what auditors may read, forget what it stands for."""
+    """Have the audit log witnessed and written out, check it, say what auditors may read, forget."""
 
 
 @group.command(

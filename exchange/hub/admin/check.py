@@ -11,6 +11,8 @@ from exchange.hub.services import audit_read, directory_read
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import require_governance
 from exchange.hub.services.startup import check_ready
+from exchange.hub.services.witness_guard import check_start
+from exchange.hub.services.witness_status import lagging
 from exchange_schemas.codec import JsonValue
 
 
@@ -19,6 +21,8 @@ from exchange_schemas.codec import JsonValue
 def check(target: Target) -> None:
     """Check what must hold before this hub may serve: tables, durability, log, clock, keys, operators."""
     with opened_hub(target) as hub:
+        for warning in check_start(hub):
+            target.out.note(f"warning: {warning}")
         facts = ready_facts(hub)
     target.out.facts(facts, title="ready: every start-up check holds")
 
@@ -39,4 +43,5 @@ def ready_facts(hub: Hub) -> dict[str, JsonValue]:
         "operators": f"{governance.k} of {len(governance.operators)}",
         "directory_events": directory.size,
         "audit_entries": audit.size,
+        "lagging": [lag.to_json() for lag in lagging(hub)],
     }

@@ -16,6 +16,7 @@ from exchange.hub.admin import (
     deployment,
     init,
     keys,
+    log_care,
     operator,
     recover,
 )
@@ -62,5 +63,8 @@ for command in (
     consent.group,
     deployment.group,
     keys.group,
+    audit.group,
 ):
     main.add_command(command)
+for command in log_care.COMMANDS:
+    audit.group.add_command(command)

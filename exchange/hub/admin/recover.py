@@ -14,6 +14,7 @@ from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.weighty import open_operator
 from exchange.hub.services.recover import recover as take_as_it_is
 from exchange.hub.services.withdrawals import replay_journal
+from exchange.hub.services.witness_guard import ask_witnesses
 
 
 @click.command(
@@ -26,11 +27,15 @@ from exchange.hub.services.withdrawals import replay_journal
 def recover(target: Target, *, source: KeySource, yes: bool) -> None:
     """Set the high-water mark to the audit log as it is now, and log who did it.
 
-    Only after `check` named S7-guard and you know why: entries that agencies hold receipts for are gone. The
-    journal of withdrawals is replayed at once, so that nothing withdrawn comes back.
+    Only after `check` named S7-guard or S8-witnessed and you know why: entries that agencies hold receipts
+    for are gone. The journal of withdrawals is replayed at once, so that nothing withdrawn comes back. A
+    witness that saw more will never cosign this log again: its runner must make a new one. Where an auditor
+    has a copy, `audit recover --from-mirror` loses nothing.
     """
     with opened_hub(target) as hub:
         key = open_operator(source, hub)
+        for warning in ask_witnesses(hub):
+            target.out.note(f"warning: {warning}")
         if not yes:
             click.confirm("Take this audit log as it is, without what was lost?", abort=True, err=True)
         released = take_as_it_is(hub, key.name)

@@ -19,14 +19,15 @@ from typing import Any, Final
 import click
 
 from exchange.hub.admin.background import upkeep_beside
-from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
+from exchange.hub.admin.publisher import start_publisher
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub
-from exchange.hub.services.operators import HUB
+from exchange.hub.services.operators import HUB, require_governance
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.withdrawals import replay_journal
+from exchange.hub.services.witness_guard import check_start
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import ConfigInvalid, Conflict
@@ -76,13 +77,19 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
-    with upkeep_beside(hub):
-        server.serve(target_loader=_loader(hub), wrap_loader=False)
+    stop_publisher = start_publisher(hub)
+    try:
+        with upkeep_beside(hub):
+            server.serve(target_loader=_loader(hub), wrap_loader=False)
+    finally:
+        stop_publisher()
 
 
 def _prepare(target: Target, hub: Hub) -> None:
     """What must be done before the first request. Raises: Unavailable, AuditUnavailable, StoreCorrupt."""
-    ready_facts(hub)
+    for warning in check_start(hub):
+        target.out.note(f"warning: {warning}; the hub starts, and asks again when it publishes")
+    require_governance(hub.engine)
     revived = replay_journal(hub)
     if revived:
         target.out.note(

@@ -33,7 +33,8 @@ from exchange.hub.api.schemas import (
     listed,
     text,
 )
-from exchange.hub.services import audit_pulls, audit_read, slice_read
+from exchange.hub.services import audit_pulls, slice_read, witnessed
+from exchange.hub.services.logs import audit_log
 from exchange.log.tiles import parse_tile_path
 from exchange_schemas.entry import Act
 from exchange_schemas.limits import LIMITS
@@ -142,13 +143,15 @@ _OPENED = {"pull": EXAMPLE_ID, "size": 1, "checkpoint": _NOTE, "about": None}
 @blp.operation(
     auth=False,
     summary="Give the signed checkpoint of the audit log",
-    description="C2SP tlog-checkpoint. Not logged.",
+    description="C2SP tlog-checkpoint: the newest that the witnesses cosigned, where there are any. "
+    "Not logged.",
     responses={200: TEXT},
     examples={200: _NOTE},
 )
 def checkpoint() -> Response:
     """The note, for everybody."""
-    return Response(audit_read.checkpoint(current_hub()), mimetype="text/plain")
+    hub = current_hub()
+    return Response(witnessed.checkpoint(hub, audit_log(hub)), mimetype="text/plain")
 
 
 @blp.route("/log/tile/<path:rest>", methods=["GET"])

@@ -21,6 +21,7 @@ blp = Blueprint(
     description="What members pin of this deployment; not logged",
 )
 _VKEY_CHARS = 400
+_WITNESSES = 60
 
 
 class OperatorSchema(JsonSchema):
@@ -39,6 +40,27 @@ class GovernanceSchema(JsonSchema):
     pin = digest()
 
 
+class DirectoryWitnessesSchema(JsonSchema):
+    """`quorum` of these must have cosigned a checkpoint within a day."""
+
+    quorum = Whole(required=True, validate=validate.Range(min=1, max=_WITNESSES))
+    vkeys = fields.List(
+        text(limit=_VKEY_CHARS, description="C2SP tlog-cosignature key, type 0x04"),
+        required=True,
+        validate=validate.Length(min=1, max=_WITNESSES),
+    )
+
+
+class WitnessesSchema(DirectoryWitnessesSchema):
+    """The same of the audit log, with the address of each."""
+
+    urls = fields.List(
+        fields.String(metadata={"format": "uri", "maxLength": 2000}),
+        required=True,
+        validate=validate.Length(min=1, max=_WITNESSES),
+    )
+
+
 class DeploymentSchema(JsonSchema):
     """The same members as the file of `exchange-hub deployment export`."""
 
@@ -47,6 +69,8 @@ class DeploymentSchema(JsonSchema):
     governance = fields.Nested(GovernanceSchema, required=True)
     directory_vkey = text(limit=_VKEY_CHARS, description="C2SP signed-note verifier key")
     audit_vkey = text(limit=_VKEY_CHARS, description="C2SP signed-note verifier key")
+    witnesses = fields.Nested(WitnessesSchema, required=False)
+    directory_witnesses = fields.Nested(DirectoryWitnessesSchema, required=False)
 
 
 _EXAMPLE = {

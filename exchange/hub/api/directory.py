@@ -20,7 +20,8 @@ from exchange.hub.api.schemas import (
     one_of,
     text,
 )
-from exchange.hub.services import directory
+from exchange.hub.services import directory, witnessed
+from exchange.hub.services.logs import directory_log
 from exchange_keys.public import ED25519, ES256, ML_DSA_65, PS256, X_WING
 from exchange_schemas.entry import Act
 from exchange_schemas.ids import check_kid
@@ -32,6 +33,7 @@ blp = Blueprint(
     description="The append-only log of who takes part and with which keys",
 )
 _KEY_BYTES = 2048
+_NOTE_CHARS = 16 * 1024
 # Events with the signatures of two hybrid roots, and the bytes of one key.
 _MAX_BYTES = 128 * 1024
 
@@ -68,6 +70,11 @@ class EventPage(JsonSchema):
     size = Whole(required=True, validate=validate.Range(min=0))
     checkpoint = text(limit=4096, description="C2SP checkpoint of the log as it stands")
     consistency = fields.List(encoded(limit=32), required=True, metadata={"maxItems": 64})
+    witnessed = text(
+        limit=_NOTE_CHARS,
+        required=False,
+        description="The newest checkpoint that the witnesses cosigned, where there are any",
+    )
 
 
 class EventRequest(JsonSchema):
@@ -110,7 +117,8 @@ _PAGE = {
 )
 def checkpoint() -> Response:
     """The note as text."""
-    return Response(directory.checkpoint(current_hub()), mimetype="text/plain")
+    hub = current_hub()
+    return Response(witnessed.checkpoint(hub, directory_log(hub)), mimetype="text/plain")
 
 
 @blp.route("/events", methods=["GET"])

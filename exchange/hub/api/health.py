@@ -6,19 +6,38 @@ No caller is known here, so nothing of the data may show; `/healthz` asks no dat
 from __future__ import annotations
 
 from flask import Response
+from marshmallow import fields
 
 from exchange.hub.api.base import Blueprint, JsonSchema, current_hub
 from exchange.hub.api.problem import dump
-from exchange.hub.api.schemas import one_of
+from exchange.hub.api.schemas import one_of, text
 from exchange.hub.services.startup import check_ready
+from exchange.hub.services.witness_status import lagging
+from exchange_schemas.codec import JsonValue
 
 blp = Blueprint("health", "health", description="For the operators' monitoring; not logged")
+
+_LAGS = 122
 
 
 class HealthSchema(JsonSchema):
     """One word."""
 
     status = one_of("alive", "ready")
+
+
+class LagSchema(JsonSchema):
+    """A witness that cosigns a log no more, or `publisher` when nobody asks them; `since` null: never did."""
+
+    witness = text(limit=200)
+    log = one_of("audit", "directory")
+    since = fields.String(required=True, allow_none=True, metadata={"maxLength": 20})
+
+
+class ReadySchema(HealthSchema):
+    """`lagging` is there where the hub has witnesses and some of them lag: the hub serves all the same."""
+
+    lagging = fields.List(fields.Nested(LagSchema), metadata={"maxItems": _LAGS})
 
 
 @blp.route("/healthz", methods=["GET"])
@@ -39,10 +58,13 @@ def healthz() -> Response:
     auth=False,
     counted=False,
     summary="Say whether the hub may serve",
-    responses={200: HealthSchema},
+    responses={200: ReadySchema},
     examples={200: {"status": "ready"}},
 )
 def readyz() -> Response:
     """200 when database, log, keys and guard are as they must be; else 503 with the reason."""
-    check_ready(current_hub())
-    return Response(dump({"status": "ready"}), mimetype="application/json")
+    hub = current_hub()
+    check_ready(hub)
+    behind: list[JsonValue] = [lag.to_json() for lag in lagging(hub)]
+    body: dict[str, JsonValue] = {"status": "ready", **({"lagging": behind} if behind else {})}
+    return Response(dump(body), mimetype="application/json")

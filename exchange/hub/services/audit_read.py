@@ -1,7 +1,7 @@
-"""Reading the audit log: checkpoints, hash tiles and entry bundles, derived on request in bounded work.
+"""Reading the audit log: its head, hash tiles and entry bundles, derived on request in bounded work.
 
 Nothing is kept beside the database, so nothing can fall behind it or disagree with it. Who may read what is
-decided before: entry bundles are for accredited auditors only. C2SP tlog-tiles, tlog-checkpoint.
+decided before: entry bundles are for accredited auditors only. C2SP tlog-tiles.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
 from exchange.hub.services.hub import Hub
-from exchange.log.checkpoint import Checkpoint, sign_checkpoint
 from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, node_reader, tiles_of
 from exchange.log.tree import Frontier, ReadNode
 from exchange_schemas.errors import NotFound
@@ -39,16 +38,6 @@ def head(conn: Connection) -> Frontier:
     """The log as it stands: its size and frontier."""
     row = conn.execute(_HEAD).one()
     return Frontier.from_bytes(row.frontier, size=row.size)
-
-
-def checkpoint(hub: Hub) -> str:
-    """The signed note of the log's present head.
-
-    It is signed anew each time: the signature is deterministic, so a size has one note in every worker.
-    """
-    with storage_errors(), reading(hub.engine) as conn:
-        tree = head(conn)
-    return sign_checkpoint(Checkpoint(hub.settings.audit_log, tree.size, tree.root()), hub.keys.audit_log)
 
 
 def tile(hub: Hub, level: int, n: int, width: int = TILE_WIDTH) -> bytes:

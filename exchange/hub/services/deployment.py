@@ -29,9 +29,21 @@ def deployment(hub: Hub) -> dict[str, JsonValue]:
         raise Unavailable("the hub has no operator yet", hint="exchange-hub init")
     settings, keys = hub.settings, hub.keys
     return {
+        **_witnesses(hub),
         "origin": settings.origin,
         "base_url": settings.base_url,
         "governance": {"k": governance.k, "operators": operators_json(governance), "pin": pin},
         "directory_vkey": vkey(settings.directory_log, keys.directory_log.public.raw),
         "audit_vkey": vkey(settings.audit_log, keys.audit_log.public.raw),
     }
+
+
+def _witnesses(hub: Hub) -> dict[str, JsonValue]:
+    """Who must have cosigned each log, where the policy asks for anybody; the addresses are for auditors."""
+    policy = hub.witnesses
+    if policy is None or policy.needed == 0:
+        return {}
+    vkeys: list[JsonValue] = [one.vkey for one in policy.members]
+    urls: list[JsonValue] = [one.url for one in policy.members]
+    quorum: dict[str, JsonValue] = {"quorum": policy.needed, "vkeys": vkeys}
+    return {"witnesses": {**quorum, "urls": urls}, "directory_witnesses": {**quorum}}

@@ -1,4 +1,4 @@
-"""The key directory: its checkpoint, pages of its log, its keys, and the events that agencies add.
+"""The key directory: pages of its log, its keys, and the events that agencies add.
 
 An agency may add events about its own keys and no others; whether one may follow is for the rules of
 `exchange.directory`. Operators' events come through services/agencies.py and services/operators.py.
@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exchange.directory.rules import check_author
-from exchange.hub.db import reading, storage_errors
 from exchange.hub.services.directory_append import append_event
 from exchange.hub.services.directory_read import (
     PAGE_LIMIT,
@@ -20,7 +19,6 @@ from exchange.hub.services.directory_read import (
     asking_root,
     auth_key,
     client_in,
-    head,
     holders_of,
     key_in,
     key_of,
@@ -29,8 +27,9 @@ from exchange.hub.services.directory_read import (
     root_in,
     state_of,
 )
+from exchange.hub.services.logs import directory_log
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
-from exchange.log.checkpoint import Checkpoint, sign_checkpoint
+from exchange.hub.services.witnessed import shown_note
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
 from exchange_schemas.entry import Act
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
     from exchange.hub.services.hub import Hub
     from exchange.hub.services.unit import Unit
-    from exchange.log.tree import Frontier
     from exchange_schemas.ids import Kid
 
 __all__ = [
@@ -54,7 +52,6 @@ __all__ = [
     "asking_client",
     "asking_root",
     "auth_key",
-    "checkpoint",
     "client_in",
     "holders_of",
     "key_of",
@@ -70,13 +67,6 @@ __all__ = [
 # -- requests ------------------------------------------------------------------------------------------
 
 
-def checkpoint(hub: Hub) -> str:
-    """The signed note of the log as it stands; deterministic, so a size has one note in every worker."""
-    with storage_errors(), reading(hub.engine) as conn:
-        tree = head(conn)
-    return _note(hub, tree)
-
-
 def read_events(hub: Hub, caller: Caller, *, after: int, limit: int) -> Released:
     """The events after the first `after`, with a checkpoint and the proof that leads there.
 
@@ -85,13 +75,17 @@ def read_events(hub: Hub, caller: Caller, *, after: int, limit: int) -> Released
     trace = Trace(act=Act.DIRECTORY_READ)
 
     def work(unit: Unit) -> Answer:
+        # Before the page, so that its tree is never the smaller one.
+        shown = shown_note(hub, unit.conn, directory_log(hub))
         found = page(unit.conn, after, limit)
         body: dict[str, JsonValue] = {
             "events": [_event_json(item) for item in found.events],
             "size": found.tree.size,
-            "checkpoint": _note(hub, found.tree),
+            "checkpoint": directory_log(hub).note(found.tree),
             "consistency": [b64u(node) for node in found.consistency],
         }
+        if shown is not None:
+            body["witnessed"] = shown
         return Answer(body, trace, logged=bool(found.events))
 
     return release(hub, caller, trace, work, reads=True)
@@ -136,8 +130,3 @@ def _event_json(item: LoggedEvent) -> dict[str, JsonValue]:
         "event": decode(item.event, limit=LIMITS.signed_object_bytes),
         "keys": keys,
     }
-
-
-def _note(hub: Hub, tree: Frontier) -> str:
-    log = Checkpoint(hub.settings.directory_log, tree.size, tree.root())
-    return sign_checkpoint(log, hub.keys.directory_log)

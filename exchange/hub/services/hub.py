@@ -15,13 +15,15 @@ from exchange.hub.combine import Combiner
 from exchange.hub.db import open_engine
 from exchange.hub.hubkeys import HubKeys, load_hub_keys
 from exchange.hub.settings import Settings
+from exchange.hub.witnesspolicy import WitnessPolicy, load_policy
 
 
 @dataclass(frozen=True, slots=True)
 class Hub:
     """Everything a service needs. `clock` gives aware UTC, `random` that many secure random bytes.
 
-    `combiner`: answers that wait for one transaction; each copy of a hub has its own.
+    `witnesses`: who cosigns the two logs; None: nobody is named. `combiner`: answers that wait for one
+    transaction; each copy of a hub has its own.
     """
 
     settings: Settings
@@ -30,6 +32,7 @@ class Hub:
     random: Callable[[int], bytes]
     keys: HubKeys
     blobs: BlobStore
+    witnesses: WitnessPolicy | None = None
     combiner: Combiner = field(default_factory=Combiner, init=False, repr=False, compare=False)
 
 
@@ -38,13 +41,15 @@ def open_hub(settings: Settings) -> Hub:
 
     Raises: ConfigInvalid; WrongPassphrase or KeyFileCorrupt for the key files.
     """
+    keys = load_hub_keys(settings)
     return Hub(
         settings=settings,
         engine=open_engine(settings.database_url),
         clock=utc_now,
         random=os.urandom,
-        keys=load_hub_keys(settings),
+        keys=keys,
         blobs=FolderBlobs(settings.blobs_dir),
+        witnesses=load_policy(settings, keys),
     )
 
 

@@ -12,6 +12,9 @@ is not what it should be is for the operator to look at.
   S6-clock      the clock is not before the latest entry
   S7-guard      the log is not shorter than the high-water mark on the guard volume says, and not another one;
                 the mark is there (production) and is being kept
+  S8-witnessed  no witness has shown a note of this hub's own key that a log here does not continue, which no
+                operator has accepted
+  S9-writable   an entry can be written: rights, a disk with room, no standby
 """
 
 from typing import Final
@@ -20,9 +23,10 @@ from sqlalchemy import Connection, inspect, select, text
 
 from exchange.hub.db import newest_revision, reading, storage_errors
 from exchange.hub.models.log import log_head, log_leaf
-from exchange.hub.services import highwater
+from exchange.hub.services import conflicts, highwater
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub
+from exchange.hub.services.writable import unwritable
 from exchange.log.tree import Frontier
 from exchange_schemas.errors import Malformed, StoreCorrupt, Unavailable
 
@@ -53,6 +57,10 @@ def check_ready(hub: Hub) -> None:
         _check_head(conn)
         _check_clock(conn, hub)
         _check_guard(conn, hub)
+        _check_witnessed(conn)
+        why = unwritable(conn, hub)
+        if why is not None:
+            raise _refuse("S9-writable", why)
 
 
 def _refuse(rule: str, what: str) -> Unavailable:
@@ -155,3 +163,10 @@ def _check_guard(conn: Connection, hub: Hub) -> None:
         raise _refuse("S7-guard", "the audit log is shorter than the high-water mark says, or another one")
     if latest_us - microseconds(kept) > _MARK_LAG_US:
         raise _refuse("S7-guard", "the high-water mark on the guard volume is not being kept")
+
+
+def _check_witnessed(conn: Connection) -> None:
+    """(S8)"""
+    for proof in conflicts.unaccepted(conn):
+        what = "is shorter than" if proof.rule == conflicts.SHORTER else "is another than"
+        raise _refuse("S8-witnessed", f"the {proof.log} log {what} the one that {proof.witness} cosigned")

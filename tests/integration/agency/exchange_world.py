@@ -30,7 +30,7 @@ from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.session import open_session
 from exchange.member.users import NewUser
-from exchange.member.wire import Wire
+from exchange.net.wire import Wire
 from exchange_keys.jws import Signed
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, encode

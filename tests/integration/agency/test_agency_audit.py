@@ -27,9 +27,9 @@ from exchange.log.tiles import split_bundle
 from exchange.log.tree import consistency_proof
 from exchange.log.witnessing import obtain_cosignature
 from exchange.member.deployment import Quorum
-from exchange.member.wire import Wire
 from exchange.member.witnessed import Seen, look, policy_of
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.entry import Entry
 from exchange_schemas.errors import (

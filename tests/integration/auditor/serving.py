@@ -9,9 +9,9 @@ from exchange.auditor.witness.service import Witness
 
 
 @contextmanager
-def running(witness: Witness, **limits: float) -> Iterator[WitnessServer]:
+def running(witness: Witness, *, port: int = 0, **limits: float) -> Iterator[WitnessServer]:
     """The witness behind its own server; `limits` are those of `WitnessServer`."""
-    with WitnessServer(("127.0.0.1", 0), witness, **limits) as server:  # type: ignore[arg-type]  # named limits
+    with WitnessServer(("127.0.0.1", port), witness, **limits) as server:  # type: ignore[arg-type]  # named limits
         thread = threading.Thread(target=server.run)
         thread.start()
         try:

@@ -37,8 +37,8 @@ from exchange.log.slices import parties_of
 from exchange.log.tree import Frontier, consistency_proof, leaf_hash
 from exchange.log.witnessing import obtain_cosignature
 from exchange.member.session import Session
-from exchange.member.wire import Wire
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 from exchange_schemas.errors import Forbidden, LogFork, ProofInvalid
 from tests.integration.agency.exchange_world import Exchange
 from tests.integration.auditor.serving import running

@@ -13,7 +13,9 @@ from exchange.hub.models.log import log_entry, log_leaf
 from exchange.hub.services import directory
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub
+from exchange.hub.services.logs import directory_log
 from exchange.hub.services.release import Caller, Released, receipt_of_error
+from exchange.hub.services.witnessed import checkpoint
 from exchange.log.checkpoint import open_checkpoint, vkey
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.jws import Signed
@@ -125,7 +127,7 @@ def test_the_checkpoint_is_signed_by_the_directory_log(operators: Operators) -> 
     hub = operators.hub
     operators.admit("ngo-a")
     key = vkey(hub.settings.directory_log, hub.keys.directory_log.public.raw)
-    found = open_checkpoint(directory.checkpoint(hub), [key])
+    found = open_checkpoint(checkpoint(hub, directory_log(hub)), [key])
     with hub.engine.connect() as conn:
         assert (found.size, found.root) == directory.position(conn)
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 import pytest
 
 from exchange.hub.db import reading
-from exchange.hub.services import audit_pulls, audit_read
+from exchange.hub.services import audit_pulls
+from exchange.hub.services.logs import audit_log
 from exchange.hub.services.release import Caller
+from exchange.hub.services.witnessed import checkpoint
 from exchange.log.checkpoint import open_checkpoint, parse_vkey, vkey
 from exchange.log.proof import verify_entry
 from exchange.log.tiles import decode_bundle
@@ -128,7 +130,7 @@ def test_the_checkpoint_is_for_everybody(world: World) -> None:
     size = grow(world)
     name = world.hub.settings.audit_log
     key = parse_vkey(vkey(name, world.hub.keys.audit_log.public.raw))
-    assert open_checkpoint(audit_read.checkpoint(world.hub), [key], origin=name).size == size
+    assert open_checkpoint(checkpoint(world.hub, audit_log(world.hub)), [key], origin=name).size == size
 
 
 def test_a_party_reads_its_receipt_again(world: World, ngo: Agency, embassy: Agency) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from exchange.hub.db import open_engine, reading, writing
 from exchange.hub.models.log import log_head, log_node
-from exchange.hub.services.audit_read import bundle, bundles, checkpoint, node_source, tile
+from exchange.hub.services.audit_read import bundle, bundles, node_source, tile
 from exchange.hub.services.hub import Hub
+from exchange.hub.services.logs import audit_log
+from exchange.hub.services.witnessed import checkpoint
 from exchange.log.checkpoint import open_checkpoint, vkey
 from exchange.log.tiles import decode_bundle
 from exchange.log.tree import (
@@ -64,7 +66,7 @@ def copy_rows(driver: object, table: str, rows: Sequence[tuple[object, ...]]) ->
 
 
 def opened(hub: Hub) -> tuple[int, bytes]:
-    note = checkpoint(hub)
+    note = checkpoint(hub, audit_log(hub))
     key = vkey(hub.settings.audit_log, hub.keys.audit_log.public.raw)
     found = open_checkpoint(note, [key], origin="exchange.example/audit")
     return found.size, found.root
@@ -72,7 +74,7 @@ def opened(hub: Hub) -> tuple[int, bytes]:
 
 def test_an_empty_log_has_a_checkpoint_and_no_tiles(hub: Hub) -> None:
     assert opened(hub) == (0, EMPTY_ROOT)
-    assert checkpoint(hub) == checkpoint(hub)
+    assert checkpoint(hub, audit_log(hub)) == checkpoint(hub, audit_log(hub))
     with pytest.raises(NotFound):
         tile(hub, 0, 0, 1)
     with pytest.raises(NotFound):

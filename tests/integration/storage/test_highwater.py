@@ -12,11 +12,12 @@ from sqlalchemy.engine import make_url
 
 from exchange.hub.db import open_engine
 from exchange.hub.services import highwater
-from exchange.hub.services.audit_read import checkpoint
 from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.logs import audit_log
 from exchange.hub.services.recover import recover
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.startup import check_ready
+from exchange.hub.services.witnessed import checkpoint
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.errors import Unavailable
 from tests.integration.storage import only
@@ -56,7 +57,7 @@ def test_the_mark_follows_the_log_some_seconds_behind(guarded: Hub, new_caller: 
     check_ready(guarded)
     assert highwater.read(guarded) is None
     answer(guarded, new_caller)
-    assert mark(guarded).read_text() == checkpoint(guarded)
+    assert mark(guarded).read_text() == checkpoint(guarded, audit_log(guarded))
     assert mark(guarded).stat().st_mode & 0o077 == 0
     answer(guarded, new_caller, 3)
     found = highwater.read(guarded)

@@ -96,7 +96,7 @@ def test_records_are_added_edited_found_and_shown(agency: CommandLine, tmp_path:
 def test_bad_input_is_two_plain_lines_and_a_documented_exit_code(
     agency: CommandLine, args: tuple[str, ...], code: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exchange.member.wire.PAUSES_SECONDS", ())
+    monkeypatch.setattr("exchange.net.wire.PAUSES_SECONDS", ())
     ran = agency(*args, ok=False)
     assert ran.code == code, ran.err
     first, *rest = ran.err.splitlines()

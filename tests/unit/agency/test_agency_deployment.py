@@ -1,8 +1,11 @@
 """The deployment file: the witnesses that it may name."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from exchange.log.cosignature import cosigner_vkey
+from exchange.log.checkpoint import Checkpoint, sign_checkpoint, vkey
+from exchange.log.cosignature import cosign, cosigner_vkey
 from exchange.member.deployment import Deployment
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, b64u, encode
@@ -36,6 +39,39 @@ def test_named_witnesses_are_read_and_written() -> None:
     assert found.witnesses is not None
     assert (found.witnesses.needed, [one.name for one in found.witnesses.witnesses]) == (1, ["w.example"])
     assert found.to_bytes() == data
+
+
+def test_the_audit_log_s_witnesses_are_a_policy_with_addresses() -> None:
+    named: JsonValue = {"quorum": 1, "vkeys": [WITNESS], "urls": ["https://w.example/x"]}
+    data = file_with(witnesses=named)
+    found = Deployment.from_bytes(data)
+    assert found.to_bytes() == data
+    assert found.audit_witnesses is not None
+    log = vkey("homeward.test/audit", KEY.public.raw)
+    policy = found.audit_witnesses.policy(log)
+    assert [one.url for one in policy.witnesses.values()] == ["https://w.example/x"]
+    note = sign_checkpoint(Checkpoint("homeward.test/audit", 1, bytes(32)), KEY)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert not policy.judge(note, now).quorum.witnessed
+    assert policy.judge(note + cosign(note, KEY, "w.example", now), now).quorum.when == now
+
+
+@pytest.mark.parametrize(
+    "witnesses",
+    [
+        {"quorum": 1, "vkeys": [WITNESS]},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": []},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": "https://w.example"},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": ["http://w.example"]},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": ["https://w.example a"]},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": ["https://[w"]},
+        {"quorum": 1, "vkeys": [WITNESS], "urls": ["w.example"]},
+        {"quorum": 0, "vkeys": [WITNESS], "urls": ["https://w.example"]},
+    ],
+)
+def test_witnesses_of_the_audit_log_that_nobody_can_ask_are_refused(witnesses: JsonValue) -> None:
+    with pytest.raises(ConfigInvalid):
+        Deployment.from_bytes(file_with(witnesses=witnesses))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from exchange.member.skew import check_skew, measured_skew
 from exchange.member.store import Store
 from exchange.member.transport import RawReceipt
 from exchange.member.users import NewUser
-from exchange.member.wire import Call, Wire
+from exchange.net.wire import Call, Wire
 from exchange_keys.signing import SigningKey
 from exchange_schemas import errors
 from exchange_schemas.codec import JsonValue, b64u, encode

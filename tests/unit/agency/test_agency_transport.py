@@ -10,7 +10,7 @@ import pytest
 
 from exchange.member.tokens import Caller, Tokens
 from exchange.member.transport import RawReceipt, Transport
-from exchange.member.wire import PAUSES_SECONDS, Wire
+from exchange.net.wire import PAUSES_SECONDS, Wire
 from exchange_keys.jose import AuthKey, verify_client_assertion, verify_dpop
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.errors import (

@@ -47,6 +47,8 @@ def test_the_defaults_are_the_safe_ones() -> None:
     assert settings.is_sqlite
     assert (settings.rate_agency, settings.rate_address, settings.rate_failures) == (600, 100, 20)
     assert settings.trusted_proxies == ()
+    assert settings.witness_policy is None
+    assert (settings.tiles, settings.tiles_endpoint) == (None, None)
 
 
 def test_every_setting_can_be_given() -> None:
@@ -74,6 +76,13 @@ def test_every_setting_can_be_given() -> None:
     assert read(KEY_PASSPHRASE_FD="3").key_passphrase_fd == 3
     rates = read(RATE_AGENCY="50", RATE_ADDRESS="7", RATE_FAILURES="3")
     assert (rates.rate_agency, rates.rate_address, rates.rate_failures) == (50, 7, 3)
+    assert read(WITNESS_POLICY="/etc/homeward.policy").witness_policy == Path("/etc/homeward.policy")
+    assert read(TILES="/srv/log").tiles == "/srv/log"
+    bucket = read(TILES="s3://homeward-log/a/b", TILES_ENDPOINT="https://objects.example:9000/x")
+    assert (bucket.tiles, bucket.tiles_endpoint) == (
+        "s3://homeward-log/a/b",
+        "https://objects.example:9000/x",
+    )
     proxies = read(TRUSTED_PROXIES="10.0.0.5, 10.1.0.0/24,fd00::1").trusted_proxies
     assert [str(network) for network in proxies] == ["10.0.0.5/32", "10.1.0.0/24", "fd00::1/128"]
 
@@ -103,6 +112,18 @@ def test_an_unknown_name_is_refused() -> None:
         ("TRUSTED_PROXIES", "10.0.0.5/24"),
         ("TRUSTED_PROXIES", "10.0.0.5,"),
         ("TRUSTED_PROXIES", "*"),
+        ("TILES", "log"),
+        ("TILES", "/srv/../log"),
+        ("TILES", "/srv/hub/log"),
+        ("TILES", "/srv"),
+        ("TILES", "/guard/hub"),
+        ("TILES", "s3://"),
+        ("TILES", "s3://Bucket"),
+        ("TILES", "s3://bucket/"),
+        ("TILES", "https://bucket"),
+        ("TILES_ENDPOINT", "https://objects.example"),
+        ("WITNESS_POLICY", "homeward.policy"),
+        ("WITNESS_POLICY", "~/homeward.policy"),
         ("ORIGIN", "Exchange.example"),
         ("ORIGIN", "https://exchange.example"),
         ("ORIGIN", "a/b/c"),
@@ -223,3 +244,13 @@ def test_a_database_on_another_machine_is_reached_over_checked_tls(url: str) -> 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", ""])
 def test_a_database_on_this_machine_needs_none(host: str) -> None:
     assert not read(DATABASE_URL=f"postgresql+psycopg://worker@{host}/hub").is_sqlite
+
+
+def test_a_bucket_is_reached_over_https_outside_of_development() -> None:
+    plain = {"TILES": "s3://homeward-log", "TILES_ENDPOINT": "http://127.0.0.1:9000"}
+    assert refused(**plain) == "TILES_ENDPOINT"
+    assert read(**plain, ENVIRONMENT="development").tiles_endpoint == "http://127.0.0.1:9000"
+    assert refused(TILES="/srv/log", TILES_ENDPOINT="https://objects.example") == "TILES_ENDPOINT"
+    assert (
+        refused(TILES="s3://homeward-log", TILES_ENDPOINT="https://user@objects.example") == "TILES_ENDPOINT"
+    )

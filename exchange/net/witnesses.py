@@ -16,7 +16,7 @@ from exchange.log.witnessing import (
     origin_hash,
     read_answer,
 )
-from exchange.member.wire import Answer, Call, Wire
+from exchange.net.wire import Answer, Call, Wire
 from exchange_schemas.errors import HubRefused, HubUnreachable
 
 _NOTE_BYTES = 64 * 1024
@@ -64,4 +64,6 @@ class WitnessClient:
         try:
             return self.wire.send(call)
         except HubUnreachable as error:
-            raise HubUnreachable(f"the witness at {self.url} cannot be reached") from error
+            raise HubUnreachable(f"the witness at {self.url} cannot be reached in time") from error
+        except HubRefused as error:
+            raise HubRefused(f"the witness at {self.url} answers with a redirect, or endlessly") from error

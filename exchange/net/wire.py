@@ -63,14 +63,27 @@ class Answer:
     carried: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: for a connection, and for the next piece of an answer."""
+
+    connect: float = CONNECT_SECONDS
+    read: float = READ_SECONDS
+
+
 class Wire:
     """A connection to one hub."""
 
     def __init__(
-        self, *, sleep: Callable[[float], None] = time.sleep, session: requests.Session | None = None
+        self,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        session: requests.Session | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """`sleep` waits between attempts; `session` is given by tests only."""
         self._sleep = sleep
+        self._patience = Patience() if patience is None else patience
         self._session = requests.Session() if session is None else session
         self._session.auth = _keep_headers
         self._session.headers["User-Agent"] = "homeward-agency"
@@ -130,7 +143,7 @@ class Wire:
                 params=dict(call.params),
                 headers=dict(sent),
                 data=body,  # type: ignore[arg-type]  # bytes, or a file that is read in pieces
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                timeout=(self._patience.connect, self._patience.read),
                 allow_redirects=False,
                 stream=True,
             )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange.auditor.growth import GrowingTree
+from exchange.log.growth import GrowingTree
 from exchange.log.tiles import Tile, tiles_of
 from exchange.log.tree import EMPTY_ROOT, leaf_hash, root_of
 
