@@ -11,8 +11,10 @@ from demo import chapters, reporting
 from exchange.sandbox import members
 from exchange.sandbox.hub import LocalHub
 from exchange.sandbox.programs import INSECURE_KDF, CommandFailed
+from exchange.sandbox.witness import LocalWitness
 from exchange_schemas.errors import ExchangeError, ImportUnreadable
 
+REPORT = Path("homeward-report.html")
 SAMPLE = Path(__file__).with_name("sample.pfif-1.4.xml")
 
 
@@ -21,23 +23,31 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def tell(path: Path, folder: Path, *, insecure: bool) -> None:
+def tell(path: Path, folder: Path, report: Path, *, insecure: bool) -> None:
     """Every chapter in order. Raises when one does not go as it must."""
     chapters.look_at(path, say)
     hub = LocalHub(folder, origin="demo.homeward.example")
+    witness = LocalWitness(folder, hub)
     try:
-        say("1. An operator makes a hub on an embedded database and starts it.")
+        say("1. An operator makes a hub on an embedded database; Harbour Aid runs a witness of its logs.")
         hub.create()
+        hub.set("HOMEWARD_WITNESS_POLICY", str(witness.start()))
+        hub.publish()
         hub.start()
         say("2. Four agencies and an auditor make their keys; the operator admits each by fingerprint.")
         enrolled = members.enrol_all(folder, hub, insecure=insecure)
         for name, member in enrolled.items():
             say(f"   {name:<13} {member.fingerprint}")
         _share(path, folder, enrolled)
-        say("12. The auditor pulls the log and verifies it without trusting the hub.")
+        say("12. The witness cosigns what the hub publishes: from here on no past can be rewritten unseen.")
+        chapters.witness(hub, say)
+        say("13. The auditor pulls the log and verifies it without trusting the hub.")
         chapters.audit(enrolled[members.AUDITOR.id], folder, say)
+        say("14. The auditor writes a report for people.")
+        chapters.report(enrolled[members.AUDITOR.id], folder, report, say)
     finally:
         hub.stop()
+        witness.stop()
 
 
 def _share(path: Path, folder: Path, enrolled: dict[str, members.Enrolled]) -> None:
@@ -80,6 +90,7 @@ def main() -> int:
     """Parse, run, and say how it ended."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("--input", type=Path, default=SAMPLE, help="PFIF XML or a Primero case list")
+    parser.add_argument("--report", type=Path, default=REPORT, help="where the auditor's report goes")
     parser.add_argument("--insecure-kdf", action="store_true", help="INSECURE: test cost for passphrases")
     said = parser.parse_args()
     path, insecure = said.input, said.insecure_kdf
@@ -88,7 +99,7 @@ def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="homeward-demo-") as folder:
         try:
-            tell(path, Path(folder), insecure=insecure)
+            tell(path, Path(folder), said.report, insecure=insecure)
         except chapters.EveryRecordRefused:
             say("demo: failed: every record of this file was refused by a rule, so there is nothing to share")
             return 2

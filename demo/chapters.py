@@ -9,6 +9,7 @@ from demo import picture
 from exchange.agency import Client, Record
 from exchange.agency.deletions import outcome_words
 from exchange.agency.imports import Imported, Refused, read_source
+from exchange.sandbox.hub import LocalHub
 from exchange.sandbox.members import COMMISSION, EMBASSY, Enrolled
 from exchange.sandbox.programs import CommandFailed, run
 from exchange.sandbox.sharing import FOR, consent, decide
@@ -186,21 +187,42 @@ def delete_and_confirm(holder: Client, embassy: Client, say: Say) -> None:
         raise CommandFailed("a request for a deletion was not answered")
 
 
+def witness(hub: LocalHub, say: Say) -> None:
+    """Have both logs cosigned as they are now."""
+    found = hub.publish()
+    for log in found["logs"]:  # type: ignore[attr-defined]  # plain JSON
+        say(f"   the {log['log']} log is witnessed up to entry {log['size']}")
+        if not log["witnessed"]:
+            raise CommandFailed("the witness did not cosign")
+
+
 def audit(auditor: Enrolled, folder: Path, say: Say) -> None:
-    """Pull the log with the auditor's program, verify it, change one byte, verify again."""
-    pulled = folder / "pulled-log"
-    common = ("--home", str(auditor.home), "--passphrase-file", str(auditor.passphrase_file))
+    """Pull the log with the auditor's program, verify it, change one byte, verify again, mend it."""
+    pulled, common = folder / "pulled-log", _as(auditor)
     run("exchange-audit", "pull", str(pulled), *common)
-    verdict = json.loads(run("exchange-audit", "verify", str(pulled), "--json"))
+    verify = ("exchange-audit", "verify", str(pulled), "--home", str(auditor.home), "--json")
+    verdict = json.loads(run(*verify))
     say(f"   {verdict['size']} entries; integrity: {verdict['integrity']}, complete: {verdict['complete']}")
+    say(f"   a quorum of the witnesses vouches for {verdict['witnessed']['size']} of them")
     bundle = next(path for path in sorted((pulled / "tile" / "entries").rglob("*")) if path.is_file())
-    content = bytearray(bundle.read_bytes())
+    content = bundle.read_bytes()
     at = content.index(b'"out":"deny"') + len(b'"out":"')
-    content[at] ^= 1
-    bundle.write_bytes(bytes(content))
+    bundle.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     say("   one byte of the pulled copy is changed, in an entry that records a refusal")
-    verdict = json.loads(run("exchange-audit", "verify", str(pulled), "--json", expect=2))
+    verdict = json.loads(run(*verify, expect=2))
     named = [finding for finding in verdict["findings"] if finding["index"] is not None]
     if not named:
         raise CommandFailed("the verification did not name the changed entry")
     say(f"   verification fails and names it: {named[0]['text']}")
+    bundle.write_bytes(content)
+
+
+def report(auditor: Enrolled, folder: Path, page: Path, say: Say) -> None:
+    """One page of plots over the log that verified."""
+    pulled = str(folder / "pulled-log")
+    run("exchange-audit", "report", pulled, "--out", str(page), "--replace", "--home", str(auditor.home))
+    say(f"   written: {page} ({page.stat().st_size // 1024} KiB, opens in any browser without a network)")
+
+
+def _as(auditor: Enrolled) -> tuple[str, ...]:
+    return ("--home", str(auditor.home), "--passphrase-file", str(auditor.passphrase_file))

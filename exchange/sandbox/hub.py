@@ -3,6 +3,7 @@
 For development only: it serves plain HTTP on the loopback address, which a hub in production refuses.
 """
 
+import json
 import socket
 import subprocess
 import time
@@ -50,6 +51,17 @@ class LocalHub:
             "--operator", OPERATOR, "--operator-key", key, "--passphrase-file", secret,
             settings=_SETTINGS,
         )  # fmt: skip
+
+    def set(self, name: str, value: str) -> None:
+        """Add one setting for the next start, as an operator edits hub.env."""
+        with (self.data / "hub.env").open("a", encoding="utf-8") as file:
+            file.write(f"{name}={value}\n")
+
+    def publish(self) -> dict[str, object]:
+        """One round with the witnesses, now; what came of it. Raises: CommandFailed without a quorum."""
+        said = run("exchange-hub", "audit", "publish", "--data-dir", str(self.data), "--json")
+        found: dict[str, object] = json.loads(said)
+        return found
 
     def start(self) -> None:
         """Serve until `stop`; returns when the hub says that it is ready. Raises: CommandFailed."""

@@ -7,9 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "demo", "--insecure-kdf", *arguments],
+        [sys.executable, "-m", "demo", "--insecure-kdf", "--report", str(folder / "report.html"), *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from exchange.auditor.witness.store import WitnessStore
 from exchange.log.checkpoint import Checkpoint
 from exchange.log.note import split_note
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import print_json, say
+from exchange.member.cli.output import print_json, print_json_line, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
 from exchange.member.files import read_bounded
@@ -152,7 +152,7 @@ def serve(options: Options, folder: Path, *, host: str, port: int, insecure_kdf:
         server = WitnessServer((host, port), Witness(store, key), note=say)
         with server:
             if options.json:
-                print_json({"name": key.name, "vkey": key.vkey, "url": server.url})
+                print_json_line({"name": key.name, "vkey": key.vkey, "url": server.url})
             else:
                 say("{witness} listens at {url}", witness=key.name, url=server.url)
             _until_told_to_stop(server)

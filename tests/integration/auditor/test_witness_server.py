@@ -29,8 +29,8 @@ from exchange.log.witnessing import (
     obtain_cosignature,
     origin_hash,
 )
-from exchange.member.wire import Wire
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import HubUnreachable, LogFork, NotFound, ProofInvalid
 from tests.integration.auditor.serving import running
@@ -268,8 +268,7 @@ def test_the_program_makes_serves_and_stops_a_witness(audit: Run, tmp_path: Path
     ) as process:
         try:
             assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(5)]
-            url = json.loads("".join(lines))["url"]
+            url = json.loads(process.stdout.readline())["url"]
             wire = Wire()
             cosigned = obtain_cosignature(WitnessClient(url, wire).submit, note(7), lambda _old: ())
             wire.close()
