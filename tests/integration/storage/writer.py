@@ -6,6 +6,7 @@ entry's id once its answer would have left.
 
 import os
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from exchange.hub.settings import Settings
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.entry import Act
+from exchange_schemas.errors import ServiceError
 from exchange_schemas.ids import AgencyId
 
 
@@ -50,7 +52,12 @@ def write(folder: Path, url: str, log: SigningKey, count: int) -> None:
     for _ in range(count):
         proof = Proof(os.urandom(32), utc_now() + timedelta(minutes=2), "a.b.c")
         caller = Caller(AgencyId("agency-a"), "ngo", frozenset(), proof, None, "")
-        receipt = release(hub, caller, trace, lambda _unit: Answer({}, trace)).receipt
+        try:
+            receipt = release(hub, caller, trace, lambda _unit: Answer({}, trace)).receipt
+        except ServiceError:
+            # The database was killed: nothing was answered, and the next request may find it again.
+            time.sleep(0.05)
+            continue
         # One write, so that the lines of two processes do not mix.
         os.write(1, f"{None if receipt is None else receipt.entry_id}\n".encode())
 
