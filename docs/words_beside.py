@@ -16,7 +16,18 @@ from exchange_schemas.value_types import ListType, ObjectType, ValueType
 
 CODE, MEMBER, FIGURE, FAULT, FACT = "code", "member", "figure", "fault", "fact"
 STATES = ("active", "withdrawn", "superseded", "expired", "allow", "deny", "cleared", "not required")
-WORK = ("caseworker", "approver", "added", "changed", "unchanged", "refused", "imported", "merged")
+WORK = (
+    "caseworker",
+    "approver",
+    "added",
+    "changed",
+    "unchanged",
+    "refused",
+    "imported",
+    "updated",
+    "edited",
+    "imported again",
+)
 COUNTED = (
     "new pair",
     "registered",

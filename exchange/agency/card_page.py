@@ -52,7 +52,7 @@ def card(record: Record, names: Sequence[str], photo: bytes | None, mark: Waterm
     ]
     lines = [element("p", mark.line()) for _ in range(_LINES)]
     body = [
-        element("div", lines, class_="watermark", aria_hidden="true"),
+        element("div", lines, class_="watermark", dir="ltr", aria_hidden="true"),
         element(
             "header",
             [element("p", gettext("Confidential"), class_="mark"), element("h1", gettext("Child's record"))],

@@ -115,7 +115,7 @@ def words(item: TimelineItem) -> str:
         if isinstance(value, str) and name not in ("statement_digest", "candidate_ref", "correction_of"):
             label = gettext(labels[name].label).lower() if name in labels else name
             told.append(f"{label}: {field_words(name, value)}")
-    return "; ".join(told)
+    return gettext("; ").join(told)
 
 
 def _step(name: str, value: JsonValue) -> str:

@@ -6,7 +6,7 @@ What is translated is decided by the catalogue's types: a code is, a text that s
 from __future__ import annotations
 
 from exchange.member.cli.output import isolated
-from exchange.member.words import gettext, pgettext
+from exchange.member.words import apart, gettext, pgettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.value_types import CodesType, CodeType, ListType, ObjectType, ValueType
@@ -32,7 +32,8 @@ def _words(value: JsonValue, kind: ValueType | None) -> str:
         return gettext("yes") if value else gettext("no")
     if isinstance(kind, CodeType | CodesType) and isinstance(value, str) and value in kind.codes:
         return code_words(value)
-    return isolated(str(value))
+    shown = isolated(str(value))
+    return apart(shown) if shown.isascii() else shown
 
 
 def _object_words(value: dict[str, JsonValue], kind: ValueType | None) -> str:
@@ -45,7 +46,10 @@ def _object_words(value: dict[str, JsonValue], kind: ValueType | None) -> str:
     if set(value) >= {"text"} and set(value) <= {"text", "script", "language"}:
         return isolated(str(value["text"]))
     types = {one.name: one.type for one in kind.members} if isinstance(kind, ObjectType) else {}
-    return "; ".join(f"{member_label(name)}: {_words(item, types.get(name))}" for name, item in value.items())
+    between = gettext("; ")
+    return between.join(
+        f"{member_label(name)}: {_words(item, types.get(name))}" for name, item in value.items()
+    )
 
 
 def member_label(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from exchange.member.words import gettext, language
+from exchange.member.words import gettext, language, pgettext
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -57,7 +57,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
 
     On a narrow screen each row becomes a card: `data-label` carries the column's name to the cell.
     """
-    columns = [gettext(name) for name in columns]
+    columns = [pgettext("column", name) for name in columns]
     heads = joined(element("th", name, scope="col") for name in columns)
     lines = []
     for row in rows:

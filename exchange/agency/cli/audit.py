@@ -12,7 +12,7 @@ from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.exits import ALARM
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import alarm, print_json, say
+from exchange.member.cli.output import alarm, print_json, say, say_count
 from exchange.member.files import read_bounded
 from exchange.member.witnessed import Seen
 
@@ -30,9 +30,8 @@ def audit(options: Options, *, policy: Path | None, offline: bool, entries: bool
     Each receipt must be among them, and under a checkpoint that a quorum of witnesses cosigned within five
     minutes: the witnesses of the deployment file, or of --policy. Run it often, by a timer.
 
-    \b
-    Exit codes: 0 all of it holds; 4 an alarm: something does not verify, an entry is missing, or a receipt
-    is not witnessed; 3 the hub cannot be reached.
+    Exit code 0: all of it holds; 4: an alarm: something does not verify, an entry is missing, or a receipt
+    is not witnessed; 3: the hub cannot be reached.
 
     \b
     Examples:
@@ -60,29 +59,40 @@ def _kept(options: Options, own: OwnSlice, *, entries: bool) -> None:
     elif options.json:
         print_json({"entries": count})
     else:
-        say(f"{count} kept entries verify")
+        say_count("{count} kept entry verifies", "{count} kept entries verify", count)
 
 
 def _tell(options: Options, found: SliceReport, seen: Seen) -> None:
     for ident in found.omitted:
-        alarm(f"the entry {ident}, for which you hold a receipt, is not in your slice of the log")
+        alarm("the entry {id}, for which you hold a receipt, is not in your slice of the log", id=ident)
     for ident in found.waiting:
-        alarm(f"the entry {ident} waits for longer than ten minutes to be in your slice")
+        alarm("the entry {id} waits for longer than ten minutes to be in your slice", id=ident)
     for one in seen.late:
-        alarm(f"no witnessed checkpoint has the tree of {one.size} entries that the hub signed at {one.at}")
+        alarm(
+            "no witnessed checkpoint has the tree of {size} entries that the hub signed at {when}",
+            size=one.size,
+            when=one.at,
+        )
     if options.json:
         print_json({"slice": found, "receipts": seen})
         return
     say(
-        f"slice: {found.entries} entries about this agency, {found.new} new; none is missing below entry "
-        f"{found.covers} of the log"
+        "slice: {entries} entries about this agency, {new} new; none is missing below entry {covers} "
+        "of the log",
+        entries=found.entries,
+        new=found.new,
+        covers=found.covers,
     )
     if not seen.judged:
         say("receipts: not judged, because neither the deployment nor --policy names a witness")
     else:
-        when = (
-            "no quorum yet"
-            if seen.witnessed is None
-            else f"witnessed at {seen.witnessed:%Y-%m-%d %H:%M:%S} UTC"
+        say(
+            "receipts: {settled} found under a tree of {size} entries, {open} wait",
+            settled=seen.settled,
+            size=seen.size,
+            open=seen.open,
         )
-        say(f"receipts: {seen.settled} found under a tree of {seen.size} entries, {seen.open} wait; {when}")
+        if seen.witnessed is None:
+            say("no quorum yet")
+        else:
+            say("witnessed: {when}", when=f"{seen.witnessed:%Y-%m-%d %H:%M:%S} UTC")

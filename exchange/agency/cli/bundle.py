@@ -12,7 +12,8 @@ from exchange.agency.bundles.office import DAYS, Imported
 from exchange.agency.cli.session import open_client
 from exchange.agency.client import Client
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import alarm, print_json, say
+from exchange.member.cli.output import alarm, print_json, say, say_count
+from exchange_schemas.bundle import Cover
 from exchange_schemas.ids import check_agency
 
 _PATH = click.Path(path_type=Path)
@@ -57,9 +58,12 @@ def export(options: Options, *, file: Path, to: str | None, office: str | None, 
         print_json({"cover": cover, "requests": requests, "dropped": dropped})
         return
     for eid in dropped:
-        alarm(f"the envelope {eid} was taken out: its consent was withdrawn while it waited")
-    what = f"{requests} requests" if to is not None else "answers, and what waits for it"
-    say(f"wrote {file.name} for {cover.to}: {what}; it counts until {cover.exp:%Y-%m-%d}")
+        alarm("the envelope {eid} was taken out: its consent was withdrawn while it waited", eid=eid)
+    say("wrote {file} for {agency}; it counts until {day}", file=file.name, agency=cover.to, day=_day(cover))
+    if to is not None:
+        say_count("it holds {count} request", "it holds {count} requests", requests)
+    else:
+        say("it holds answers, and what waits for the office")
 
 
 @bundle.command("import")
@@ -90,8 +94,20 @@ def show(options: Options, file: Path) -> None:
     if options.json:
         print_json(cover)
         return
-    say(f"{cover.way} bundle {cover.id} number {cover.seq}, from {cover.iss} to {cover.to}")
-    say(f"made {cover.iat:%Y-%m-%d %H:%M}, counts until {cover.exp:%Y-%m-%d %H:%M} UTC, {cover.size} bytes")
+    say(
+        "bundle {id} ({way}), number {number}, from {maker} to {reader}",
+        id=cover.id,
+        way=cover.way,
+        number=cover.seq,
+        maker=cover.iss,
+        reader=cover.to,
+    )
+    say(
+        "made {made}, counts until {end}, {size} bytes",
+        made=f"{cover.iat:%Y-%m-%d %H:%M} UTC",
+        end=f"{cover.exp:%Y-%m-%d %H:%M} UTC",
+        size=cover.size,
+    )
 
 
 def _carry(options: Options, client: Client, file: Path) -> None:
@@ -99,9 +115,18 @@ def _carry(options: Options, client: Client, file: Path) -> None:
     if options.json:
         print_json(done)
         return
-    again = " (it was carried before)" if done.again else ""
-    say(f"carried for {done.cover.iss}{again}: the hub took {done.taken}, refused {done.refused}")
-    say(f"now bring back what waits: exchange-agency bundle export --for {done.cover.iss} FILE")
+    if done.again:
+        say("this bundle was carried before")
+    say(
+        "carried for {agency}: the hub took {taken}, refused {refused}",
+        agency=done.cover.iss,
+        taken=done.taken,
+        refused=done.refused,
+    )
+    say(
+        "now bring back what waits: `exchange-agency bundle export --for {agency} FILE`",
+        agency=done.cover.iss,
+    )
 
 
 def _take(options: Options, done: Imported) -> None:
@@ -113,4 +138,12 @@ def _take(options: Options, done: Imported) -> None:
         return
     for text in done.alarms:
         alarm(text)
-    say(f"{done.sent} envelopes arrived; {len(done.waiting)} messages wait: `exchange-agency inbox`")
+    say(
+        "envelopes that arrived: {sent}; messages that wait: {waiting} (`exchange-agency inbox`)",
+        sent=done.sent,
+        waiting=len(done.waiting),
+    )
+
+
+def _day(cover: Cover) -> str:
+    return f"{cover.exp:%Y-%m-%d}"

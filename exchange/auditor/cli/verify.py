@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import click
 from exchange.auditor.cli.trust import KEY_SOURCES, read_notes, read_policy, read_trust, trust_options
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.partial import Partial
+from exchange.auditor.partial import Partial, PartVerdict
 from exchange.auditor.verdict import Fault, Verdict
 from exchange.auditor.verify import verify_mirror
 from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
@@ -72,13 +72,7 @@ def _verify_part(options: Options, part: Partial, trust: Trust) -> int:
     if options.json:
         print_json({**asdict(found), "key": trust.source, "integrity": found.integrity, "complete": False})
     else:
-        about = ", ".join(found.about)
-        say(f"log:          {found.origin}, {found.entries} of {found.size} entries, those about {about}")
-        say(f"key:          {KEY_SOURCES[trust.source]}")
-        say(
-            f"integrity:    {'every entry is in a tree that the log signed' if found.integrity else 'BROKEN'}"
-        )
-        say("completeness: NOT complete by itself: nothing shows that these are all")
+        _say_lines(_lines_of_part(found, trust))
         for text in found.findings:
             say(f"  {text}")
     return DONE if found.integrity else REFUSED
@@ -111,8 +105,7 @@ def as_json(verdict: Verdict) -> dict[str, object]:
 
 
 def _tell(verdict: Verdict) -> None:
-    for name, said in _lines(verdict):
-        say("{name} {what}", name=f"{gettext(name)}:".ljust(13), what=said)
+    _say_lines(_lines(verdict))
     for finding in verdict.findings:
         say("  {fault}: {what}", fault=pgettext("fault", finding.fault), what=finding.text)
     told = len(verdict.findings)
@@ -121,6 +114,33 @@ def _tell(verdict: Verdict) -> None:
             f"{pgettext('fault', fault)} {count}" for fault, count in sorted(verdict.counts.items())
         )
         say("  and more; in all: {faults}", faults=rest)
+
+
+def _say_lines(lines: Iterable[tuple[str, str]]) -> None:
+    for name, said in lines:
+        say("{name} {what}", name=f"{gettext(name)}:".ljust(13), what=said)
+
+
+def _lines_of_part(found: PartVerdict, trust: Trust) -> Iterator[tuple[str, str]]:
+    yield (
+        marked("log"),
+        gettext(
+            "{log}, {entries} of {size} entries, those about {agencies}",
+            log=found.origin,
+            entries=found.entries,
+            size=found.size,
+            agencies=", ".join(found.about),
+        ),
+    )
+    yield marked("key"), gettext(KEY_SOURCES[trust.source])
+    yield (
+        marked("integrity"),
+        gettext("every entry is in a tree that the log signed") if found.integrity else gettext("BROKEN"),
+    )
+    yield (
+        marked("completeness"),
+        gettext("NOT complete by itself: nothing shows that these are all"),
+    )
 
 
 def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,7 @@ class _Context(click.Context):
 def _copy(command: click.Command) -> click.Command:
     made = copy.copy(command)
     made.context_class = _Context
+    made._help_option = None  # Click makes the option once, in the language of that moment
     made.help = _translated(command.help)
     made.epilog = _translated(command.epilog)
     made.params = [_copy_option(one) if isinstance(one, click.Option) else one for one in command.params]

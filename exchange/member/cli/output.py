@@ -26,14 +26,29 @@ POP_ISOLATE = "\u2069"
 # Cc control, Cf format (direction overrides, joiners aside), Cs surrogates, Zl and Zp line separators.
 _UNFOLDED = 1000
 _JOINERS = "\u200c\u200d"
+_ISOLATES = FIRST_STRONG_ISOLATE + POP_ISOLATE
 _DROPPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def harmless(text: str) -> str:
-    """The text without characters that steer a terminal or the direction of other text; joiners stay."""
+    """The text without characters that steer a terminal or the direction of other text.
+
+    Joiners stay, and isolates of which each is closed: they keep a direction to themselves.
+    """
+    kept = _JOINERS + _ISOLATES if _closed(text) else _JOINERS
     return "".join(
-        char if char in _JOINERS or unicodedata.category(char) not in _DROPPED else " " for char in text
+        char if char in kept or unicodedata.category(char) not in _DROPPED else " " for char in text
     )
+
+
+def _closed(text: str) -> bool:
+    """Whether every isolate that is opened is closed, and nothing else is."""
+    depth = 0
+    for char in text:
+        depth += (char == FIRST_STRONG_ISOLATE) - (char == POP_ISOLATE)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def isolated(text: str) -> str:

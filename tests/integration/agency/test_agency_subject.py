@@ -17,6 +17,7 @@ from exchange.agency.subject.model import SubjectReport
 from exchange.agency.subject.page import page
 from exchange.log.proof import verify_entry
 from exchange.member.cli.output import plain
+from exchange.member.words import LANGUAGES, in_language
 from exchange_schemas.codec import JsonValue, decode, unb64u
 from exchange_schemas.errors import (
     FieldDenied,
@@ -33,6 +34,11 @@ from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 PAPER = Why("Dr Haddad, clinic <North>", "emergency & treatment", "health", "vital_interest")
+SPOKEN = {
+    "fr": ("ltr", "Rapport sur les données de l&#x27;enfant", "Prénom"),
+    "ar": ("rtl", "تقرير عن بيانات الطفل", "الاسم الأول"),
+    "ru": ("ltr", "Отчёт о данных ребёнка", "Имя"),
+}
 _ALONE = {"meta", "br", "img"}
 
 
@@ -138,6 +144,13 @@ def test_the_page_is_sound_escapes_what_people_wrote_and_tells_no_value_unasked(
     assert "must-not-learn" not in text
     with_values = gather.of_record(ngo.session, ngo.records, ref, values=True)
     assert "Plantedname" in "".join(page(with_values))
+    for code, (direction, title, label) in SPOKEN.items():
+        with in_language(LANGUAGES[code]):
+            told_in = "".join(page(with_values))
+        read(told_in)
+        assert f'<html lang="{code}" dir="{direction}">' in told_in
+        assert [one for one in (title, label, "Plantedname", 'dir="ltr"') if one not in told_in] == []
+        assert [one for one in (">When<", ">Agency<", "Subject report", "Given name") if one in told_in] == []
 
 
 def test_what_is_not_known_is_said_and_an_unsent_record_has_a_short_report(

@@ -80,7 +80,9 @@ def test_values_are_isolated_where_the_text_runs_from_right_to_left() -> None:
 def test_every_plural_form_is_used(code: str, forms: int) -> None:
     with in_language(LANGUAGES[code]):
         said = {
-            ngettext("{count} message", "{count} messages", count).replace(str(count), "")
+            ngettext("{count} day after it was opened", "{count} days after it was opened", count).replace(
+                str(count), ""
+            )
             for count in (0, 1, 2, 3, 5, 11, 21, 100, 101)
         }
     assert len(said) == forms
