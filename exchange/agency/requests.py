@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
-from exchange.agency import answers, consent_rows, message_rows, sent_rows
+from exchange.agency import answers, closures, consent_rows, message_rows, sent_rows
+from exchange.agency.closures import Closed
 from exchange.agency.consent_rows import OWN, RECEIVED
 from exchange.agency.links import Links
 from exchange.agency.model import Checked, Message, Sent
@@ -194,6 +195,15 @@ class Requests:
             groups.setdefault((*pair, one.kind), []).append(one)
         return [_times(key, found, now) for key, found in sorted(groups.items())]
 
+    def closed(self) -> list[Closed]:
+        """Closed cases with their follow-up and the day by which their data must be gone."""
+        return list(closures.each(self._store, self._session.profile.agency))
+
+    def followed_up(self, thread: str) -> Closed:
+        """The follow-up of a closed case was made today. Raises: RecordUnknown."""
+        today = self._session.now().date()
+        return closures.note_followed_up(self._store, self._session.profile.agency, thread, today)
+
     def due(self) -> list[str]:
         """Sentences on what is overdue and what another agency waits for."""
         now = self._session.now()
@@ -205,6 +215,8 @@ class Requests:
                 said.append(f"{one.partner} waits for an answer to {one.kind} {one.gid}{until}{late}")
             elif one.overdue(now):
                 said.append(f"{one.partner} has not answered {one.kind} {one.gid} (overdue)")
+        for case in self.closed():
+            said += case.reminders(now.date())
         return said
 
     def _request(self, gid: str) -> Message:

@@ -39,13 +39,17 @@ LISTS: Final = ("own", "fld")
 _GLANCE: Final = re.compile(
     rb'{"act":"(?P<act>[^"]+)"(?:,"cns":"(?P<cns>[^"]+)")?+,"fld":\[[^\]]*+\],"id":"[^"]+"'
     rb'(?:,"knd":"(?P<knd>[^"]+)")?+,"log":"[^"]+"(?:,"opr":"[^"]+")?+(?:,"org":"(?P<org>[^"]+)")?+'
-    rb',"out":"(?P<out>[^"]+)","own":\[(?P<own>[^\]]*+)\](?:,"pol":"[^"]+")?+(?:,"pur":"(?P<pur>[^"]+)")?+'
+    rb',"out":"(?P<out>[^"]+)","own":\[(?P<own>[^\]]*+)\](?:,"pol":"(?:carried:(?P<office>[^"]+)|[^"]+)")?+'
+    rb'(?:,"pur":"(?P<pur>[^"]+)")?+'
     rb'(?:,"rec":"[^"]+")?+(?:,"req":"[^"]+")?+(?:,"rsn":"(?P<rsn>[^"]+)")?+,"ts":'
 )
 
 
 class Glance(NamedTuple):
-    """The members that a report counts; empty where an entry has none. `own` are the parties."""
+    """The members that a report counts; empty where an entry has none. `own` are the parties.
+
+    What a courier carried counts as done by the office that it was carried for, and by nobody else.
+    """
 
     act: str
     cns: str
@@ -65,9 +69,20 @@ class Glance(NamedTuple):
         match = _GLANCE.match(entry)
         if match is None:
             raise EntryInvalid("the entry is not in canonical form")
-        act, cns, knd, org, out, own, pur, rsn = match.groups(b"")
+        act, cns, knd, courier, out, own, office, pur, rsn = match.groups(b"")
+        parties = _names(own)
+        if office:
+            carrier = _word(courier)
+            parties = tuple(name for name in parties if name != carrier)
         return cls(
-            _word(act), cns.decode(), _word(knd), _word(org), _word(out), _names(own), _word(pur), _word(rsn)
+            act=_word(act),
+            cns=cns.decode(),
+            knd=_word(knd),
+            org=_word(office or courier),
+            out=_word(out),
+            own=parties,
+            pur=_word(pur),
+            rsn=_word(rsn),
         )
 
 

@@ -28,6 +28,7 @@ from exchange.hub.api import (
     parts,
     problems,
     reference,
+    webhooks,
     wellknown,
 )
 from exchange.hub.api.base import EXTENSION, Blueprint, Wiring, note_quota
@@ -55,6 +56,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     grants.blp,
     outbox.blp,
     disclosures.blp,
+    webhooks.blp,
     audit.blp,
     audit_reading.blp,
     oauth.blp,

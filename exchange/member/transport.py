@@ -92,6 +92,17 @@ class Transport:
         )
         return answer.status, self._json(answer)
 
+    def put_json(self, path: str, body: Mapping[str, Encodable]) -> tuple[int, dict[str, JsonValue]]:
+        """As `post`, for what is set in place of what was there."""
+        data = request_body(body)
+        extra = {"Content-Type": "application/json"}
+        answer = self._call("PUT", path, body=lambda: data, extra=extra)
+        return answer.status, self._json(answer)
+
+    def delete(self, path: str) -> dict[str, JsonValue]:
+        """Take away what is at `path`."""
+        return self._json(self._call("DELETE", path))
+
     def put(self, path: str, data: bytes, params: Mapping[str, str | int]) -> dict[str, JsonValue]:
         """Upload a few bytes; the same ones again change nothing at the hub."""
         extra = {"Content-Type": "application/octet-stream"}

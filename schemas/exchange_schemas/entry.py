@@ -77,6 +77,11 @@ class Act(StrEnum):
     SLICE_HEADS = "slice:heads"
     DISCLOSURE_READ = "disclosure:read"
     AUDITOR_ACCREDIT = "auditor:accredit"
+    WEBHOOK_SET = "webhook:set"
+    WEBHOOK_READ = "webhook:read"
+    WEBHOOK_REMOVE = "webhook:remove"
+    WEBHOOK_RENEW = "webhook:renew"
+    WEBHOOK_REPLAY = "webhook:replay"
 
 
 OUTCOMES = ("allow", "deny", "error")

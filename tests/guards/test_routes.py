@@ -99,7 +99,7 @@ def test_the_denials_of_a_route_have_an_act_of_their_own() -> None:
 
 def test_no_route_answers_to_methods_that_nobody_declared() -> None:
     methods = {name.split(" ")[0] for name in ROUTES}
-    assert methods <= {"GET", "POST", "PUT"}
+    assert methods <= {"GET", "POST", "PUT", "DELETE"}
 
 
 @pytest.mark.parametrize("path", files())

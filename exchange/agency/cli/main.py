@@ -20,6 +20,7 @@ from exchange.agency.cli.send import send, spool
 from exchange.agency.cli.subject import subject
 from exchange.agency.cli.timeline import timeline
 from exchange.agency.cli.user import user
+from exchange.agency.cli.webhook import webhook
 from exchange.member.cli.deployment import deployment
 from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
@@ -50,6 +51,7 @@ COMMANDS: tuple[click.Command, ...] = (
     receipts,
     bundle,
     audit,
+    webhook,
     export,
 )
 

@@ -8,6 +8,7 @@ import click
 
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import end_of
+from exchange.agency.closures import Closed
 from exchange.agency.model import Sent
 from exchange.agency.requests import AnswerTimes, Request
 from exchange.member.cli.ids import IdCommand
@@ -144,6 +145,47 @@ def remind(options: Options, gid: str, reply_by: str) -> None:
     _say_sent(options, sent, marked("reminded {agency} ({kind}, {gid})"))
 
 
+@request.command("closed")
+@common_options
+def closed(options: Options) -> None:
+    """List closed cases: outcome, when the follow-up is due, by when their data must be gone."""
+    with open_client(options) as client:
+        found = client.requests.closed()
+    if options.json:
+        print_json(found)
+        return
+    columns = (
+        "thread",
+        "with",
+        "record",
+        "outcome",
+        "closed",
+        "follow-up",
+        "made",
+        "destroy by",
+        "here",
+    )
+    print_table("closed cases", columns, [_closed_row(one) for one in found])
+
+
+@request.command("followed-up", cls=IdCommand)
+@common_options
+@click.argument("thread")
+def followed_up(options: Options, thread: str) -> None:
+    """Say that the follow-up of the closed case THREAD was made.
+
+    \b
+    Example:
+      exchange-agency request followed-up QuiToaYTHPEid8_3n8l5lA
+    """
+    with open_client(options) as client:
+        one = client.requests.followed_up(thread)
+    if options.json:
+        print_json(one)
+        return
+    say(f"the follow-up of the case with {one.partner} is made")
+
+
 @request.command("times")
 @common_options
 def times(options: Options) -> None:
@@ -193,3 +235,9 @@ def _row(one: Request, now: datetime) -> tuple[str, ...]:
 def _times_row(one: AnswerTimes) -> tuple[str, ...]:
     hours = ["" if value is None else str(value) for value in (one.median_hours, one.slowest_hours)]
     return one.asks, one.answers, one.kind, str(one.requests), str(one.answered), str(one.overdue), *hours
+
+
+def _closed_row(one: Closed) -> tuple[str, ...]:
+    days = ["" if day is None else str(day) for day in (one.follow_up_due, one.followed_up, one.destroy_by)]
+    here = "yes" if one.here else "no"
+    return one.thread, one.partner, one.record or "", one.outcome, f"{one.closed:%Y-%m-%d}", *days, here

@@ -118,6 +118,7 @@ def document(figures: Figures) -> Document:
                 "Requests for information, by the agency that was asked.",
                 figures.requests,
             ),
+            _pair_times(figures.requests),
             _waited(
                 "deletion_times",
                 "How long deletions took",
@@ -299,6 +300,21 @@ def _answered(key: str, title: str, text: str, questions: Questions) -> Figure:
             (name, "not answered", asked - answered),
         ]
     return Figure(key, "parts", title, text, ("agency", "answered", "count"), _most(rows))
+
+
+def _pair_times(questions: Questions) -> Figure:
+    rows = [
+        (item.by, item.of, item.middle or "none yet", item.answered, item.asked)
+        for item in questions.times()[:_LISTED]
+    ]
+    return Figure(
+        "response_pairs",
+        "list",
+        "How long each agency waits for each other one",
+        "Requests for information between two agencies; half of the answers came within the time named.",
+        ("asks", "is asked", "middle answer", "answered", "requests"),
+        tuple(rows),
+    )
 
 
 def _open_deletions(figures: Figures) -> Figure:

@@ -21,6 +21,7 @@ BINS: Final = (
 )
 LAST_BIN: Final = "over 30 days"
 _REMEMBERED: Final = 256
+_ASKED: Final = "asked"
 
 
 def bin_of(waited_us: int) -> str:
@@ -38,6 +39,17 @@ class Open:
     oldest: int
 
 
+@dataclass(frozen=True, slots=True)
+class PairTimes:
+    """Questions from `by` to `of`: how many, how many were answered, the bin of the middle answer's time."""
+
+    by: str
+    of: str
+    asked: int
+    answered: int
+    middle: str
+
+
 @dataclass(slots=True)
 class _Queue:
     times: deque[int] = field(default_factory=deque)
@@ -52,11 +64,13 @@ class Questions:
     asked: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     quick: Counter[str] = field(default_factory=Counter)
+    pairs: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     _open: dict[tuple[str, str], _Queue] = field(default_factory=dict)
 
     def ask(self, by: str, of: str, at: int) -> None:
         """A question from `by` to `of` at `at`, µs."""
         self.asked[of] += 1
+        self.pairs.setdefault((by, of), Counter())[_ASKED] += 1
         queue = self._open.setdefault((by, of), _Queue())
         if len(queue.times) < _REMEMBERED:
             queue.times.append(at)
@@ -70,6 +84,7 @@ class Questions:
             return
         waited = at - queue.times.popleft()
         self.waited[bin_of(waited)] += 1
+        self.pairs[to, by][bin_of(waited)] += 1
         self.answered[by] += 1
         self.quick[by] += waited < DAY_US
         if queue.more:
@@ -79,6 +94,11 @@ class Questions:
         if not queue.times:
             del self._open[to, by]
 
+    def times(self) -> list[PairTimes]:
+        """How long each agency waits for each other one, most asked first."""
+        found = [_times(*pair, counts) for pair, counts in self.pairs.items()]
+        return sorted(found, key=lambda item: (-item.asked, item.by, item.of))
+
     def open(self) -> list[Open]:
         """What is still unanswered, the oldest first."""
         found = [
@@ -86,3 +106,14 @@ class Questions:
             for (by, of), queue in self._open.items()
         ]
         return sorted(found, key=lambda item: item.oldest)
+
+
+def _times(by: str, of: str, counts: Counter[str]) -> PairTimes:
+    names = [*(name for name, _ in BINS), LAST_BIN]
+    answered, passed, middle = sum(counts[name] for name in names), 0, ""
+    for name in names:
+        passed += counts[name]
+        if answered and passed * 2 >= answered:
+            middle = name
+            break
+    return PairTimes(by, of, counts[_ASKED], answered, middle)

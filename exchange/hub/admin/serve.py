@@ -10,10 +10,13 @@ from __future__ import annotations
 import errno
 import gc
 import multiprocessing
+import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -28,6 +31,7 @@ from exchange.hub.services.operators import HUB, require_governance
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.services.witness_guard import check_start
+from exchange.hub.webhooks.sender import run_beside
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import ConfigInvalid, Conflict
@@ -77,6 +81,7 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
+    _start_webhooks(hub)
     stop_publisher = start_publisher(hub)
     try:
         with upkeep_beside(hub):
@@ -137,6 +142,22 @@ def _server(host: str, port: int, workers: int, threads: int) -> Any:
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_S,
     )
+
+
+def _start_webhooks(hub: Hub) -> None:
+    """A process beside the workers tells agencies that something waits; it ends when this one does.
+
+    It talks to addresses that agencies chose, so it is not forked: it has none of this hub's keys.
+    """
+    fresh = multiprocessing.get_context("spawn")
+    work = partial(_send_webhooks, hub.settings.database_url, os.getpid())
+    fresh.Process(target=work, name="webhooks", daemon=True).start()
+
+
+def _send_webhooks(database_url: str, parent: int) -> None:
+    # The server ends it by SIGTERM; an interrupt from the terminal is the server's to answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_beside(open_engine(database_url), parent)
 
 
 def _loader(hub: Hub) -> Callable[[], Any]:

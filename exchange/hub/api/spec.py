@@ -70,6 +70,7 @@ _PATH_PARAMETERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "entry": ("An audit entry's id", ID_PATTERN, EXAMPLE_ID),
     "reading": ("An opened reading's id", ID_PATTERN, EXAMPLE_ID),
     "gid": ("A grant's id", ID_PATTERN, EXAMPLE_ID),
+    "message": ("A message's id", "msg_[A-Za-z0-9_-]{22}", f"msg_{EXAMPLE_ID}"),
     "kid": ("A key's id", DIGEST_PATTERN, EXAMPLE_DIGEST),
     "p": ("A part's id", ID_PATTERN, EXAMPLE_ID),
     "rest": ("The rest of a C2SP tlog-tiles path", "[0-9x][0-9/.px]{0,79}", "000"),

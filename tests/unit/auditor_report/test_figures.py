@@ -231,6 +231,35 @@ def test_answers_are_matched_to_the_oldest_question_of_the_pair() -> None:
     )
 
 
+def test_each_pair_has_its_own_answer_times_and_no_child_or_message_in_them() -> None:
+    figures = counted(
+        deposit(MONDAY, "asker", "asked", "information_request"),
+        deposit(MONDAY, "asker", "asked", "information_request"),
+        deposit(MONDAY, "other", "asked", "information_request"),
+        deposit(MONDAY + 2 * HOUR, "asked", "asker", "information_response"),
+        deposit(MONDAY + 5 * DAY, "asked", "asker", "declined"),
+    )
+    found = figure(document(figures), "response_pairs")
+    assert found.columns == ("asks", "is asked", "middle answer", "answered", "requests")
+    assert found.rows == (("asker", "asked", "1 to 4 hours", 2, 2), ("other", "asked", "none yet", 0, 1))
+
+
+def test_what_a_courier_carried_is_the_offices_doing() -> None:
+    carried = entry(
+        MONDAY,
+        Act.ENVELOPE_DEPOSIT,
+        "courier",
+        "office",
+        "asked",
+        knd="information_request",
+        pol="carried:office",
+    )
+    assert Glance.at(carried).org == "office"
+    assert Glance.at(carried).own == ("asked", "office")
+    figures = counted(carried, deposit(MONDAY + HOUR, "asked", "office", "declined"))
+    assert figure(document(figures), "response_pairs").rows == (("office", "asked", "1 to 4 hours", 1, 1),)
+
+
 def test_deletions_without_a_receipt_are_listed_the_oldest_first() -> None:
     content = document(
         counted(
