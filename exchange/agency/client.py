@@ -43,6 +43,7 @@ from exchange.agency.consents import Consents
 from exchange.agency.corrections import newest_fields
 from exchange.agency.deletions import Deletions
 from exchange.agency.directory_view import AgencyInfo, KeyInfo
+from exchange.agency.history import History
 from exchange.agency.key_rotation import Keys
 from exchange.agency.model import (
     Checked,
@@ -79,7 +80,7 @@ class Client:
 
     `records` and `consents` are the local records and this agency's consents; `deletions` what is asked for,
     on both sides, once a consent is withdrawn; `requests` what waits for an answer, on both sides; `prints`
-    what left on paper.
+    what left on paper; `history` what was lost and is given again.
     """
 
     def __init__(self, session: Session) -> None:
@@ -93,6 +94,7 @@ class Client:
         self.deletions = Deletions(session, self._spool, self.send)
         self.requests = Requests(session, self.send, self.check)
         self.prints = Prints(session, self.records)
+        self.history = History(session, self._receiver, self._regranter, self.send)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -335,6 +337,7 @@ class Client:
             self.deletions,
             self.requests,
             self.prints,
+            self.history,
         )
 
     def _regranter(self) -> Regranter:

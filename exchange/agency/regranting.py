@@ -98,6 +98,24 @@ class Regranter:
                 )
         return Regranted(granted, tuple(failed))
 
+    def once_more(self, row: SentRow) -> bool:
+        """Grant again a message that was opened and lost since; False when it waits at the hub already.
+
+        Raises: ConsentWithdrawn (also when it is over), RecipientDenied (withheld since), KeyNotActive,
+        GrantExpired (our own grant is over: send the record anew), PartMissing, HubUnreachable.
+        """
+        shown = {item.gid: item for item in self._items()}.get(row.gid)
+        if shown is not None and shown.state in UNOPENED and shown.kid not in set(self._revoked()):
+            return False
+        state = self.session.directory.state()
+        check_withheld(self.session.store, row.record, party_of(state, row.recipient))
+        consent = self._consent(row)
+        expires = self.session.now() + LIFE
+        if consent is not None and load_catalogue().kind(row.kind).authority == "consent":
+            expires = min(expires, consent.consent.exp)
+        self._give(replace(row, expires=expires), self._held(row), consent)
+        return True
+
     def unopened(self) -> list[SentRow]:
         """Every message of ours that the hub says nobody has opened."""
         rows = (
@@ -111,7 +129,7 @@ class Regranter:
         Raises: HubUnreachable.
         """
         old, me = set(kids), self.session.profile.agency
-        needed = {item.eid for item in self._items() if item.recipient != me and item.state in UNOPENED}
+        needed = {item.eid for item in self._items() if item.recipient != me and self._may_be_needed(item)}
         granted, failed = 0, list[str]()
         for eid in sorted(needed):
             rows = sent_rows.found(self.session.store, "eid", eid)
@@ -122,6 +140,18 @@ class Regranter:
             except ExchangeError as error:
                 failed.append(f"our own grant of envelope {eid} could not be renewed ({error.code})")
         return Regranted(granted, tuple(failed))
+
+    def _may_be_needed(self, item: OutboxItem) -> bool:
+        """Nobody has opened it, or its recipient may lose it and ask again while the consent stands."""
+        if item.state in UNOPENED:
+            return True
+        row = sent_rows.get(self.session.store, item.gid)
+        if row is None or load_catalogue().kind(row.kind).authority != "consent":
+            return False
+        try:
+            return self._consent(row) is not None
+        except ExchangeError:
+            return False
 
     # -- one grant -----------------------------------------------------------------------------------------
 
@@ -139,6 +169,11 @@ class Regranter:
         )
         held = self._held(row)
         consent = self._consent(row)
+        self._give(row, held, consent)
+        return 1
+
+    def _give(self, row: SentRow, held: UnlockedGrant, consent: Granted | None) -> None:
+        """One more grant of this message to its recipient, at the end of the chain."""
         for _ in range(ATTEMPTS):
             sealed = self._sealed(row, held, self._recipient(row, consent))
             try:
@@ -147,7 +182,7 @@ class Regranter:
                 self._follow(error.detail.get("head"))
                 continue
             self._arrived(row, sealed)
-            return 1
+            return
         raise SeqConflict("other hosts of this agency were always faster", field="seq")
 
     def _renew(self, rows: list[SentRow], old: set[Kid]) -> int:

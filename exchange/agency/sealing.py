@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from exchange.agency import consent_rows
 from exchange.agency.chains import NO_HEADS, Head, Heads
+from exchange.agency.consent_rows import OWN
 from exchange.agency.links import Links
 from exchange.agency.parties import active_agency
 from exchange.agency.plan import Plan, PlannedGrant
@@ -128,7 +130,17 @@ def _self_recipient(session: Session, plan: Plan, now: datetime, heads: Heads) -
         seq=head.seq + 1,
         prev=head.digest,
         values={name: encoded(name, value) for name, value in own.items()},
+        expires_at=_own_end(session, plan),
     )
+
+
+def _own_end(session: Session, plan: Plan) -> datetime:
+    """Our own grant lasts as long as the consents: from it a recipient that lost its store is given again."""
+    ends = [one.expires for one in plan.grants]
+    if load_catalogue().kind(plan.kind).authority == "consent":
+        rows = (consent_rows.get(session.store, OWN, one.cid) for one in plan.grants if one.cid is not None)
+        ends += [row.consent.exp for row in rows if row is not None]
+    return max(ends)
 
 
 def sealing_key(session: Session, agency: AgencyId, now: datetime) -> tuple[Kid, bytes]:

@@ -13,6 +13,7 @@ from exchange.agency import consent_rows as rows
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
+from exchange.agency.history import History
 from exchange.agency.model import SyncReport
 from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
@@ -42,6 +43,7 @@ class Syncer:
     deletions: Deletions
     requests: Requests
     prints: Prints
+    history: History
 
     def sync(self) -> SyncReport:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
@@ -55,7 +57,12 @@ class Syncer:
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
-        due = [*self.deletions.catch_up(), *self.requests.due(), *self.prints.catch_up()]
+        due = [
+            *self.deletions.catch_up(),
+            *self.requests.due(),
+            *self.prints.catch_up(),
+            *self.history.due(),
+        ]
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )

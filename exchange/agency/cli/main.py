@@ -10,6 +10,7 @@ from exchange.agency.cli.consent import consent
 from exchange.agency.cli.deletion import deletion
 from exchange.agency.cli.directory import directory
 from exchange.agency.cli.export import export
+from exchange.agency.cli.history import history
 from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
 from exchange.agency.cli.outbox import outbox, receipts
@@ -40,6 +41,7 @@ COMMANDS: tuple[click.Command, ...] = (
     record,
     consent,
     deletion,
+    history,
     request,
     timeline,
     subject,

@@ -62,6 +62,8 @@ def largest_item(kind, n):
     if kind.unique == ("child_ref",):
         item["child_ref"] = b64u(bytes([n]) * 16)
         item["relation"] = max(load_catalogue().codes["relation"], key=len)
+    if kind.unique == () and getattr(kind.item, "name", "") == "id":
+        return b64u(bytes([n]) * 16)
     if kind.unique == ():
         item = item if isinstance(kind.item, FieldNameType) else item[:-1] + chr(ord("a") + n)
     return item
