@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from exchange.agency.model import Record
 from exchange.agency.terms import Terms, basis_for, expiry, fields_of, subjects_of
@@ -17,10 +17,10 @@ from exchange_schemas.codec import JsonValue, b64u, lp, sha256
 from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening
 from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, ThreadId, check_id, new_id
+from exchange_schemas.limits import LIMITS
 
 SALT_BYTES = 32
 # The hub's clock decides and knows no leeway: a consent made by a clock that is ahead must count at once.
-CLOCK_LEEWAY = timedelta(seconds=120)
 RECORD_VERSION = "ts-27560-2023"
 
 
@@ -86,7 +86,7 @@ def draft(
             for about in subjects_of(names, load_catalogue()) or ("child",)
         ),
         screening=_screening(terms, digest_of),
-        nbf=now.replace(microsecond=0) - CLOCK_LEEWAY,
+        nbf=now.replace(microsecond=0) - LIMITS.clock_leeway,
         exp=expiry(terms, record.fields, now),
         retention_days=terms.retention_days,
         subj=subject(family.salt, record.ref),

@@ -55,6 +55,17 @@ class KeyRow:
     due: datetime | None
     next: str | None = None
 
+    def overdue(self, now: datetime) -> bool:
+        """Whether it should have been changed before now."""
+        return self.due is not None and self.due < now
+
+    def mend(self, now: datetime) -> str | None:
+        """The command for a key that is overdue, or whose change was cut short; None when all is well."""
+        if not self.overdue(now) and self.next is None:
+            return None
+        who = "" if self.user is None else f"--user {self.user} "
+        return f"exchange-agency {who}keys rotate {self.use}"
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:

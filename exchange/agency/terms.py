@@ -20,13 +20,14 @@ from exchange.agency.release import DECISION, decided
 from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import AuthorityMissing, Malformed, NotPermitted
+from exchange_schemas.limits import LIMITS
 
 CHILD = "child"
 CHILD_REF = "child_ref"
 BEFORE_MATCH = ("found_notice", "sighting")
 BEFORE_MATCH_MOST = timedelta(days=90)
-# 72 hours from nbf, which lies two minutes back (consent_draft.CLOCK_LEEWAY).
-VITAL_MOST = timedelta(hours=72) - timedelta(seconds=120)
+# 72 hours from nbf, which lies two minutes back.
+VITAL_MOST = timedelta(hours=72) - LIMITS.clock_leeway
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ Steps (1) to (5) are here, (6) to (10) in opening.py. The chain of the sender is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from exchange.agency.confirmations import confirmations
 from exchange.agency.fetched import Fetched
@@ -52,8 +51,7 @@ from exchange_schemas.errors import (
     SenderMismatch,
 )
 from exchange_schemas.ids import AgencyId
-
-CLOCK_LEEWAY = timedelta(seconds=120)
+from exchange_schemas.limits import LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def _check_core(session: Session, fetched: Fetched, core: GrantCore) -> None:
     if core.snd == core.rcp:
         raise SenderMismatch("snd: this is an agency's grant for itself", field="snd")
     session.enc_key(core.rcp_kid)
-    if core.iat > session.now() + CLOCK_LEEWAY:
+    if core.iat > session.now() + LIMITS.clock_leeway:
         raise Malformed("iat: in the future", field="iat")
     if core.exp <= session.now():
         raise GrantExpired("exp: the grant is past its time", field="exp")

@@ -24,8 +24,8 @@ from exchange_schemas.catalogue import Catalogue, FieldSpec, check_kind
 from exchange_schemas.consent import Consent
 from exchange_schemas.errors import FieldDenied
 from exchange_schemas.ids import EnvelopeId
+from exchange_schemas.limits import LIMITS
 
-CLIENT_LEEWAY: Final = timedelta(seconds=120)
 VITAL_INTEREST_MOST: Final = timedelta(hours=72)
 SCREENED_KINDS: Final = frozenset({"embassy", "authority", "court"})
 CONFIRMED_STAGE: Final = "match_confirmed"
@@ -177,7 +177,7 @@ def _withdrawn(case: _Case, _: Consent) -> Deny | None:
 
 
 def _time(case: _Case, consent: Consent) -> Deny | None:
-    leeway = _NO_TIME if case.side == Side.HUB else CLIENT_LEEWAY
+    leeway = _NO_TIME if case.side == Side.HUB else LIMITS.clock_leeway
     valid = consent.nbf <= case.now + leeway and case.now - leeway < consent.exp
     return None if valid else deny("C07-time")
 

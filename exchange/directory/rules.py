@@ -38,7 +38,7 @@ And for whoever takes events from an agency:
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -82,8 +82,8 @@ from exchange_schemas.event import (
     read_event,
 )
 from exchange_schemas.ids import AgencyId, Digest, Kid
+from exchange_schemas.limits import LIMITS
 
-AHEAD_MOST: Final = timedelta(seconds=120)
 _HOLDER: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 
@@ -143,7 +143,7 @@ def change_of(signed: Signed, key_bytes: Mapping[Kid, bytes], scene: Scene) -> C
 
 def change_by(event: Event, signed: Signed, key_bytes: Mapping[Kid, bytes], scene: Scene) -> Change:
     """As `change_of`, for who has read the event already: `event` must be that of `signed`'s payload."""
-    if scene.now is not None and event.iat > scene.now + AHEAD_MOST:
+    if scene.now is not None and event.iat > scene.now + LIMITS.clock_leeway:
         raise Conflict("iat: the event is signed in the future", field="iat", rule="D04-newer")
     if isinstance(event, GovernanceEvent):
         return _governance(event, signed, key_bytes, scene)

@@ -12,12 +12,13 @@ Every `CheckpointInvalid` carries the rule that failed: N1 of `exchange.log.note
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from exchange.log.note import VerifierKey, key_id, parse_typed_vkey, signature_line, split_note, typed_vkey
 from exchange_keys.signing import SIGNATURE_BYTES, SigningKey, verify_ed25519
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, Malformed, SigInvalid
+from exchange_schemas.limits import LIMITS
 
 __all__ = [
     "COSIGNATURES_MOST",
@@ -32,8 +33,6 @@ __all__ = [
 
 TYPE_COSIGNATURE: Final = 0x04
 COSIGNATURES_MOST: Final = 64
-AHEAD_MOST: Final = timedelta(seconds=120)
-"""A cosignature further in the future counts for nothing: that clock proves no time."""
 _TIME_BYTES: Final = 8
 _TIME_MOST: Final = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp())
 
@@ -113,7 +112,7 @@ def newest_cosignatures(
     text, lines = split_note(note)
     named = {(key.name, key.key_id): key for key in witnesses}
     newest: dict[VerifierKey, int] = {}
-    latest = int((now + AHEAD_MOST).timestamp())
+    latest = int((now + LIMITS.clock_leeway).timestamp())
     for line in lines:
         key = named.get((line.name, line.key_id))
         if key is None:

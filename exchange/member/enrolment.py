@@ -26,7 +26,6 @@ from exchange_schemas.limits import LIMITS
 
 KEY_LIFE = timedelta(days=730)
 # The hub's clock decides: a key made by a clock that is ahead must be valid at once.
-CLOCK_LEEWAY = timedelta(seconds=120)
 
 
 def write_enrolment(session: Session, out: Path, *, root_file: Path | None, root_passphrase: bytes) -> str:
@@ -95,7 +94,7 @@ def working_keys(keys: AgencyKeys, now: datetime) -> list[NewKey]:
 
 def new_key(use: str, public: PublicKey, now: datetime, *, holder: str | None = None) -> NewKey:
     """A key valid from two minutes ago, for two years."""
-    return NewKey(use, public, nbf=now - CLOCK_LEEWAY, exp=now + KEY_LIFE, holder=holder)
+    return NewKey(use, public, nbf=now - LIMITS.clock_leeway, exp=now + KEY_LIFE, holder=holder)
 
 
 def pseudonym(session: Session, user: str) -> str:

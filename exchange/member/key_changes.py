@@ -16,7 +16,7 @@ from datetime import datetime
 
 from exchange.directory.events import sign_event
 from exchange.directory.state import APPROVER, AUTH, ENC, ROOT, AgencyState, KeyState, KeyStatus
-from exchange.member.enrolment import CLOCK_LEEWAY, KEY_LIFE, pseudonym
+from exchange.member.enrolment import KEY_LIFE, pseudonym
 from exchange.member.files import disk_errors
 from exchange.member.locks import hold
 from exchange.member.rotation import ROTATED, Facts, Step, drain_until, next_step, steps_of
@@ -252,7 +252,7 @@ class KeyChanges:
             use=change.use,
             alg=change.new.alg,
             kid=change.kid,
-            nbf=now - CLOCK_LEEWAY,
+            nbf=now - LIMITS.clock_leeway,
             exp=now + KEY_LIFE,
             holder=None if change.user is None else self.holder_of(change.user),
         )

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from exchange_schemas.errors import ClockSkew
+from exchange_schemas.limits import LIMITS
 
-TOLERATED_SECONDS = 120
+TOLERATED_SECONDS = int(LIMITS.clock_leeway.total_seconds())
 SUSPECT_SECONDS = 20
 
 

@@ -74,6 +74,11 @@ def open_user(home: Home, name: str, passphrase: bytes, *, allow_insecure: bool 
         raise ConfigInvalid(
             "this agency has no such user", field="user", hint="see `exchange-agency user list`"
         )
+    return open_user_file(path, name, passphrase, allow_insecure=allow_insecure)
+
+
+def open_user_file(path: Path, name: str, passphrase: bytes, *, allow_insecure: bool = False) -> OpenedUser:
+    """The same from another path. Raises: ConfigInvalid, WrongPassphrase, KeyFileCorrupt."""
     material = read_keyfile(path, passphrase=passphrase, allow_insecure=allow_insecure)
     seed = material.secrets.get(APPROVER)
     return OpenedUser(

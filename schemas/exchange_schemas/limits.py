@@ -6,6 +6,7 @@ A limit is a rule of the wire format: raising one is a new version, so nothing m
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class Limits:
     name_chars: int = 120
     contact_chars: int = 200
     note_chars: int = 200
+
+    # How far clocks may be apart: whoever checks another's object allows so much, whoever begins a validity
+    # now lets it begin so much earlier.
+    clock_leeway: timedelta = timedelta(seconds=120)
 
 
 LIMITS = Limits()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,21 +53,61 @@ def list_(options: Options) -> None:
         rows = client.keys.rows()
         now = client.session.now()
     if options.json:
-        print_json([{"overdue": row.due is not None and row.due < now, "key": row} for row in rows])
+        print_json([_told(row, now) for row in rows])
         return
 
     def cells(row: KeyRow) -> tuple[str, ...]:
         due = "" if row.due is None else format_time(row.due)[:10]
-        late = f" {gettext('OVERDUE')}" if row.due is not None and row.due < now else ""
-        begun = "" if row.since is None else format_time(row.since)[:10]
+        late = f" {gettext('OVERDUE')}" if row.overdue(now) else ""
+        age = "" if row.since is None else str((now - row.since).days)
         where = gettext("here") if row.here else ""
-        return (row.use, row.status, begun, due + late, row.next or "", row.user or "", where, row.kid)
+        return (row.use, row.status, age, due + late, row.next or "", row.user or "", where, row.kid)
 
     print_table(
         "keys of this agency",
-        ("use", "status", "since", "change by", "next step", "user", "secret", "kid"),
+        ("use", "status", "age", "change by", "next step", "user", "secret", "kid"),
         [cells(row) for row in rows],
     )
+
+
+@keys.command("check")
+@common_options
+def check(options: Options) -> None:
+    """Say which keys are overdue or in a change that was cut short, and the command that mends it.
+
+    Exit code 0: none is; 1: at least one. Good for cron.
+
+    \b
+    Example:
+      exchange-agency --home ngo keys check --json
+    """
+    with open_client(options) as client:
+        now = client.session.now()
+        late = [row for row in client.keys.rows() if row.mend(now) is not None]
+    if options.json:
+        print_json([_told(row, now) for row in late])
+    else:
+        print_table(
+            "keys that need somebody",
+            ("use", "status", "change by", "next step", "mend it with"),
+            [
+                (
+                    row.use,
+                    row.status,
+                    "" if row.due is None else format_time(row.due)[:10],
+                    row.next or "",
+                    row.mend(now) or "",
+                )
+                for row in late
+            ],
+        )
+    if late:
+        raise click.exceptions.Exit(1)
+
+
+def _told(row: KeyRow, now: datetime) -> dict[str, object]:
+    age = None if row.since is None else (now - row.since).days
+    return {"overdue": row.overdue(now), "age_days": age, "mend": row.mend(now), "key": row}
 
 
 def _change_options(command: F) -> F:

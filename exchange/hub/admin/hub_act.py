@@ -1,6 +1,6 @@
 """Weighty acts of the hub itself that several operators must sign: they go round as a signed file.
 
-  log-key   move a log away from its present key, which the statement names: it is good for one move
+  hub-key   move a log, or the tokens, away from the present key, which the statement names: good for one move
   accredit  say whose entries an auditor may read
   erase     forget what the log's commitments to a consent family or an envelope stand for
 What an act does is read from the signed bytes. Nothing here may do one.
@@ -29,14 +29,15 @@ from exchange_schemas.limits import LIMITS
 TYP: Final = "hx-hubact"
 BEGIN: Final = "begin"
 FINISH: Final = "finish"
-LOG_KEY: Final = "log-key"
+ROTATE: Final = "rotate"
+HUB_KEY: Final = "hub-key"
 ACCREDIT: Final = "accredit"
 ERASE: Final = "erase"
 SIGNED_WITHIN: Final = timedelta(days=30)
 _VERSION: Final = 1
 _COMMON: Final = {"v", "typ", "origin", "act", "iat"}
 _MEMBERS: Final = {
-    LOG_KEY: {*_COMMON, "kind", "move", "kid"},
+    HUB_KEY: {*_COMMON, "kind", "move", "kid"},
     ACCREDIT: {*_COMMON, "auditor", "about"},
     ERASE: {*_COMMON, "scope", "ref"},
 }
@@ -62,15 +63,15 @@ class Statement(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class LogKeyAct:
-    """`move` the log `kind` away from its present key `kid`."""
+class HubKeyAct:
+    """`move` the use `kind` (a log, or the tokens) away from its present key `kid`."""
 
     origin: str
     kind: str
     move: str
     kid: Kid
     iat: datetime
-    act: str = LOG_KEY
+    act: str = HUB_KEY
 
     def members(self) -> dict[str, JsonValue]:
         """Its own members."""
@@ -137,9 +138,9 @@ class HubAct:
         """The act in words, from its signed bytes. Raises: Malformed."""
         told = self._told()
         facts: dict[str, JsonValue] = {"event": told["act"], "origin": told["origin"]}
-        if told["act"] == LOG_KEY:
-            facts["event"] = f"{LOG_KEY} {told['move']}"
-            facts["log"] = told["kind"]
+        if told["act"] == HUB_KEY:
+            facts["event"] = f"{HUB_KEY} {told['move']}"
+            facts["key"] = told["kind"]
             facts["replaces"] = fingerprint(Digest(check_kid(told["kid"], field="kid")))
         elif told["act"] == ACCREDIT:
             act = self.accreditation()

@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.hub_act import ROTATE, HubKeyAct
+from exchange.hub.admin.key_acts import Papers, key_signers
 from exchange.hub.admin.log_keys import Move, change_log_key
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.operator_key import KeySource, optional_key_options
@@ -28,6 +30,7 @@ from exchange.hub.hubkeys import (
 )
 from exchange.hub.logkeys import CHANGE_LEAST, CHANGE_MOST, LIFE
 from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.operators import opr_of
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.unit import Unit
 from exchange.hub.settings import Settings
@@ -91,7 +94,7 @@ def check(target: Target) -> None:
     "--early", is_flag=True, help="Finish before 30 days; who has not pinned the new key is cut off."
 )
 @click.option("--proposal", type=_NEW_FILE, help="Where to write the act when more operators must sign.")
-@click.option("--approved", type=_FILE, help="The act of a log key that enough operators have signed.")
+@click.option("--approved", type=_FILE, help="The act that enough operators have signed.")
 @optional_key_options
 def rotate(
     target: Target,
@@ -109,25 +112,37 @@ def rotate(
     token: the next key signs and a new next one is made; no valid token breaks, and running workers follow
     within two seconds (with workers on several machines, copy keys/token.key to each). audit-log,
     directory-log: a new key signs beside the old one until --finish, so that nobody who pinned the old one is
-    cut off; where several operators must sign, the act goes round as a file. Restart every worker after that.
+    cut off. Restart every worker after that. Where several operators must sign, the act goes round as a file;
+    --compromised is done by one, at once, since it only takes away.
     The hub's passphrase must come from a file here, since it is read twice.
     """
-    if compromised and (kind != TOKEN or finish):
-        raise click.UsageError("--compromised is for the token key")
+    if compromised and (kind != TOKEN or finish or approved is not None or proposal is not None):
+        raise click.UsageError("--compromised is for the token key, and one operator does it at once")
     if kind == ALL and (approved is not None or proposal is not None):
-        raise click.UsageError("name one log for --approved and --proposal")
+        raise click.UsageError("name one key for --approved and --proposal")
     with opened_hub(target) as hub:
         if kind in (TOKEN, ALL) and not finish:
-            _rotate_token(target, hub, source, compromised=compromised)
+            _rotate_token(target, hub, source, Papers(proposal, approved), compromised=compromised)
         for log in (AUDIT_LOG, DIRECTORY_LOG):
             if kind in (log, ALL):
                 change_log_key(target, hub, source, Move(log, finish, early, proposal, approved))
 
 
-def _rotate_token(target: Target, hub: Hub, source: KeySource | None, *, compromised: bool) -> None:
-    if source is None:
-        raise Malformed("operator-key: the key file of the operator who signs is needed")
-    key = open_operator(source, hub)
+def _rotate_token(
+    target: Target, hub: Hub, source: KeySource | None, papers: Papers, *, compromised: bool
+) -> None:
+    """A calm rotation needs as many operators as govern; stolen keys are replaced by one, at once."""
+    if compromised:
+        if source is None:
+            raise Malformed("operator-key: the key file of the operator who signs is needed")
+        names = [open_operator(source, hub).name]
+    else:
+        kid = load_hub_keys(hub.settings).token_key(hub.clock()).public.kid
+        asked = HubKeyAct(hub.settings.origin, TOKEN, ROTATE, kid, hub.clock().replace(microsecond=0))
+        signers = key_signers(target, hub, source, asked, papers)
+        if signers is None:
+            return
+        names = signers
     trace = Trace(act=Act.KEY_ROTATE, pol=f"{TOKEN}:compromised" if compromised else TOKEN)
     change = replaced_token_keys if compromised else rotated_token_keys
     made: list[Rotation] = []
@@ -136,13 +151,13 @@ def _rotate_token(target: Target, hub: Hub, source: KeySource | None, *, comprom
         made.append(change(hub.settings, unit.now))
         return Answer({}, trace)
 
-    released = release_admin(hub, key.name, trace, work)
+    released = release_admin(hub, opr_of(names), trace, work)
     # Only now that the log has it: what cannot be logged is not done.
     made[0].write()
     rows = _rows(hub.settings, load_hub_keys(hub.settings), utc_now())
     entry = None if released.receipt is None else released.receipt.entry_id
     said = "every token key is new: tokens given before are refused" if compromised else "the key is rotated"
-    target.out.done(said, {"operator": key.name, "entry": entry, "keys": list(rows)})
+    target.out.done(said, {"signed_by": list(names), "entry": entry, "keys": list(rows)})
 
 
 def _rows(settings: Settings, keys: HubKeys, now: datetime) -> list[dict[str, JsonValue]]:

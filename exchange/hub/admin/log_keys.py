@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exchange.hub.admin.acting import begun, signers
 from exchange.hub.admin.commands import Target
-from exchange.hub.admin.hub_act import BEGIN, FINISH, LOG_KEY, LogKeyAct, read_act
+from exchange.hub.admin.hub_act import BEGIN, FINISH, HubKeyAct
+from exchange.hub.admin.key_acts import Papers, key_signers
 from exchange.hub.admin.operator_key import KeySource
 from exchange.hub.hubkeys import log_key_file
 from exchange.hub.logkeys import CHANGE_LEAST, LogChange, begin, finish
@@ -40,25 +40,9 @@ def change_log_key(target: Target, hub: Hub, source: KeySource | None, move: Mov
     found = log_key_file(hub.settings, move.kind)
     changed = _changed(found, hub, move)
     word = FINISH if move.finish else BEGIN
-    asked = LogKeyAct(
-        hub.settings.origin,
-        move.kind,
-        word,
-        found.file.current.public.kid,
-        hub.clock().replace(microsecond=0),
-    )
-    act = begun(hub, asked, source) if move.approved is None else read_act(move.approved)
-    path = Path(f"{move.kind}-key.proposal.json") if move.proposal is None else move.proposal
-    names = signers(
-        target,
-        hub,
-        act,
-        kind=LOG_KEY,
-        expected=asked.members(),
-        proposal=path,
-        approved=move.approved is not None,
-        again=f"exchange-hub keys rotate {move.kind} --approved {path}{' --finish' if move.finish else ''}",
-    )
+    kid = found.file.current.public.kid
+    asked = HubKeyAct(hub.settings.origin, move.kind, word, kid, hub.clock().replace(microsecond=0))
+    names = key_signers(target, hub, source, asked, Papers(move.proposal, move.approved))
     if names is not None:
         _make(target, hub, changed, move, names)
 

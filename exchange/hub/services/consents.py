@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BindParameter, Column, Connection, Row, Select, bindparam, or_, select, update
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 
 LISTING: Final = "consents"
 """What the cursors of this listing are for."""
-_LEEWAY: Final = timedelta(seconds=120)
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _CID: Final[BindParameter[Any]] = bindparam("cid")
 _SAME: Final = select(consent.c.digest, consent.c.entry_id).where(consent.c.cid == _CID, consent.c.iss == _ME)
@@ -242,7 +240,7 @@ def _check_recipient(unit: Unit, item: Consent) -> None:
 
 
 def _check_times(unit: Unit, item: Consent) -> None:
-    if item.iat > unit.now + _LEEWAY:
+    if item.iat > unit.now + LIMITS.clock_leeway:
         raise Malformed("iat: in the future", field="iat")
     if item.exp <= unit.now:
         raise ConsentExpired("exp: the consent is over already", field="exp")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from exchange_keys.envelope import grant_digest
@@ -38,7 +38,6 @@ from exchange_schemas.limits import LIMITS
 
 INLINE_BYTES: Final = 64 * 1024
 """The longest ciphertext that travels in the envelope's own request; a longer one is uploaded first."""
-LEEWAY: Final = timedelta(seconds=120)
 _MOST_PARTS: Final = LIMITS.grants_per_manifest * LIMITS.parts_per_grant
 
 
@@ -167,7 +166,7 @@ def _check_manifest(draft: Draft, *, origin: str, now: datetime) -> None:
     manifest = draft.manifest
     if manifest.origin != origin:
         raise OriginMismatch("origin: made for another deployment", field="origin")
-    if manifest.iat > now + LEEWAY:
+    if manifest.iat > now + LIMITS.clock_leeway:
         raise Malformed("iat: in the future", field="iat")
     if tuple(sorted(item.digest for item in draft.grants)) != tuple(manifest.grants):
         raise ManifestMismatch("grants: not exactly those that the manifest lists", field="grants")
@@ -191,7 +190,7 @@ def _check_core(item: DraftGrant, manifest: Manifest, *, origin: str, now: datet
         raise SenderMismatch("snd: the grant has another sender than its manifest", field="snd")
     if core.eid != manifest.eid:
         raise ManifestMismatch("eid: the grant is of another envelope than its manifest", field="eid")
-    if core.iat > now + LEEWAY:
+    if core.iat > now + LIMITS.clock_leeway:
         raise Malformed("iat: in the future", field="iat")
     if core.exp <= now:
         raise GrantExpired("exp: the grant is past its time", field="exp")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from exchange.hub.admin.hub_act import TYP, AccreditAct, EraseAct, HubAct, LogKeyAct
+from exchange.hub.admin.hub_act import TYP, AccreditAct, EraseAct, HubAct, HubKeyAct
 from exchange.hub.db import open_engine
 from exchange.hub.models.auditors import auditor_scope
 from exchange.hub.models.log import log_disclosure, log_salt
@@ -142,7 +142,7 @@ ACTS = (
     AccreditAct("exchange.example", AgencyId("press-audit"), (AgencyId("ngo-a"),), NOW),
     AccreditAct("exchange.example", AgencyId("press-audit"), None, NOW),
     EraseAct("exchange.example", "rec", FAMILY, NOW),
-    LogKeyAct("exchange.example", "audit-log", "begin", Kid(b64u(bytes(32))), NOW),
+    HubKeyAct("exchange.example", "audit-log", "begin", Kid(b64u(bytes(32))), NOW),
 )
 
 

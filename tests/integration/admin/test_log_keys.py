@@ -70,7 +70,7 @@ def test_where_two_must_sign_one_alone_changes_no_log_key(made: Shell) -> None:
     assert keys_of(made).directory_log.public == old
     assert "fewer operators" in made.run(*rotate, "--approved", "act.json", code=1).stderr
     shown = made.run("operator", "sign", "act.json", *made.signed_by("ben"), "--yes", data_dir=False)
-    assert "log: directory-log" in shown.stderr
+    assert "key: directory-log" in shown.stderr
     assert "another move" in made.run("keys", "rotate", "audit-log", "--approved", "act.json", code=1).stderr
     done = made.json(*rotate, "--approved", "act.json")
     assert (done["state"], done["signed_by"]) == ("changing", ["asha", "ben"])
@@ -92,3 +92,44 @@ def test_what_is_overdue_is_named_with_its_remedy(made: Shell) -> None:
     (late,) = json.loads(said.stdout)
     assert (late["kind"], late["overdue"]) == ("directory-log", True)
     assert "exchange-hub keys rotate directory-log" in late["next"]
+
+
+def test_where_two_must_sign_one_alone_rotates_no_token_key_in_calm(made: Shell) -> None:
+    added(made, "ben", "--quorum", "2")
+    before = [one.key.public.kid for one in keys_of(made).token]
+    rotate = ["keys", "rotate", "token"]
+    said = made.run(*rotate, *made.signed_by("asha"))
+    assert "1 of 2" in said.stdout
+    assert "keys rotate token --approved token-key.proposal.json" in said.stderr
+    assert [one.key.public.kid for one in keys_of(made).token] == before
+    papers = ("--approved", "token-key.proposal.json")
+    assert "fewer operators" in made.run(*rotate, *papers, code=1).stderr
+    made.run("operator", "sign", papers[1], *made.signed_by("ben"), "--yes", data_dir=False)
+    assert "another move" in made.run("keys", "rotate", "audit-log", *papers, code=1).stderr
+    assert made.json(*rotate, *papers)["signed_by"] == ["asha", "ben"]
+    assert (made.entries()[-1].act, made.entries()[-1].opr) == (Act.KEY_ROTATE, "asha/ben")
+    assert len(keys_of(made).token) > len(before)
+    # The file was good for that one key.
+    assert "another move" in made.run(*rotate, *papers, code=1).stderr
+
+
+def test_stolen_token_keys_are_replaced_by_one_operator_even_where_two_must_sign(made: Shell) -> None:
+    added(made, "ben", "--quorum", "2")
+    before = {one.key.public.kid for one in keys_of(made).token}
+    made.run("keys", "rotate", "token", "--compromised", *made.signed_by("ben"))
+    assert before.isdisjoint(one.key.public.kid for one in keys_of(made).token)
+    assert (made.entries()[-1].pol, made.entries()[-1].opr) == ("token:compromised", "ben")
+    made.run(
+        "keys", "rotate", "token", "--compromised", "--proposal", "x.json", *made.signed_by("ben"), code=2
+    )
+
+
+def test_a_forged_signature_is_no_second_one(made: Shell) -> None:
+    added(made, "ben", "--quorum", "2")
+    made.run("keys", "rotate", "token", *made.signed_by("asha"))
+    made.run("operator", "sign", "token-key.proposal.json", *made.signed_by("ben"), "--yes", data_dir=False)
+    stranger = made.signed_by("asha")
+    changed = json.loads(Path("token-key.proposal.json").read_text())
+    changed["signatures"][1]["signature"] = changed["signatures"][0]["signature"]
+    Path("forged.json").write_text(json.dumps(changed))
+    made.run("keys", "rotate", "token", "--approved", "forged.json", *stranger, code=1)

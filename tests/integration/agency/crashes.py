@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from exchange.member import key_changes
+from exchange.member import key_changes, new_users
 from exchange.member.store import Store
 from exchange.member.transport import Transport
 from exchange_keys import keyfile
@@ -84,5 +84,6 @@ def dying_at(number: int) -> Iterator[Injector]:
         ):
             patch.setattr(owner, name, injector.around(getattr(owner, name), what))
         replaced = injector.around(os.replace, lambda *args: "user file")
-        patch.setattr(key_changes, "os", type("Os", (), {"replace": staticmethod(replaced)}))
+        for module in (key_changes, new_users):
+            patch.setattr(module, "os", type("Os", (), {"replace": staticmethod(replaced)}))
         yield injector

@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exchange.agency import Client
 from exchange.agency.key_rotation import Changed, RootSource
 from exchange.member.key_changes import KeyChanges
+from exchange.member.new_users import add_approver
+from exchange.member.root_file import root_label, write_root
 from exchange.member.rotation import COMPROMISED, ROTATED
-from exchange_schemas.errors import KeyRevoked
+from exchange.member.transport import Transport
+from exchange.member.users import NewUser, public_of
+from exchange_keys.public import ML_DSA_65
+from exchange_keys.root import RootKey
+from exchange_schemas.errors import Conflict, HubUnreachable, KeyRevoked, WrongPassphrase
 from tests.integration.agency.crashes import Crash, dying_at
 from tests.integration.agency.exchange_world import (
     PASSPHRASE,
@@ -27,17 +36,40 @@ pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 Change = Callable[[Client], Changed]
 
 
-def change_of(use: str, reason: str) -> Change:
+def change_of(use: str, reason: str, folder: Path) -> Change:
+    if use == "root":
+        return Roots(folder, reason).change
     if use == "approver":
         root = RootSource(passphrase=ROOT_PASSPHRASE)
         return lambda client: client.keys.change_approver(PASSPHRASE, root, reason=reason, insecure=True)
     return lambda client: client.keys.change(use, reason=reason)
 
 
+@dataclass
+class Roots:
+    """Changes the root to a new one; the next change begins when the one before is finished."""
+
+    folder: Path
+    reason: str
+    present: RootSource = field(default_factory=lambda: RootSource(passphrase=ROOT_PASSPHRASE))
+    made: int = 0
+
+    def change(self, client: Client) -> Changed:
+        new = self.folder / f"root-{self.made}.key"
+        if not new.exists():
+            label = root_label(client.session.profile.agency)
+            write_root(new, RootKey.generate(), passphrase=ROOT_PASSPHRASE, label=label, insecure=True)
+        source = replace(self.present, new_key=new, new_passphrase=ROOT_PASSPHRASE)
+        done = client.keys.change_root(source, reason=self.reason)
+        self.present, self.made = RootSource(key=new, passphrase=ROOT_PASSPHRASE), self.made + 1
+        return done
+
+
 def active(client: Client, use: str) -> list[str]:
     client.session.directory.sync()
     mine = client.keys_of(client.session.profile.agency)
-    return [key.kid for key in mine if key.use == use and key.status == "active"]
+    # Of a root's two keys the Ed25519 one names a change.
+    return [key.kid for key in mine if key.use == use and key.status == "active" and key.alg != ML_DSA_65]
 
 
 def held(client: Client, use: str) -> list[str]:
@@ -60,7 +92,8 @@ def die_everywhere(exchange: Exchange, ngo: Client, change: Change, use: str, re
         with exchange.client(home) as client:
             done = change(client)
             assert done.finished, injector.met
-            assert active(client, use) == held(client, use) == [done.kid], injector.met
+            assert active(client, use) == [done.kid], injector.met
+            assert use == "root" or held(client, use) == [done.kid], injector.met
             assert all(plan.finished for plan in KeyChanges(client.session).plans()), injector.met
             ngo.sync()
             gids = [item.gid for item in client.inbox() if item.eid == sent.eid and item.state == "waiting"]
@@ -88,16 +121,61 @@ def meet(exchange: Exchange, ngo: Client) -> str:
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
-        ("enc", ROTATED),
-        ("enc", COMPROMISED),
-        ("envelope", ROTATED),
-        ("auth", ROTATED),
-        ("approver", ROTATED),
+        (use, reason)
+        for reason in (ROTATED, COMPROMISED)
+        for use in ("enc", "envelope", "auth", "approver", "root")
     ],
 )
-def test_a_change_that_dies_goes_on(exchange: Exchange, ngo: Client, use: str, reason: str) -> None:
+def test_a_change_that_dies_goes_on(
+    exchange: Exchange, ngo: Client, use: str, reason: str, tmp_path: Path
+) -> None:
     ref = meet(exchange, ngo)
-    assert die_everywhere(exchange, ngo, change_of(use, reason), use, ref) >= 10
+    points = die_everywhere(exchange, ngo, change_of(use, reason, tmp_path), use, ref)
+    assert points >= (6 if use == "root" else 10)
+
+
+def test_adding_an_approver_that_dies_goes_on_and_leaves_no_key_without_its_secret(
+    exchange: Exchange, ngo: Client
+) -> None:
+    ngo.close()
+    home, number = exchange.folder / "ngo", 0
+    while True:
+        new = NewUser(f"noor{number}", b"noor's long passphrase", insecure=True)
+        with dying_at(number) as injector, suppress(Crash), exchange.client(home) as client:
+            add_approver(client.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+        with exchange.client(home) as client:
+            with suppress(Conflict):
+                # It may have come to its end.
+                add_approver(client.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+            assert client.sync().alarms == (), injector.met
+            logged = set(active(client, "approver"))
+        shown = [public_of(path) for path in (home / "users").glob("*.key")]
+        assert logged == {key.kid for key in shown if key is not None}, injector.met
+        assert list((home / "users").glob("*.next")) == []
+        with exchange.client(home, new.name, new.passphrase) as noor:
+            assert noor.session.require_approver().public.kid in logged
+        if not injector.fired:
+            assert number > 4
+            return
+        number += 1
+
+
+def test_going_on_with_another_passphrase_is_refused(ngo: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, post = NewUser("noor", b"noor's long passphrase", insecure=True), Transport.post
+
+    def lost(*args: Any, **options: Any) -> None:
+        post(*args, **options)
+        raise HubUnreachable("the answer was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transport, "post", lost)
+        with pytest.raises(HubUnreachable):
+            add_approver(ngo.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+    other = replace(new, passphrase=b"another long passphrase")
+    with pytest.raises(WrongPassphrase):
+        add_approver(ngo.session, other, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+    add_approver(ngo.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
+    assert ngo.sync().alarms == ()
 
 
 def test_granting_again_that_dies_goes_on_and_grants_once(exchange: Exchange, ngo: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from exchange_schemas.errors import (
     NotPermitted,
     SenderMismatch,
 )
+from tests.integration.agency.crashes import Crash, dying_at
 from tests.integration.agency.exchange_world import (
     PASSPHRASE,
     ROOT_PASSPHRASE,
@@ -314,3 +317,20 @@ def test_keys_are_listed_with_what_is_due(ngo: Client) -> None:
     assert set(rows) == {"approver", "auth", "enc", "envelope"}
     assert all(row.here and row.due is not None and row.next is None for row in rows.values())
     assert rows["approver"].user == "amal"
+
+
+def test_what_is_overdue_or_was_cut_short_is_named_with_its_remedy(exchange: Exchange, ngo: Client) -> None:
+    now = ngo.session.now()
+    assert [row.mend(now) for row in ngo.keys.rows() if row.mend(now) is not None] == []
+    later = now + timedelta(days=366)
+    late = {row.use: row.mend(later) for row in ngo.keys.rows() if row.overdue(later)}
+    assert late["enc"] == "exchange-agency keys rotate enc"
+    assert late["approver"] == "exchange-agency --user amal keys rotate approver"
+    with dying_at(6), suppress(Crash):
+        ngo.keys.change("enc")
+    with exchange.client(exchange.folder / "ngo") as again:
+        begun = [row for row in again.keys.rows() if row.mend(now) is not None]
+        assert {row.use for row in begun} == {"enc"}
+        assert all(row.next is not None for row in begun)
+        assert again.keys.change("enc").finished
+        assert [row for row in again.keys.rows() if row.mend(now) is not None] == []
