@@ -12,12 +12,14 @@ from typing import Any
 
 from exchange.agency import sent_rows
 from exchange.agency.client import Client
+from exchange.agency.records import PHOTOS
+from exchange.member import stored_files
 from exchange.member.files import disk_errors, private_folder, write_private
 from exchange_schemas.errors import Conflict
 
 
 def export(client: Client, folder: Path, plain: Any) -> Mapping[str, int]:
-    """Write records, consents, what was sent and opened, and the receipts; how many of each.
+    """Write records, consents, what was sent and opened, receipts and photos; how many of each.
 
     `plain` turns a value of the SDK into JSON. The folder must not exist. Raises: Conflict, StorageFull.
     """
@@ -32,7 +34,22 @@ def export(client: Client, folder: Path, plain: Any) -> Mapping[str, int]:
         "messages": client.messages(),
         "receipts": client.receipts(),
     }
-    return {name: _write(folder / f"{name}.ndjson", items, plain) for name, items in sources.items()}
+    counts = {name: _write(folder / f"{name}.ndjson", items, plain) for name, items in sources.items()}
+    return {**counts, "photos": _photos(client, folder / "photos")}
+
+
+def _photos(client: Client, folder: Path) -> int:
+    """The photos of records and of messages that may still be looked at, as `REF.jpg` and `GID.jpg`."""
+    private_folder(folder)
+    store = client.session.store
+    found = [(one.ref, stored_files.find(store, PHOTOS, one.ref)) for one in client.records.each()]
+    found += [(one.gid, client.photo(one.gid)) for one in client.messages()]
+    count = 0
+    for name, photo in found:
+        if photo is not None:
+            photo.save(folder / f"{name}.jpg")
+            count += 1
+    return count
 
 
 def _write(path: Path, items: Iterable[object], plain: Any) -> int:

@@ -88,6 +88,10 @@ def init(
         )
     )
     found_agency(options.folder(), profile, NewUser(user, passphrase, insecure_kdf), root_passphrase=root)
+    _say_founded(options, profile, user, no_root=no_root)
+
+
+def _say_founded(options: Options, profile: Profile, user: str, *, no_root: bool) -> None:
     if options.json:
         print_json({"agency": profile.agency, "user": user})
         return

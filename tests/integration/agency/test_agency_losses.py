@@ -13,7 +13,7 @@ import pytest
 from exchange.agency import Client
 from exchange.agency.export import export
 from exchange.agency.key_rotation import RootSource
-from exchange.directory.events import resume_event, suspend_event
+from exchange.directory.events import expel_event, resume_event, suspend_event
 from exchange.hub.services import operators
 from exchange.member.cli.output import plain
 from exchange.member.home import Home
@@ -22,6 +22,7 @@ from exchange.member.recovery import RecoveryKey, make_recovery, recover
 from exchange.member.rotation import COMPROMISED
 from exchange.member.users import NewUser
 from exchange_keys.agefile import open_with_passphrase, seal_with_passphrase
+from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Conflict, KeyRevoked, RecipientDenied, Unauthorized
 from tests.integration.agency.exchange_world import (
     PASSPHRASE,
@@ -30,6 +31,7 @@ from tests.integration.agency.exchange_world import (
     child_with_decision,
     found_terms,
 )
+from tests.integration.agency.test_agency_attachments import picture
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -102,25 +104,56 @@ def test_an_approver_key_on_the_lost_laptop_is_ended_by_the_root(exchange: Excha
 def test_an_agency_leaves_with_what_is_its_own(
     exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
 ) -> None:
+    """Section 7, step by step."""
     ngo.sync()
     ref = child_with_decision(ngo)
+    ngo.records.attach_photo(ref, picture(tmp_path / "p.jpg"))
     consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
     sent = ngo.send("found_notice", to=["embassy"], record=ref)
     embassy.open_grant(sent.grants[0].gid)
+    # 1: every consent is withdrawn; whoever had opened something is asked to delete it.
     ngo.consents.withdraw(consent.cid)
     ngo.sync()
-    counts = export(ngo, tmp_path / "export", plain)
-    assert (counts["records"], counts["consents"]) == (1, 1)
+    assert [row.recipient for row in ngo.deletions.asked(unanswered=True)] == ["embassy"]
+    # 2: the recipient deletes, and answers with a signed receipt.
+    embassy.sync()
+    (request,) = [item for item in embassy.inbox(waiting_only=True) if item.kind == "deletion_request"]
+    embassy.open_grant(request.gid)
+    embassy.deletions.answer(request.gid)
+    assert embassy.message(sent.grants[0].gid) is None
+    (receipt,) = [item for item in ngo.inbox(waiting_only=True) if item.kind == "deletion_receipt"]
+    ngo.open_grant(receipt.gid)
+    assert list(ngo.deletions.asked(unanswered=True)) == []
+    (answered,) = ngo.deletions.asked()
+    assert answered.outcome == {"outcome": "deleted"}
+    # 3: what is its own comes home, photos too.
+    out = tmp_path / "export"
+    counts = export(ngo, out, plain)
+    assert (counts["records"], counts["consents"], counts["photos"]) == (1, 1, 1)
     assert counts["sent"] >= 1
     assert counts["receipts"] > 0
-    (record,) = (tmp_path / "export" / "records.ndjson").read_text("utf-8").splitlines()
+    (record,) = (out / "records.ndjson").read_text("utf-8").splitlines()
     assert json.loads(record)["ref"] == ref
-    assert (tmp_path / "export" / "records.ndjson").stat().st_mode & 0o077 == 0
+    assert (out / "photos" / f"{ref}.jpg").read_bytes() == ngo.records.photo(ref)
+    assert [path for path in out.rglob("*") if path.is_file() and path.stat().st_mode & 0o077] == []
     with pytest.raises(Conflict):
-        export(ngo, tmp_path / "export", plain)
+        export(ngo, out, plain)
+    # 4: suspended, then expelled, for good: no token, and nobody sends to it any more.
     standing(exchange, ngo, "suspend", 1)
     with pytest.raises(Unauthorized):
         exchange.client(exchange.folder / "ngo").sync()
+    expelled = expel_event(
+        origin=exchange.hub.settings.origin,
+        iat=exchange.hub.clock().replace(microsecond=0) + timedelta(seconds=2),
+        agency=ngo.session.profile.agency,
+        reason="own_request",
+        signers=[exchange.operator],
+    )
+    operators.decide(exchange.hub, expelled)
     embassy.sync()
+    asked: dict[str, JsonValue] = {"asked_fields": ["sex"], "need_code": "identify"}
+    with pytest.raises(RecipientDenied):
+        embassy.send("information_request", to=["ngo"], content=asked, reply_by=embassy.session.now())
     (received,) = embassy.consents.received()
     assert received.status == "withdrawn"
+    assert embassy.sync().alarms == ()

@@ -147,6 +147,27 @@ def change_every_key(exchange: Exchange, agencies: list[Agency], tmp_path: Path,
     hub_keys_change(exchange, finish=True)
 
 
+def kinds_of(exchange: Exchange) -> dict[str, set[str]]:
+    """The present keys of every kind: of the agencies those that are active, of the hub those that sign."""
+    found: dict[str, set[str]] = {}
+    for name in AGENCIES:
+        with opened(exchange.folder / name) as client:
+            client.session.directory.sync()
+            for key in client.keys_of(name):
+                if key.status == "active" and (name == "ngo" or key.use not in ("approver", "root")):
+                    found.setdefault(key.use, set()).add(key.kid)
+    keys = exchange.hub.keys
+    return {
+        **found,
+        "token": {str(keys.token_key(exchange.hub.clock()).public.kid)},
+        "audit-log": {str(keys.audit_log.public.kid)},
+        "directory-log": {str(keys.directory_log.public.kid)},
+    }
+
+
+KINDS = {"enc", "envelope", "approver", "auth", "root", "token", "audit-log", "directory-log"}
+
+
 def test_every_message_opens_while_every_key_changes(exchange: Exchange, tmp_path: Path) -> None:
     for name in AGENCIES:
         exchange.joined(name).close()
@@ -157,6 +178,7 @@ def test_every_message_opens_while_every_key_changes(exchange: Exchange, tmp_pat
             ref = child_with_decision(client)
             client.consents.grant(ref, to=to, terms=found_terms(lasts=timedelta(days=60)))
         agencies.append(Agency(exchange.folder / name, to, ref, stop))
+    before = kinds_of(exchange)
     for agency in agencies:
         agency.start()
     try:
@@ -171,6 +193,9 @@ def test_every_message_opens_while_every_key_changes(exchange: Exchange, tmp_pat
         with opened(agency.home) as client:
             agency.sent += [one.eid for one in client.resume()]
             assert client.sync().alarms == ()
+    after = kinds_of(exchange)
+    assert before.keys() == after.keys() == KINDS
+    assert [kind for kind in KINDS if before[kind] & after[kind]] == []
     for agency in agencies:
         assert len(agency.sent) >= 3
         with opened(exchange.folder / agency.to) as client:
