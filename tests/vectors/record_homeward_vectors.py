@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.vectors.recording.attachments import attachment_file
 from tests.vectors.recording.basics import codec_file, keys_file
 from tests.vectors.recording.decisions import decision_file
 from tests.vectors.recording.directory import directory_file
 from tests.vectors.recording.envelopes import envelope_file
 from tests.vectors.recording.grants import grant_file
 from tests.vectors.recording.objects import object_file
+from tests.vectors.recording.pages import page_file
 from tests.vectors.recording.payloads import payload_file
 from tests.vectors.recording.receipts import receipt_file
 from tests.vectors.recording.signed import signed_file
@@ -43,6 +45,8 @@ def record() -> Mapping[str, dict[str, Any]]:
         "grants": grant_file(),
         "decisions": decision_file(),
         "directory": directory,
+        "pages": page_file(world, pin_of(world)),
+        "attachments": attachment_file(),
         "receipts": receipt_file(),
         "objects": object_file(world, directory["roots"]),
         "envelopes": envelope_file(world, directory["roots"]),

@@ -22,14 +22,16 @@ from exchange_schemas.envelope import PartRef
 from exchange_schemas.errors import FieldDenied, PartMissing
 from tests.vectors.record_homeward_vectors import FOLDER
 from tests.vectors.record_homeward_vectors import record as record_all
+from tests.vectors.recording.attachments import opened
 from tests.vectors.recording.basics import KEYS, check_base64
 from tests.vectors.recording.bending import bend
 from tests.vectors.recording.decisions import rule_of
 from tests.vectors.recording.directory import apply_all, state_json
 from tests.vectors.recording.objects import check_head, check_object
+from tests.vectors.recording.pages import followed
 from tests.vectors.recording.payloads import READERS
 from tests.vectors.recording.recipient import Copy, Keys, open_answer
-from tests.vectors.recording.seeds import Case, code_of, enc, root, seed
+from tests.vectors.recording.seeds import Case, code_of, digest, enc, root, seed
 from tests.vectors.recording.signed import keys_of
 from tests.vectors.recording.world import Event
 
@@ -45,6 +47,8 @@ NAMES = (
     "receipts",
     "objects",
     "envelopes",
+    "attachments",
+    "pages",
 )
 FILES: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in NAMES}
 MAKERS = {"Ed25519": SigningKey.from_seed, "ML-DSA-65": MlDsaKey, "X-Wing": EncKey.from_seed}
@@ -223,6 +227,25 @@ def test_envelopes() -> None:
             withdrawn=case["withdrawn"],
         )
         assert values == case["values"]
+
+    assert_codes(file["cases"], run)
+
+
+def test_attachments() -> None:
+    file = FILES["attachments"]
+
+    def run(case: Case) -> None:
+        assert digest(opened(file, case)) == case["plain"]
+
+    assert_codes(file["cases"], run)
+
+
+def test_pages_of_the_directory() -> None:
+    file, events = FILES["pages"], FILES["directory"]["story"]
+
+    def run(case: Case) -> None:
+        log = followed(file, case, events)
+        assert (log.state.size, b64u(log.state.frontier.root())) == (case["size"], case["root"])
 
     assert_codes(file["cases"], run)
 

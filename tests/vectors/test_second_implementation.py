@@ -27,6 +27,8 @@ RESULTS = {
     "grants": {"cases": ("digest", "fields")},
     "decisions": {"cases": ("rule",)},
     "envelopes": {"cases": ("values",)},
+    "attachments": {"cases": ("plain",)},
+    "pages": {"cases": ("size", "root")},
 }
 
 

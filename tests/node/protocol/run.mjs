@@ -7,10 +7,11 @@ import { pathToFileURL } from 'node:url'
 
 import { checkKind, openPlaintext } from './src/catalogue.mjs'
 import { Refused, b64u, decodeValue, time, unb64u } from './src/codec.mjs'
-import { EncKey, digest, pad, padme, partContext, publicKey, rootDigest } from './src/crypto.mjs'
+import { EncKey, digest, join, pad, padme, partContext, publicKey, rootDigest } from './src/crypto.mjs'
 import { decide } from './src/decision.mjs'
 import { Directory } from './src/directory.mjs'
-import { grantDigest, openGrant } from './src/grants.mjs'
+import { Following } from './src/following.mjs'
+import { grantDigest, openAttachment, openGrant } from './src/grants.mjs'
 import { readSigned, verify } from './src/jws.mjs'
 import { parseVkey, verifyEntry } from './src/logs.mjs'
 import { checkHead, receive } from './src/recipient.mjs'
@@ -162,6 +163,31 @@ const RUNS = {
       }),
       heads: outcomes(file.heads, (item) => {
         checkHead(story, { agency: file.agency, now: time(file.now) }, item.head, item.recipient)
+      }),
+    }
+  },
+  attachments: (file) => {
+    const key = seed(file.key)
+    return {
+      cases: outcomes(file.cases, (item) => {
+        let data = unb64u(file.sealed[item.of])
+        if (item.slices !== null) data = join(...item.slices.map(([start, end]) => data.slice(start, end)))
+        if (item.flip !== null) data = data.map((byte, at) => (at === item.flip ? byte ^ 1 : byte))
+        return { plain: digest(openAttachment({ ...file.context, ...item.context }, item.ref, key, data)) }
+      }),
+    }
+  },
+  pages: (file) => {
+    const { story } = load('directory')
+    return {
+      cases: outcomes(file.cases, (item) => {
+        const copy = new Following(file.origin, file.pin, [parseVkey(file.vkey)])
+        for (const page of item.pages) {
+          const events = page.events.map(({ index, story: at }) => ({ index, ...story[at] }))
+          copy.take({ ...page, events })
+        }
+        const directory = copy.current()
+        return { size: directory.leaves.length, root: directory.rootAt(directory.leaves.length) }
       }),
     }
   },

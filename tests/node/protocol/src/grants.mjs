@@ -14,6 +14,12 @@ export function openPart(core, ref, key, ciphertext) {
   return unpad(cobblestoneOpen(key, ciphertext, ctx), bucket)
 }
 
+// Section 7, of an attachment: length and digest of the whole before a byte is opened.
+export function openAttachment(context, ref, key, ciphertext) {
+  if (ciphertext.length !== ref.len || digest(ciphertext) !== ref.sha256) throw new Refused('PART_DIGEST')
+  return unpad(cobblestoneOpen(key, ciphertext, partContext(context)), null)
+}
+
 // "To open a grant": field to plaintext, attachments left out; `part` gives the ciphertext of a reference.
 export function openGrant(coreBytes, sealed, key, part) {
   const core = readPayload('hx-grant', coreBytes)

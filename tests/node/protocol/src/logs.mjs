@@ -60,7 +60,7 @@ function openNote(note, pinned) {
   return { text, names }
 }
 
-function openCheckpoint(note, pinned) {
+export function openCheckpoint(note, pinned) {
   const { text, names } = openNote(note, pinned)
   const lines = text.split('\n')
   if (lines.length !== 4 || lines[3] !== '') throw bad('not three lines')
@@ -105,4 +105,26 @@ export function verifyEntry(entry, text, pinned) {
   const { size, root } = openCheckpoint(note, pinned)
   const found = rootFrom(index, size, H(join(Uint8Array.of(0), entry)), hashes)
   if (hex(found) !== hex(root)) throw unproved('another root')
+}
+
+// RFC 9162 section 2.1.4.2, for 0 < first < second.
+export function consistent(first, second, path, firstRoot, secondRoot) {
+  const hashes = [...path]
+  if (hashes.length === 0) return false
+  if ((first & (first - 1n)) === 0n) hashes.unshift(firstRoot)
+  let [fn, sn] = [first - 1n, second - 1n]
+  while ((fn & 1n) === 1n) [fn, sn] = [fn >> 1n, sn >> 1n]
+  let [fr, sr] = [hashes[0], hashes[0]]
+  for (const c of hashes.slice(1)) {
+    if (sn === 0n) return false
+    if ((fn & 1n) === 1n || fn === sn) {
+      fr = H(join(Uint8Array.of(1), c, fr))
+      sr = H(join(Uint8Array.of(1), c, sr))
+      while ((fn & 1n) === 0n && fn !== 0n) [fn, sn] = [fn >> 1n, sn >> 1n]
+    } else {
+      sr = H(join(Uint8Array.of(1), sr, c))
+    }
+    ;[fn, sn] = [fn >> 1n, sn >> 1n]
+  }
+  return hex(fr) === hex(firstRoot) && hex(sr) === hex(secondRoot) && sn === 0n
 }
