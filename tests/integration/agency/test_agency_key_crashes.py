@@ -118,6 +118,7 @@ def meet(exchange: Exchange, ngo: Client) -> str:
     return ref
 
 
+@pytest.mark.soak  # every point in `make soak`, each third one in `make test`
 @pytest.mark.parametrize(
     ("use", "reason"),
     [
