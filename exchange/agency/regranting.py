@@ -10,6 +10,7 @@ Our own grant is believed only by its digest, which was kept when it was made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -27,6 +28,7 @@ from exchange.agency.sealing import deposit_of, encoded, sealing_key
 from exchange.agency.sent_rows import OwnGrant, SentRow
 from exchange.agency.withholding import check_withheld
 from exchange.directory.state import ENC, KeyStatus
+from exchange.member.locks import hold
 from exchange.member.session import Session
 from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, regrant, unlock_grant
 from exchange_keys.grants import UnlockedGrant, grant_digest
@@ -175,14 +177,11 @@ class Regranter:
     def _give(self, row: SentRow, held: UnlockedGrant, consent: Granted | None) -> None:
         """One more grant of this message to its recipient, at the end of the chain."""
         for _ in range(ATTEMPTS):
-            sealed = self._sealed(row, held, self._recipient(row, consent))
-            try:
-                self.session.hub.post_bytes("/v1/envelopes", deposit_of(sealed))
-            except SeqConflict as error:
-                self._follow(error.detail.get("head"))
-                continue
-            self._arrived(row, sealed)
-            return
+            with self._alone():
+                sealed = self._sealed(row, held, self._recipient(row, consent))
+                if self._deposited(sealed):
+                    self._arrived(row, sealed)
+                    return
         raise SeqConflict("other hosts of this agency were always faster", field="seq")
 
     def _renew(self, rows: list[SentRow], old: set[Kid]) -> int:
@@ -193,19 +192,33 @@ class Regranter:
         if held.core.rcp_kid not in old:
             return 0
         for _ in range(ATTEMPTS):
-            sealed = self._sealed(row, held, self._itself(row, held))
-            try:
-                self.session.hub.post_bytes("/v1/envelopes", deposit_of(sealed))
-            except SeqConflict as error:
-                self._follow(error.detail.get("head"))
-                continue
-            (grant,) = sealed.grants
-            with self.session.store.writing():
-                move_head(self.session.store, self.session.profile.agency, Head(grant.seq, grant.digest))
-                for one in rows:
-                    sent_rows.put(self.session.store, replace(one, own=OwnGrant(grant.gid, grant.digest)))
-            return 1
+            with self._alone():
+                sealed = self._sealed(row, held, self._itself(row, held))
+                if self._deposited(sealed):
+                    self._renewed(rows, sealed)
+                    return 1
         raise SeqConflict("other hosts of this agency were always faster", field="seq")
+
+    def _renewed(self, rows: list[SentRow], sealed: SealedEnvelope) -> None:
+        (grant,), store = sealed.grants, self.session.store
+        with store.writing():
+            move_head(store, self.session.profile.agency, Head(grant.seq, grant.digest))
+            for one in rows:
+                sent_rows.put(store, replace(one, own=OwnGrant(grant.gid, grant.digest)))
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """The lock of sending: a head that moves between the hub's answer and its reading looks like a
+        rolled-back hub."""
+        return hold(self.session.home.spool / ".lock", what="sending")
+
+    def _deposited(self, sealed: SealedEnvelope) -> bool:
+        """Deposit; False when another host was faster, whose proved head is followed then."""
+        try:
+            self.session.hub.post_bytes("/v1/envelopes", deposit_of(sealed))
+        except SeqConflict as error:
+            self._follow(error.detail.get("head"))
+            return False
+        return True
 
     def _held(self, row: SentRow) -> UnlockedGrant:
         """Our own grant of the envelope, fetched, proved to be the one that was made, and opened."""

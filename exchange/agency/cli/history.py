@@ -8,7 +8,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.history import Asked
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import print_json, print_table, say
+from exchange.member.cli.output import print_json, print_table, say, say_count
 
 
 @click.group()
@@ -56,11 +56,11 @@ def restore(options: Options, again: bool) -> None:
     if options.json:
         print_json(done)
         return
-    say(f"opened {done.opened} messages again")
+    say_count("opened {count} message again", "opened {count} messages again", done.opened)
     for text in done.left:
         say(text)
     for sent in done.asked:
-        say(f"asked {sent.grants[0].recipient} (envelope {sent.eid})")
+        say("asked {agency} (envelope {eid})", agency=sent.grants[0].recipient, eid=sent.eid)
 
 
 @history.command("requests")
@@ -102,6 +102,12 @@ def answer(options: Options, gid: str, decline: bool) -> None:
 
 
 def _say_answer(done: Asked) -> None:
-    say(f"{done.agency}: {done.state}, {done.granted} of {len(done.envelopes)} given again")
+    say(
+        "{agency}: {state}, {granted} of {count} given again",
+        agency=done.agency,
+        state=done.state,
+        granted=done.granted,
+        count=len(done.envelopes),
+    )
     for text in done.left:
         say(text)

@@ -23,8 +23,8 @@ from exchange.log.note import split_note
 from exchange.log.tree import Frontier, consistency_proof, leaf_hash, node_hash
 from exchange.log.witnessing import obtain_cosignature
 from exchange.member.watching import watch
-from exchange.member.wire import Wire
-from exchange.member.witnesses import WitnessClient
+from exchange.net.wire import Wire
+from exchange.net.witnesses import WitnessClient
 from exchange_schemas.codec import b64u
 from exchange_schemas.errors import CheckpointInvalid, LogFork, LogStale, ProofInvalid
 from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange
