@@ -20,6 +20,7 @@ GROUPS: Final = {
     "audit": "bench.auditing",
     "requests": "bench.requests",
     "peers-oauth": "bench.peers_oauth",
+    "decisions": "bench.decisions",
     "directory": "bench.directory",
     "attachments": "bench.attachments",
 }

@@ -1,4 +1,4 @@
-"""Write or check the pages of docs/ that are made from code and data: fields and audit events.
+"""Write or check the pages of docs/ that are made from code and data.
 
 `python -m docs.generate` writes them; `--check` exits 1 when a committed page is stale.
 """
@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from exchange_schemas.agreement import default_file, read_agreements
 from exchange_schemas.catalogue import Catalogue, KindSpec, load_catalogue
 from exchange_schemas.entry import Act, EntrySchema
 from exchange_schemas.payload import members_of
@@ -107,7 +108,7 @@ MEMBERS = {
     "org": "the agency that acted",
     "out": "allow, deny or error",
     "own": "every party: actor, sender, recipient, issuer; sorted",
-    "pol": "tag of the rule that decided",
+    "pol": "the sharing agreements in force, `agreements@3`; for a refusal its rule as well, `C20-policy@3`",
     "pur": "purpose",
     "rec": "commitment to the envelope",
     "req": "SHA-256 of the caller's DPoP proof, which only the caller could make",
@@ -116,9 +117,37 @@ MEMBERS = {
     "v": "version of the entry's form",
 }
 
+
+def agreements_page() -> str:
+    """docs/agreements.md from the agreements that ship."""
+    catalogue, explained = load_catalogue(), read_agreements(default_file())
+    lines = [
+        "# The sharing agreements that ship\n",
+        "What agencies of one kind may ever send to agencies of another, whatever a consent says (rule "
+        "C20-policy). From `schemas/exchange_schemas/agreements.toml`; `exchange-hub init` signs them as "
+        "version 1, and operators sign others with `exchange-hub agreement set FILE`. What is in none of "
+        "them goes to nobody; auditors get nothing, and nothing goes from embassy to embassy.\n",
+    ]
+    for item in explained:
+        agreement = item.agreement
+        never = [name for name in catalogue.fields if name not in agreement.fields]
+        lines += [
+            f"## To {' and '.join(agreement.rcp)}\n",
+            f"{item.why}\n",
+            "| | |",
+            "|---|---|",
+            f"| from | {' '.join(agreement.snd)} |",
+            f"| for | {' '.join(agreement.pur)} |",
+            f"| fields | {' '.join(name for name in catalogue.fields if name in agreement.fields)} |",
+            f"| never | {' '.join(never)} |\n",
+        ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "fields.md": fields_page,
     "audit-events.md": events_page,
+    "agreements.md": agreements_page,
 }
 
 

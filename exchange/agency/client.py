@@ -56,6 +56,7 @@ from exchange.agency.model import (
     Withdrawn,
 )
 from exchange.agency.outbox import outbox
+from exchange.agency.parties import party_of
 from exchange.agency.planning import Planner, Wish
 from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
@@ -70,6 +71,7 @@ from exchange.log.policy import Policy
 from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
 from exchange.member.stored_files import StoredFile
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ConsentWithdrawn, Malformed, RecordUnknown
 from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id
@@ -136,6 +138,18 @@ class Client:
     def keys_of(self, agency: str) -> list[KeyInfo]:
         """The keys of one agency. Raises: RecipientDenied when it is not in the directory."""
         return directory_view.keys_of(self.session.directory.state(), agency)
+
+    def agreements(self, *, to: str | None = None) -> tuple[int, list[SharingAgreement]]:
+        """The version of the sharing agreements in force (0: none), and each of them, or that with `to`.
+
+        Raises: RecipientDenied when the directory has no such agency.
+        """
+        state = self.session.directory.state()
+        kinds = None
+        if to is not None:
+            me, other = self.session.profile.agency, check_agency(to, field="to")
+            kinds = party_of(state, me).kind, party_of(state, other).kind
+        return directory_view.agreements(state, kinds)
 
     def send(
         self,

@@ -5,7 +5,7 @@ Pure but for the randomness it is given. What the evidence is never stands in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,11 +59,12 @@ def draft(
     profile: Profile,
     family: Family,
     *,
+    offered: Collection[str],
     now: datetime,
     random: Callable[[int], bytes],
 ) -> Drafted:
     """The payload for one recipient. Raises: Malformed, FieldDenied, NotPermitted (terms.py's rules)."""
-    names = fields_of(terms, record.fields, load_catalogue())
+    names = fields_of(terms, offered, load_catalogue())
     evidence: dict[str, JsonValue] = {}
 
     def digest_of(what: str, text: str) -> Digest:

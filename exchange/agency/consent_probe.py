@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from exchange.consent import Confirmation, ConsentStanding, Party, ShareRequest, Side, decide, enforce
+from exchange.consent import Confirmation, ConsentStanding, Party, Policy, ShareRequest, Side, decide, enforce
 from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.consent import Consent
 from exchange_schemas.errors import PurposeDenied
@@ -18,8 +18,16 @@ from exchange_schemas.ids import EnvelopeId, ThreadId
 _ANY_KIND = "information_response"
 
 
-def probe(consent: Consent, sender: Party, recipient: Party, *, now: datetime, catalogue: Catalogue) -> None:
-    """Raises: the refusing rule's error (AuthorityMissing, ScreeningDenied, PurposeDenied, ...)."""
+def probe(
+    consent: Consent,
+    sender: Party,
+    recipient: Party,
+    *,
+    now: datetime,
+    catalogue: Catalogue,
+    policy: Policy,
+) -> None:
+    """Raises: the refusing rule's error (AuthorityMissing, ScreeningDenied, PolicyDenied, ...)."""
     unused = set(consent.fields)
     for purpose in consent.pur:
         names = [name for name in consent.fields if purpose in catalogue.field(name).purposes]
@@ -46,6 +54,7 @@ def probe(consent: Consent, sender: Party, recipient: Party, *, now: datetime, c
             sender=sender,
             side=Side.SENDER,
             confirmations=_as_if_confirmed(consent, thread),
+            policy=policy,
         )
         enforce(decision)
     if unused:

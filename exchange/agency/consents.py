@@ -18,7 +18,7 @@ from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.deletion_rows import DUE, AskedDeletion
 from exchange.agency.finality import may_pass
 from exchange.agency.model import ConsentInfo, Record, Withdrawn
-from exchange.agency.parties import party_of
+from exchange.agency.parties import party_of, policy_of
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
 from exchange.agency.terms import Terms, check_basis, fields_of
@@ -68,23 +68,30 @@ class Consents:
         for purpose in terms.purposes:
             require_sendable(self._records.sendable(child), purpose)
         catalogue, now = load_catalogue(), self._session.now()
-        check_basis(terms, fields_of(terms, child.fields, catalogue), child.fields, now.date(), catalogue)
-        # (3) The rules that the hub and the recipient apply too.
         recipient = check_agency(to, field="to")
         self._session.directory.ensure_fresh(agencies=[recipient])
         state = self._session.directory.state()
-        check_withheld(self._store, child.ref, party_of(state, recipient))
+        me, other, policy = (
+            party_of(state, self._session.profile.agency),
+            party_of(state, recipient),
+            policy_of(state),
+        )
+        ever = policy.lets(me, other)
+        offered = child.fields.keys() if ever is None else child.fields.keys() & ever
+        check_basis(terms, fields_of(terms, offered, catalogue), child.fields, now.date(), catalogue)
+        # (3) The rules that the hub and the recipient apply too.
+        check_withheld(self._store, child.ref, other)
         drafted = draft(
             child,
             recipient,
             terms,
             self._session.profile,
             self._family(terms, child, recipient),
+            offered=offered,
             now=now,
             random=self._session.random,
         )
-        me = party_of(state, self._session.profile.agency)
-        probe(drafted.consent, me, party_of(state, recipient), now=now, catalogue=catalogue)
+        probe(drafted.consent, me, other, now=now, catalogue=catalogue, policy=policy)
         # (4) It is ours before it is the hub's, and (5) the hub's.
         keys = [approver] if second is None else [approver, second]
         check_approvers(drafted.consent, [key.public.kid for key in keys])

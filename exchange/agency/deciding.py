@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from exchange.agency.confirmations import confirmations
 from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
-from exchange.agency.parties import party_of
+from exchange.agency.parties import party_of, policy_of
 from exchange.agency.plan import PlannedGrant
 from exchange.consent import (
     Confirmation,
     ConsentStanding,
     Decision,
     Party,
+    Policy,
     Preview,
     ShareRequest,
     Side,
@@ -40,6 +41,7 @@ class Case:
     recipient: Party
     sender: Party
     confirmations: Mapping[EnvelopeId, Confirmation]
+    policy: Policy
 
 
 def case_of(
@@ -68,6 +70,7 @@ def case_of(
         recipient=party_of(state, planned.agency),
         sender=party_of(state, me),
         confirmations=confirmations(session.store, after, me=me, other=planned.agency),
+        policy=policy_of(state),
     )
 
 
@@ -83,6 +86,7 @@ def decide_case(session: Session, case: Case) -> Decision:
         sender=case.sender,
         side=Side.SENDER,
         confirmations=case.confirmations,
+        policy=case.policy,
     )
 
 
@@ -98,6 +102,7 @@ def preview_case(session: Session, case: Case, names: Collection[str]) -> Previe
         sender=case.sender,
         side=Side.SENDER,
         confirmations=case.confirmations,
+        policy=case.policy,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exchange.directory.state import DirectoryState
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import format_time
 from exchange_schemas.errors import RecipientDenied
 from exchange_schemas.ids import check_agency
@@ -41,6 +42,16 @@ def agencies(state: DirectoryState) -> list[AgencyInfo]:
             one.agency, one.name, one.kind, one.country, one.public_authority, one.contact, str(one.status)
         )
         for _, one in sorted(state.agencies.items())
+    ]
+
+
+def agreements(state: DirectoryState, kinds: tuple[str, str] | None) -> tuple[int, list[SharingAgreement]]:
+    """The version in force and its agreements; those from the first kind to the second alone if given."""
+    signed = state.agreements
+    if signed is None:
+        return 0, []
+    return signed.version, [
+        one for one in signed.agreements if kinds is None or (kinds[0] in one.snd and kinds[1] in one.rcp)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange.consent import Party
+from exchange.consent import NO_POLICY, Party, Policy
 from exchange.directory.state import AgencyState, AgencyStatus, DirectoryState
 from exchange_schemas.errors import RecipientDenied
 from exchange_schemas.ids import AgencyId
@@ -12,6 +12,12 @@ def party_of(state: DirectoryState, agency: AgencyId) -> Party:
     """The agency as a party. Raises: RecipientDenied when the directory has no such active agency."""
     found = active_agency(state, agency)
     return Party(found.agency, found.kind, found.country, found.public_authority)
+
+
+def policy_of(state: DirectoryState) -> Policy:
+    """The sharing agreements in force, as the operators signed them."""
+    signed = state.agreements
+    return NO_POLICY if signed is None else Policy.of(signed.version, signed.agreements)
 
 
 def active_agency(state: DirectoryState, agency: AgencyId) -> AgencyState:

@@ -25,7 +25,7 @@ from exchange.agency.deciding import case_of, decide_case
 from exchange.agency.links import Links
 from exchange.agency.message_rows import get as opened_message
 from exchange.agency.model import Message, Record
-from exchange.agency.parties import party_of
+from exchange.agency.parties import party_of, policy_of
 from exchange.agency.plan import Plan, PlannedGrant
 from exchange.agency.records import Records
 from exchange.agency.release import require_sendable
@@ -128,6 +128,8 @@ class Planner:
     ) -> PlannedGrant:
         bare, consent = self.bare(wish, to, record, answered)
         names = _names(wish, kind, record, consent, purpose=bare.purpose, catalogue=catalogue)
+        if wish.fields is None:
+            names = self._agreed(names, to)
         planned = replace(
             bare,
             fields=(*names, *sorted(wish.content)),
@@ -135,6 +137,12 @@ class Planner:
         )
         self._decide(kind, planned, consent, catalogue)
         return planned
+
+    def _agreed(self, names: tuple[str, ...], to: AgencyId) -> tuple[str, ...]:
+        """What nobody asked for by name goes as far as the sharing agreements let it."""
+        state = self.session.directory.state()
+        ever = policy_of(state).lets(party_of(state, self.session.profile.agency), party_of(state, to))
+        return names if ever is None else tuple(name for name in names if name in ever)
 
     def bare(
         self, wish: Wish, to: AgencyId, record: Record | None, answered: Message | None

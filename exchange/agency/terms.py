@@ -11,7 +11,7 @@ Pure. The rules, each with a permanent tag:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -56,8 +56,8 @@ class Terms:
     supersedes: str | None = None
 
 
-def fields_of(terms: Terms, record: Mapping[str, JsonValue], catalogue: Catalogue) -> tuple[str, ...]:
-    """The consent's fields, sorted: the named ones, or what the kind takes of this record.
+def fields_of(terms: Terms, offered: Collection[str], catalogue: Catalogue) -> tuple[str, ...]:
+    """The consent's fields, sorted: the named ones, or what the kind takes of those that are offered.
 
     Raises: FieldDenied (unknown name), Malformed (unknown kind, or nothing is left).
     """
@@ -65,7 +65,7 @@ def fields_of(terms: Terms, record: Mapping[str, JsonValue], catalogue: Catalogu
         names = {catalogue.field(name).name for name in terms.fields}
     elif terms.kind is not None:
         allowed = catalogue.kind(terms.kind).allowed
-        names = {name for name in record if name in allowed and _fits(terms, name, catalogue)}
+        names = {name for name in offered if name in allowed and _fits(terms, name, catalogue)}
     else:
         raise Malformed("fields: name them, or the kind of message they are for", field="fields")
     if basis_for(terms, CHILD) is not None and (

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from exchange.agency.confirmations import confirmations
 from exchange.agency.fetched import Fetched
+from exchange.agency.parties import policy_of
 from exchange.agency.signatures import signers_of, sole_signer
 from exchange.consent import (
     ConsentStanding,
@@ -146,6 +147,7 @@ def _check_consent(
         sender=_party(state, core.snd),
         side=Side.RECIPIENT,
         confirmations=confirmations(session.store, after, me=me, other=core.snd),
+        policy=policy_of(state),
     )
     enforce(decision)
     check_role(core.kind, core.snd, consent, catalogue=load_catalogue())

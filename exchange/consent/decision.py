@@ -1,7 +1,10 @@
-"""`decide` and its steps C01 to C18 and C20, in the order that the package docstring gives."""
+"""`decide` and its steps C01 to C18 and C20, in the order that the package docstring gives.
+
+Fields are compared as sets, against those that the catalogue keeps ready by purpose, subject and stage.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -20,7 +23,7 @@ from exchange.consent.values import (
     Side,
     Status,
 )
-from exchange_schemas.catalogue import Catalogue, FieldSpec, check_kind
+from exchange_schemas.catalogue import Catalogue, check_kind
 from exchange_schemas.consent import Consent
 from exchange_schemas.errors import FieldDenied
 from exchange_schemas.ids import EnvelopeId
@@ -30,12 +33,13 @@ VITAL_INTEREST_MOST: Final = timedelta(hours=72)
 SCREENED_KINDS: Final = frozenset({"embassy", "authority", "court"})
 CONFIRMED_STAGE: Final = "match_confirmed"
 """The `stage` in the catalogue of fields that need both sides' confirmation."""
-_NOBODY: Final[frozenset[str]] = frozenset()
+_ALLOWED: Final = Allow()
+_NO_FIELDS: Final[frozenset[str]] = frozenset()
 _NO_TIME: Final = timedelta(0)
 _NOTHING: Final[Mapping[EnvelopeId, Confirmation]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Case:
     """One request with all that its decision rests on; `needed` are its fields of a record."""
 
@@ -48,7 +52,7 @@ class _Case:
     side: Side
     confirmations: Mapping[EnvelopeId, Confirmation]
     policy: Policy
-    needed: tuple[FieldSpec, ...]
+    needed: frozenset[str]
 
 
 def decide(  # noqa: PLR0917 - these six are what every decision rests on
@@ -63,52 +67,30 @@ def decide(  # noqa: PLR0917 - these six are what every decision rests on
     side: Side = Side.HUB,
     confirmations: Mapping[EnvelopeId, Confirmation] = _NOTHING,
     policy: Policy = NO_POLICY,
+    whole: bool = True,
 ) -> Decision:
-    """Decide one grant by the steps at the top of this file; `now` is aware UTC.
+    """Decide one grant by the steps at the top of this package; `now` is aware UTC.
 
     `consent` is the one that the grant names, its signature already verified; `confirmations` are the
-    envelopes that the decider found under the consent's `after`. Whatever a caller sent, it never raises.
+    envelopes that the decider found under the consent's `after`; `policy` the sharing agreements in force.
+    `whole=False` is for dry runs alone: the parts are judged without what else the kind needs. A message goes
+    as a whole or not at all. Whatever a caller sent, it never raises.
     """
-    known = catalogue.fields
-    needed = tuple(known[name] for name in request.fields if name in known)
+    needed = catalogue.record_fields.intersection(request.fields)
     case = _Case(request, standing, sender, recipient, now, catalogue, side, confirmations, policy, needed)
-    return _decide(case, consent, _kind(case))
+    denied = _kind(case, whole=whole)
+    if denied is None and request.sender != request.recipient:
+        denied = _authority(case, consent)
+    return _ALLOWED if denied is None else denied
 
 
-def decide_part(  # noqa: PLR0917 - as `decide`
-    name: str,
-    request: ShareRequest,
-    consent: Consent | None,
-    standing: ConsentStanding,
-    recipient: Party,
-    now: datetime,
-    catalogue: Catalogue,
-    *,
-    sender: Party,
-    side: Side = Side.HUB,
-    confirmations: Mapping[EnvelopeId, Confirmation] = _NOTHING,
-    policy: Policy = NO_POLICY,
-) -> Decision:
-    """Decide one part by itself, whatever else the kind needs: every step of `decide` but the needs of C17.
-
-    For dry runs alone: a message goes as a whole or not at all, and `decide` is asked for that.
-    """
-    needed = (catalogue.fields[name],) if name in catalogue.fields else ()
-    alone = replace(request, fields=(name,))
-    case = _Case(alone, standing, sender, recipient, now, catalogue, side, confirmations, policy, needed)
-    return _decide(case, consent, _kind_of_part(case, name))
-
-
-def _decide(case: _Case, consent: Consent | None, denied: Deny | None) -> Decision:
-    """Every step after C17, whose answer is `denied`."""
-    if denied is None and case.request.sender != case.request.recipient:
-        if case.catalogue.kinds[case.request.kind].authority == "consent":
-            denied = _decide_consent(case, consent)
-        elif consent is None:
-            denied = _purpose_of_kind(case) if case.request.cns is None else deny("C01-unknown")
-        else:
-            denied = _first(_REFERENCE_STEPS, case, consent)
-    return Allow() if denied is None else denied
+def _authority(case: _Case, consent: Consent | None) -> Deny | None:
+    """Every step after C17."""
+    if case.catalogue.kinds[case.request.kind].authority == "consent":
+        return _decide_consent(case, consent)
+    if consent is None:
+        return _purpose_of_kind(case) if case.request.cns is None else deny("C01-unknown")
+    return _first(_REFERENCE_STEPS, case, consent)
 
 
 def _first(steps: "tuple[_Step, ...]", case: _Case, consent: Consent) -> Deny | None:
@@ -132,26 +114,17 @@ def _decide_consent(case: _Case, consent: Consent | None) -> Deny | None:
     return None if denied is None else deny("C06-superseded", denied.field)
 
 
-def _kind(case: _Case) -> Deny | None:
+def _kind(case: _Case, *, whole: bool) -> Deny | None:
     kind = case.catalogue.kinds.get(case.request.kind)
     if kind is None:
         return deny("C17-kind", "kind")
     if kind.authority != "consent" and case.needed:
-        return first_field("C17-kind", (spec.name for spec in case.needed))
+        return first_field("C17-kind", case.needed)
     try:
-        check_kind(case.catalogue, case.request.kind, case.request.fields)
+        check_kind(case.catalogue, kind.name, case.request.fields, needs=whole)
     except FieldDenied as error:
         return deny("C17-kind", error.field)
     return None
-
-
-def _kind_of_part(case: _Case, name: str) -> Deny | None:
-    kind = case.catalogue.kinds.get(case.request.kind)
-    if kind is None:
-        return deny("C17-kind", "kind")
-    fits = name in kind.allowed and (kind.authority == "consent" or not case.needed)
-    known = name in case.catalogue.fields or name in case.catalogue.message_fields
-    return None if fits else deny("C17-kind", name if known else None)
 
 
 def _origin(case: _Case, consent: Consent) -> Deny | None:
@@ -205,21 +178,20 @@ def _purpose(case: _Case, consent: Consent) -> Deny | None:
 
 
 def _fields(case: _Case, consent: Consent) -> Deny | None:
-    given = frozenset(consent.fields)
-    return first_field("C11-field", [spec.name for spec in case.needed if spec.name not in given])
+    return first_field("C11-field", case.needed.difference(consent.fields))
 
 
 def _field_purposes(case: _Case, _: Consent) -> Deny | None:
-    purpose = case.request.purpose
-    return first_field(
-        "C12-field-purpose", [spec.name for spec in case.needed if purpose not in spec.purposes]
-    )
+    served = case.catalogue.fields_for.get(case.request.purpose, _NO_FIELDS)
+    return first_field("C12-field-purpose", case.needed - served)
 
 
 def _authorities(case: _Case, consent: Consent) -> Deny | None:
     abroad = _is_public(case.sender) and case.sender.country != case.recipient.country
     too_long = consent.exp - consent.nbf > VITAL_INTEREST_MOST
-    for about in sorted(_NOBODY.union(*[spec.about for spec in case.needed])):
+    for about, names in case.catalogue.fields_about.items():
+        if case.needed.isdisjoint(names):
+            continue
         bases = {item.basis for item in consent.authorities if item.about == about}
         rule = "C13-authority"
         if abroad and "consent" in bases:
@@ -229,7 +201,7 @@ def _authorities(case: _Case, consent: Consent) -> Deny | None:
             rule = "C15-vital-interest"
             bases.discard("vital_interest")
         if bases.isdisjoint(case.catalogue.basis_labels):
-            return first_field(rule, (spec.name for spec in case.needed if about in spec.about))
+            return first_field(rule, case.needed & names)
     return None
 
 
@@ -245,7 +217,7 @@ def _screening(case: _Case, consent: Consent) -> Deny | None:
 
 
 def _stage(case: _Case, consent: Consent) -> Deny | None:
-    late = [spec.name for spec in case.needed if spec.stage == CONFIRMED_STAGE]
+    late = case.needed & case.catalogue.fields_after.get(CONFIRMED_STAGE, _NO_FIELDS)
     if not late or (consent.after is not None and _confirmed(case, consent.after)):
         return None
     return first_field("C18-stage", late)
@@ -271,10 +243,19 @@ def _confirmed(case: _Case, after: tuple[EnvelopeId, EnvelopeId]) -> bool:
 def _policy(case: _Case, _: Consent) -> Deny | None:
     if case.policy.agreements is None:
         return None
+    kinds = f"{case.sender.kind} to {case.recipient.kind}"
     agreement = case.policy.agreements.get((case.sender.kind, case.recipient.kind))
-    if agreement is None or case.request.purpose not in agreement.purposes:
-        return deny("C20-policy")
-    return first_field("C20-policy", {spec.name for spec in case.needed} - agreement.fields)
+    if agreement is None:
+        why = f"no sharing agreement lets anything go from {kinds}"
+        return deny("C20-policy", "rcp", why=why, unless="another recipient")
+    if case.request.purpose not in agreement.purposes:
+        why = f"the sharing agreement from {kinds} is not for this purpose"
+        return deny("C20-policy", "pur", why=why, unless=f"one of {', '.join(sorted(agreement.purposes))}")
+    outside = min(case.needed - agreement.fields, default=None)
+    if outside is None:
+        return None
+    why = f"the sharing agreement from {kinds} never lets it go"
+    return deny("C20-policy", outside, why=why, unless="leaving it out")
 
 
 _Step = Callable[[_Case, Consent], Deny | None]

@@ -7,8 +7,9 @@ withdrawal, or a content that does not fit, still refuses what a dry run allowed
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
-from exchange.consent.decision import decide, decide_part
+from exchange.consent.decision import decide
 from exchange.consent.values import (
     NO_POLICY,
     Confirmation,
@@ -51,34 +52,20 @@ def preview(  # noqa: PLR0917 - as `decide`
     policy: Policy = NO_POLICY,
 ) -> Preview:
     """What `decide` would give of `request.fields`, part by part and as a whole; it never raises."""
-    decided = {
-        name: decide_part(
-            name,
-            request,
-            consent,
-            standing,
-            recipient,
-            now,
-            catalogue,
-            sender=sender,
-            side=side,
-            confirmations=confirmations,
-            policy=policy,
-        )
-        for name in sorted(set(request.fields))
-    }
-    withheld = tuple((name, found) for name, found in decided.items() if isinstance(found, Deny))
-    given = tuple(name for name, found in decided.items() if not isinstance(found, Deny))
-    whole = decide(
-        replace(request, fields=given),
-        consent,
-        standing,
-        recipient,
-        now,
-        catalogue,
+    ask = partial(
+        decide,
+        consent=consent,
+        standing=standing,
+        recipient=recipient,
+        now=now,
+        catalogue=catalogue,
         sender=sender,
         side=side,
         confirmations=confirmations,
         policy=policy,
     )
-    return Preview(given, withheld, whole)
+    names = sorted(set(request.fields))
+    decided = {name: ask(replace(request, fields=(name,)), whole=False) for name in names}
+    withheld = tuple((name, found) for name, found in decided.items() if isinstance(found, Deny))
+    given = tuple(name for name, found in decided.items() if not isinstance(found, Deny))
+    return Preview(given, withheld, ask(replace(request, fields=given)))

@@ -82,8 +82,8 @@ RULES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
         "C19-one-recipient": ("FIELD_DENIED", "for one recipient only", "leaving it out of the other grants"),
         "C20-policy": (
             "POLICY_DENIED",
-            "no sharing agreement allows it",
-            "an agreement of the two kinds of agency",
+            "no sharing agreement of the operators allows it",
+            "a new version of the sharing agreements, signed by the operators",
         ),
         "C21-approvers": ("AUTHORITY_MISSING", "too few approvers signed", "two persons, for vital interest"),
         "C22-named": (
@@ -101,10 +101,12 @@ RULES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
 )
 
 
-def deny(rule: str, field: str | None = None, why: str | None = None) -> Deny:
+def deny(rule: str, field: str | None = None, *, why: str | None = None, unless: str | None = None) -> Deny:
+    """The denial of a rule. `why`: instead of its own reason; `unless`: what else would make it lawful."""
     code, reason, remedy = RULES[rule]
     said = reason if why is None else why
-    return Deny(code, rule, said if field is None else f"{field}: {said}", remedy, field)
+    lawful = remedy if unless is None else f"{unless}, or {remedy}"
+    return Deny(code, rule, said if field is None else f"{field}: {said}", lawful, field)
 
 
 def first_field(rule: str, fields: Iterable[str]) -> Deny | None:

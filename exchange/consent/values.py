@@ -1,10 +1,13 @@
 """The values that a consent decision is made of and what it answers. They hold names, never a record."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
+from types import MappingProxyType
 from typing import Final, Self
 
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.consent import Consent
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, ThreadId
@@ -99,9 +102,29 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Sharing agreements by (sender's kind, recipient's kind); None: no agreement is needed."""
+    """Sharing agreements by (sender's kind, recipient's kind); None: the operators have signed none.
+
+    `version`: that of the signed set, 0 where there is none.
+    """
 
     agreements: Mapping[tuple[str, str], Agreement] | None = None
+    version: int = 0
+
+    @classmethod
+    def of(cls, version: int, agreements: Iterable[SharingAgreement]) -> Self:
+        """The policy that a signed set says."""
+        found: dict[tuple[str, str], Agreement] = {}
+        for item in agreements:
+            one = Agreement(frozenset(item.pur), frozenset(item.fields))
+            found |= dict.fromkeys(product(item.snd, item.rcp), one)
+        return cls(MappingProxyType(found), version)
+
+    def lets(self, sender: Party, recipient: Party) -> frozenset[str] | None:
+        """The fields that may ever go between these two, whatever a consent says; None: any."""
+        if self.agreements is None:
+            return None
+        found = self.agreements.get((sender.kind, recipient.kind))
+        return frozenset() if found is None else found.fields
 
 
 @dataclass(frozen=True, slots=True)

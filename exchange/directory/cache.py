@@ -13,6 +13,7 @@ from typing import Any, Final
 from exchange.directory.state import (
     AgencyState,
     AgencyStatus,
+    Agreements,
     DirectoryState,
     Governance,
     KeyState,
@@ -21,6 +22,7 @@ from exchange.directory.state import (
 from exchange.log.tree import HASH_BYTES, Frontier
 from exchange_keys.public import PublicKey
 from exchange_keys.registration import ALGS_OF_USE
+from exchange_schemas.agreement import SharingAgreement, SharingAgreementSchema
 from exchange_schemas.codec import MAX_INT, Encodable, b64u, format_time
 from exchange_schemas.errors import Malformed
 from exchange_schemas.event import Operator, OperatorSchema
@@ -39,7 +41,7 @@ from exchange_schemas.members import (
     digest,
     origin,
 )
-from exchange_schemas.payload import Object, StrictSchema
+from exchange_schemas.payload import Object, StrictSchema, write_members
 
 _MANY: Final = 10**6
 
@@ -80,6 +82,13 @@ class GovernanceSchema(StrictSchema):
     operators = ListOf(Object(OperatorSchema, Operator), least=1, most=LIMITS.operators_per_deployment)
 
 
+class AgreementsSchema(StrictSchema):
+    """The sharing agreements."""
+
+    version = Whole(1, MAX_INT)
+    agreements = ListOf(Object(SharingAgreementSchema, SharingAgreement), most=LIMITS.agreements_per_event)
+
+
 class StateSchema(StrictSchema):
     """The whole state."""
 
@@ -89,6 +98,7 @@ class StateSchema(StrictSchema):
     frontier = Octets(most=64 * HASH_BYTES, required=False)
     governance = Object(GovernanceSchema, Governance, required=False)
     agencies = ListOf(Object(AgencySchema, dict), most=_MANY)
+    agreements = Object(AgreementsSchema, Agreements, required=False)
 
 
 def write_state(state: DirectoryState) -> dict[str, Encodable]:
@@ -101,6 +111,7 @@ def write_state(state: DirectoryState) -> dict[str, Encodable]:
             "frontier": b64u(state.frontier.to_bytes()) if state.size else None,
             "governance": None if state.governance is None else _write_governance(state.governance),
             "agencies": [_write_agency(item) for item in state.agencies.values()],
+            "agreements": None if state.agreements is None else _write_agreements(state.agreements),
         }
     )
 
@@ -113,6 +124,7 @@ def read_state(
     pin: Digest | None = None,
     frontier: bytes = b"",
     governance: Governance | None = None,
+    agreements: Agreements | None = None,
 ) -> DirectoryState:
     """The state of the checked members of `StateSchema`.
 
@@ -129,6 +141,7 @@ def read_state(
         agencies=MappingProxyType(found),
         owners=MappingProxyType(owners),
         frontier=Frontier.from_bytes(frontier, size=size),
+        agreements=agreements,
     )
 
 
@@ -146,6 +159,10 @@ def _time(when: datetime | None) -> str | None:
 def _write_governance(governance: Governance) -> dict[str, Encodable]:
     operators = [{"name": item.name, "kid": item.kid, "key": b64u(item.key)} for item in governance.operators]
     return {"k": governance.k, "since": format_time(governance.since), "operators": operators}
+
+
+def _write_agreements(agreements: Agreements) -> dict[str, Encodable]:
+    return write_members(AgreementsSchema, agreements)
 
 
 def _write_agency(state: AgencyState) -> dict[str, Encodable]:

@@ -12,8 +12,10 @@ from exchange_keys import jws
 from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_keys.root import RootPublic, Signer
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.event import (
     AdmitEvent,
+    AgreementsEvent,
     DrainEvent,
     Event,
     ExpelEvent,
@@ -48,6 +50,19 @@ def governance_event(
 ) -> Signed:
     """`k` of `operators` govern from now on; signed by k of the previous ones, the first by k of its own."""
     return sign_event(GovernanceEvent(origin=origin, iat=iat, k=k, operators=tuple(operators)), signers)
+
+
+def agreements_event(
+    *,
+    origin: str,
+    iat: datetime,
+    version: int,
+    agreements: Sequence[SharingAgreement],
+    signers: Sequence[Signer],
+) -> Signed:
+    """These are the sharing agreements from now on; `version` is the next one; signed by k operators."""
+    event = AgreementsEvent(origin=origin, iat=iat, version=version, agreements=tuple(agreements))
+    return sign_event(event, signers)
 
 
 def admit_event(

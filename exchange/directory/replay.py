@@ -55,6 +55,7 @@ class Replay:
         self._origin = state.origin
         self._pin = state.pin
         self._governance = state.governance
+        self._agreements = state.agreements
         self._agencies = dict(state.agencies)
         self._owners = dict(state.owners)
         self.frontier = state.frontier
@@ -70,10 +71,13 @@ class Replay:
             agency=None if subject is None else self._agencies.get(subject),
             kid_taken=self._owners.__contains__,
             now=now,
+            agreements=self._agreements,
         )
         change = change_by(event, signed, key_bytes, scene)
         if change.governance is not None:
             self._governance = change.governance
+        if change.agreements is not None:
+            self._agreements = change.agreements
         if change.agency is not None:
             self._agencies[change.agency.agency] = change.agency
         for key in change.added:
@@ -90,4 +94,5 @@ class Replay:
             MappingProxyType(dict(self._agencies)),
             MappingProxyType(dict(self._owners)),
             self.frontier,
+            self._agreements,
         )

@@ -7,7 +7,7 @@ already in a log: a log proves that everybody sees the same events, not that the
 Moves. Governance: made once by itself, then replaced by k of the previous operators. Agency: admitted ->
 active <-> suspended -> expelled, the last for good. Root: none -> the admitted one -> replaced by root-set,
 signed by old and new, both algorithms each. Key: logged -> draining -> revoked, or revoked at once; never
-back, and its kid is never used again, by anybody.
+back, and its kid is never used again, by anybody. Agreements: none -> version 1 -> 2 -> …
 
 The steps, in order. An error names its step in `rule`, but D07 and D10, where it is that of the check itself:
   D01-first      LOG_FORK, CONFLICT   governance comes first, and the first one is the pinned one
@@ -15,9 +15,11 @@ The steps, in order. An error names its step in `rule`, but D07 and D10, where i
   D03-standing   CONFLICT         the move is allowed. Expelled: none is. Suspended: resume, expel, and revoke
   D04-newer      REPLAY, CONFLICT governance, suspend, resume, expel: signed after the last of their sort;
                                   with a clock: no event is signed more than 120 s ahead of it
+                                  (agreements: D16-version instead)
   D05-key-bytes  PART_MISSING, MALFORMED   the bytes of every new key are there and match its kid; no others
   D06-signer     KID_UNKNOWN, KEY_WRONG_USE, KEY_REVOKED, KEY_NOT_ACTIVE   each signer may sign this:
-                 governance, admit, suspend, resume, expel   operators (the first governance: its own)
+                 governance, admit, suspend, resume, expel, agreements   operators (the first governance:
+                                                             its own)
                  root-set                                    the new root and, if there was one, the old
                  key, drain, revoke of an approver key       the root
                  key, drain, revoke of any other key         the root, or approvers that are active
@@ -31,6 +33,7 @@ The steps, in order. An error names its step in `rule`, but D07 and D10, where i
   D12-root       MANIFEST_MISMATCH         the first root-set has the admitted digest
   D13-drain      CONFLICT         the key is active, and `until` is not after its end
   D14-revoke     CONFLICT         the key is not revoked yet
+  D16-version    CONFLICT         agreements: the version is the next one
 And for whoever takes events from an agency:
   D15-author     SENDER_MISMATCH  it is a root-set, key, drain or revoke of its own
 """
@@ -48,6 +51,7 @@ from exchange.directory.state import (
     ROOT,
     AgencyState,
     AgencyStatus,
+    Agreements,
     Governance,
     KeyState,
     KeyStatus,
@@ -70,6 +74,7 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.event import (
     AdmitEvent,
+    AgreementsEvent,
     DrainEvent,
     Event,
     ExpelEvent,
@@ -101,21 +106,23 @@ class Scene:
     agency: AgencyState | None
     kid_taken: Callable[[Kid], bool]
     now: datetime | None = None
+    agreements: Agreements | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an event changes: the new governance, or the agency as it is afterwards with its new keys."""
+    """What an event changes: governance, the agreements, or the agency as it is then with its new keys."""
 
     event: Event
     governance: Governance | None = None
     agency: AgencyState | None = None
     added: tuple[KeyState, ...] = ()
+    agreements: Agreements | None = None
 
 
 def subject_of(event: Event) -> AgencyId | None:
-    """The agency that an event is about; None for governance."""
-    return None if isinstance(event, GovernanceEvent) else event.agency
+    """The agency that an event is about; None for governance and agreements."""
+    return None if isinstance(event, GovernanceEvent | AgreementsEvent) else event.agency
 
 
 def governance_pin(event: Signed) -> Digest:
@@ -150,6 +157,8 @@ def change_by(event: Event, signed: Signed, key_bytes: Mapping[Kid, bytes], scen
     governance = scene.governance
     if governance is None:
         raise Conflict("event: the first one must be governance", field="event", rule="D01-first")
+    if isinstance(event, AgreementsEvent):
+        return _agreements(event, signed, key_bytes, scene, governance)
     if isinstance(event, AdmitEvent):
         return _admit(event, signed, key_bytes, scene, governance)
     agency = scene.agency
@@ -186,6 +195,26 @@ def _governance(
             raise Replay("operators: a key that an agency has had", field="operators", rule="D09-new-kid")
         check_key_for_use("operator", PublicKey(ED25519, operator.key))
     return Change(event, governance=after)
+
+
+def _agreements(
+    event: AgreementsEvent,
+    signed: Signed,
+    key_bytes: Mapping[Kid, bytes],
+    scene: Scene,
+    governance: Governance,
+) -> Change:
+    before = 0 if scene.agreements is None else scene.agreements.version
+    if event.version != before + 1:
+        raise Conflict(
+            f"version: the next one is {before + 1}",
+            field="version",
+            rule="D16-version",
+            hint="another version was signed meanwhile; look at it, then sign again",
+        )
+    _no_keys(key_bytes)
+    check_operators(signed, governance, origin=scene.origin)
+    return Change(event, agreements=Agreements(event.version, event.agreements))
 
 
 def _admit(

@@ -18,6 +18,7 @@ from typing import Final
 
 from exchange.log.tree import Frontier
 from exchange_keys.public import ED25519, PublicKey
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.errors import KeyNotActive, KeyRevoked, KeyWrongUse, KidUnknown
 from exchange_schemas.event import Operator
 from exchange_schemas.ids import AgencyId, Digest, Kid
@@ -60,6 +61,14 @@ class Governance:
             if operator.kid == kid:
                 return PublicKey(ED25519, operator.key)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreements:
+    """The sharing agreements in force: version 1, 2, …, and what each lets go between kinds of agency."""
+
+    version: int
+    agreements: tuple[SharingAgreement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,7 @@ class DirectoryState:
     """The whole directory after `size` events, as a client holds it.
 
     `pin` is the digest of the genesis governance event that this deployment was joined with; `owners` says
-    whose each agency key is.
+    whose each agency key is; `agreements` is None while the operators have signed none.
     """
 
     origin: str
@@ -188,6 +197,7 @@ class DirectoryState:
     agencies: Mapping[AgencyId, AgencyState]
     owners: Mapping[Kid, AgencyId]
     frontier: Frontier
+    agreements: Agreements | None = None
 
     @classmethod
     def empty(cls, origin: str, *, pin: Digest | None) -> "DirectoryState":

@@ -7,8 +7,8 @@ in record.py and message.py.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -86,7 +86,11 @@ class KindSpec:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All of it, immutable. `purposes`, `bases` are names in the file's order; the labels are in words."""
+    """All of it, immutable. `purposes`, `bases` are names in the file's order; the labels are in words.
+
+    `fields_for`, `fields_about`, `fields_after`: record fields by purpose, by subject (in alphabetical
+    order), by the stage that must have come before.
+    """
 
     version: int
     fields: Mapping[str, FieldSpec]
@@ -95,6 +99,21 @@ class Catalogue:
     codes: Mapping[str, tuple[str, ...]]
     purpose_labels: Mapping[str, str]
     basis_labels: Mapping[str, str]
+    # The record fields as sets, made from `fields`: a decision asks for them with every message.
+    record_fields: frozenset[str] = field(init=False)
+    fields_for: Mapping[str, frozenset[str]] = field(init=False)
+    fields_about: Mapping[str, frozenset[str]] = field(init=False)
+    fields_after: Mapping[str, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        specs = self.fields.values()
+        for name, value in (
+            ("record_fields", frozenset(self.fields)),
+            ("fields_for", _grouped((spec.name, spec.purposes) for spec in specs)),
+            ("fields_about", _grouped((spec.name, spec.about) for spec in specs)),
+            ("fields_after", _grouped((spec.name, (spec.stage,)) for spec in specs if spec.stage)),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
     def purposes(self) -> tuple[str, ...]:
@@ -111,7 +130,7 @@ class Catalogue:
     @property
     def subjects(self) -> frozenset[str]:
         """Whom a field can be about: child, relative, caregiver."""
-        return frozenset().union(*(spec.about for spec in self.fields.values()))
+        return frozenset(self.fields_about)
 
     def field(self, name: str) -> FieldSpec:
         """The record field of this name. Raises: FieldDenied when there is none."""
@@ -126,6 +145,15 @@ class Catalogue:
         if spec is None:
             raise Malformed("kind: the catalogue has no such kind", field="kind", rule="unknown")
         return spec
+
+
+def _grouped(rows: Iterable[tuple[str, Iterable[str]]]) -> Mapping[str, frozenset[str]]:
+    """Names by each of their marks, the marks in alphabetical order."""
+    found: dict[str, set[str]] = {}
+    for name, marks in rows:
+        for mark in marks:
+            found.setdefault(mark, set()).add(name)
+    return MappingProxyType({mark: frozenset(found[mark]) for mark in sorted(found)})
 
 
 @cache
@@ -195,9 +223,10 @@ def _kind(name: str, spec: Mapping[str, Any], record_fields: frozenset[str]) -> 
     )
 
 
-def check_kind(catalogue: Catalogue, kind: str, fields: Collection[str]) -> None:
+def check_kind(catalogue: Catalogue, kind: str, fields: Collection[str], *, needs: bool = True) -> None:
     """That a message of this kind has what it needs and nothing that it may not have; names only.
 
+    `needs=False`: only that it has nothing else, for judging some of its fields alone.
     Raises: Malformed for an unknown kind; FieldDenied naming kind and field, rule `allowed` or `needs`.
     """
     spec = catalogue.kind(kind)
@@ -206,6 +235,8 @@ def check_kind(catalogue: Catalogue, kind: str, fields: Collection[str]) -> None
         known = name in catalogue.fields or name in catalogue.message_fields
         what = name if known else "a field that the catalogue does not have"
         raise FieldDenied(f"{kind} may not carry {what}", field=name if known else None, rule="allowed")
+    if not needs:
+        return
     for need in spec.needs:
         if not any(present.issuperset(group) for group in need):
             wording = " or ".join(" and ".join(group) for group in need)

@@ -82,6 +82,7 @@ class Act(StrEnum):
     WEBHOOK_REMOVE = "webhook:remove"
     WEBHOOK_RENEW = "webhook:renew"
     WEBHOOK_REPLAY = "webhook:replay"
+    AGREEMENTS_SET = "agreements:set"
 
 
 OUTCOMES = ("allow", "deny", "error")
@@ -124,7 +125,7 @@ class Entry:
     what was done, the outcome, the error code of a refusal. `org`: the acting agency, None for operators and
     for unauthenticated callers. `own`: all parties, sorted. `knd`, `fld`, `pur`: kind, field names, purpose.
     `cns`, `rec`: commitments to consent family and envelope. `req`: digest of the caller's DPoP proof.
-    `pol`: the tag of the rule that decided. `opr`: the operator.
+    `pol`: the tag of the rule that decided, the sharing agreements it was under. `opr`: the operator.
     """
 
     log: str

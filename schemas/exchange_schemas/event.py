@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
+from exchange_schemas.agreement import SharingAgreement, SharingAgreementSchema, check_pairs
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.codec import b64u, decode, lp, sha256
+from exchange_schemas.codec import MAX_INT, b64u, decode, lp, sha256
 from exchange_schemas.ids import AgencyId, Digest, Kid
 from exchange_schemas.limits import LIMITS
 from exchange_schemas.members import Code, Flag, ListOf, Octets, Text, Time, Whole, agency, country, digest
@@ -160,6 +161,18 @@ class ExpelSchema(EventSchema):
     reason = Code(_CATALOGUE.codes["standing_reason"])
 
 
+class AgreementsSchema(EventSchema):
+    """What agencies of one kind may ever send to agencies of another."""
+
+    event = Code(["agreements"])
+    version = Whole(1, MAX_INT)
+    agreements = ListOf(Object(SharingAgreementSchema, SharingAgreement), most=LIMITS.agreements_per_event)
+
+    @staticmethod
+    def whole(values: Mapping[str, Any]) -> None:
+        check_pairs(values["agreements"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event(Payload):
     """`iat`: when it was signed, aware UTC."""
@@ -284,6 +297,17 @@ class ExpelEvent(_Event):
     SCHEMA: ClassVar[type[StrictSchema]] = ExpelSchema
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementsEvent(_Event):
+    """All sharing agreements from now on; `version` is one more than that of those before, the first 1."""
+
+    version: int
+    agreements: tuple[SharingAgreement, ...]
+
+    event: ClassVar[str] = "agreements"
+    SCHEMA: ClassVar[type[StrictSchema]] = AgreementsSchema
+
+
 Event: TypeAlias = (
     GovernanceEvent
     | AdmitEvent
@@ -294,6 +318,7 @@ Event: TypeAlias = (
     | SuspendEvent
     | ResumeEvent
     | ExpelEvent
+    | AgreementsEvent
 )
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -308,6 +333,7 @@ EVENTS: Mapping[str, type[Event]] = {
         SuspendEvent,
         ResumeEvent,
         ExpelEvent,
+        AgreementsEvent,
     )
 }
 """The class of each event by its name in the payload."""

@@ -51,6 +51,8 @@ class Limits:
     retention_days: int = 6570
 
     operators_per_deployment: int = 16
+    agreements_per_event: int = 64
+    agreement_kinds: int = 16
     events_per_enrolment: int = 33
     keys_per_enrolment: int = 35
 

@@ -79,6 +79,29 @@ def show(options: Options, agency: str | None) -> None:
     )
 
 
+@directory.command("agreements")
+@common_options
+@click.option("--to", metavar="AGENCY", help="Only what may ever go from this agency to AGENCY.")
+def agreements(options: Options, to: str | None) -> None:
+    """Show what may ever go between kinds of agency, whatever a consent says; signed by the operators.
+
+    \b
+    Example:
+      exchange-agency directory agreements --to embassy-a
+    """
+    with open_client(options) as client:
+        version, rows = client.agreements(to=to)
+    if options.json:
+        print_json({"version": version, "agreements": rows})
+        return
+    if not version:
+        say("the operators have signed no sharing agreements: consents alone decide")
+        return
+    shown = [tuple(", ".join(names) for names in (one.snd, one.rcp, one.pur, one.fields)) for one in rows]
+    columns = ("from", "to", "for", "fields")
+    print_table("sharing agreements, version {version}", columns, shown, version=version)
+
+
 @directory.command("watch")
 @common_options
 @click.option("--every", type=click.IntRange(10, 86400), metavar="SECONDS", help="Look again and again.")

@@ -9,6 +9,7 @@ import click
 
 from exchange.hub.admin import (
     agency,
+    agreement,
     audit,
     check,
     consent,
@@ -60,6 +61,7 @@ for command in (
     operator.group,
     agency.group,
     audit.group,
+    agreement.group,
     consent.group,
     deployment.group,
     keys.group,

@@ -1,7 +1,8 @@
 """`exchange-hub init`: a new hub from nothing, one command.
 
-Settings, folders, tables, the hub's own keys, and the first event of its key directory, signed by the first
-operator. Safe to repeat: what is there is checked and kept, and nothing is ever written over.
+Settings, folders, tables, the hub's own keys, and the first events of its key directory, signed by the first
+operator: who governs, and the sharing agreements that ship. Safe to repeat: what is there is checked and
+kept, and nothing is ever written over.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import click
 from sqlalchemy import Engine
 
+from exchange.hub.admin.agreement import shipped_agreements
 from exchange.hub.admin.check import ready_facts
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.config import FILE_NAME, with_defaults, write_file
@@ -22,6 +24,7 @@ from exchange.hub.admin.weighty import kid_fingerprint
 from exchange.hub.blobs import FolderBlobs
 from exchange.hub.db import migrate, open_engine, storage_errors
 from exchange.hub.hubkeys import HUB_KEY_FILES, HubKeys, create_hub_keys, load_hub_keys
+from exchange.hub.services.agreements import agreements_now
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.operators import decide, governance_now
@@ -29,7 +32,7 @@ from exchange.hub.settings import Settings
 from exchange_keys.jws import sign
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ConfigInvalid, Conflict
-from exchange_schemas.event import GovernanceEvent, Operator
+from exchange_schemas.event import AgreementsEvent, GovernanceEvent, Operator
 
 _PASSPHRASE_FILE: Final = "HOMEWARD_KEY_PASSPHRASE_FILE"
 _PASSPHRASE_FD: Final = "HOMEWARD_KEY_PASSPHRASE_FD"
@@ -60,6 +63,11 @@ _PASSPHRASE_FD: Final = "HOMEWARD_KEY_PASSPHRASE_FD"
     help=f"A file that only the hub can read, with the passphrase of its keys. Default: {_PASSPHRASE_FILE}.",
 )
 @click.option("--operator", required=True, help="The name of the first operator, as in the key file.")
+@click.option(
+    "--without-agreements",
+    is_flag=True,
+    help="Sign no sharing agreements: consents alone decide until `agreement set`.",
+)
 @key_options
 def init(
     target: Target,
@@ -69,6 +77,7 @@ def init(
     guard_dir: Path | None,
     hub_passphrase_file: Path | None,
     operator: str,
+    without_agreements: bool,
     source: KeySource,
 ) -> None:
     """Make a new hub in --data-dir, or finish making it.
@@ -90,7 +99,7 @@ def init(
         migrate(settings)
     engine = open_engine(settings.database_url)
     try:
-        facts = _begin(settings, engine, key)
+        facts = _begin(settings, engine, key, agreements=not without_agreements)
     finally:
         engine.dispose()
     target.out.facts(
@@ -133,8 +142,8 @@ def _make_folders(target: Target, settings: Settings, values: Mapping[str, str])
         write_file(file, {name: value for name, value in values.items() if name != _PASSPHRASE_FD})
 
 
-def _begin(settings: Settings, engine: Engine, key: OperatorKey) -> dict[str, JsonValue]:
-    """Make the keys and the first event where they are missing; what the hub then is."""
+def _begin(settings: Settings, engine: Engine, key: OperatorKey, *, agreements: bool) -> dict[str, JsonValue]:
+    """Make the keys and the first events where they are missing; what the hub then is."""
     # Not `services.hub.open_hub`: a passphrase from a descriptor can be read once only.
     hub = Hub(
         settings=settings,
@@ -144,7 +153,7 @@ def _begin(settings: Settings, engine: Engine, key: OperatorKey) -> dict[str, Js
         keys=_keys(settings, begun=governance_now(engine) is not None),
         blobs=FolderBlobs(settings.blobs_dir),
     )
-    made = _first_event(hub, key)
+    made = _first_events(hub, key, agreements=agreements)
     governance = deployment(hub)["governance"]
     return {
         **ready_facts(hub),
@@ -175,24 +184,25 @@ def _incomplete(settings: Settings, *, begun: bool) -> Conflict:
     )
 
 
-def _first_event(hub: Hub, key: OperatorKey) -> bool:
-    """The first event, unless there is one; whether it was made now. Raises: Conflict."""
-    public = key.key.public
+def _first_events(hub: Hub, key: OperatorKey, *, agreements: bool) -> bool:
+    """The first events where they are missing; whether the very first was made now. Raises: Conflict."""
+    public, now = key.key.public, hub.clock().replace(microsecond=0)
     governance = governance_now(hub.engine)
-    if governance is not None:
-        if governance.key(public.kid) is None:
-            raise Conflict(
-                "this hub has other operators", hint="exchange-hub operator add, signed by one of them"
-            )
-        return False
-    event = GovernanceEvent(
-        origin=hub.settings.origin,
-        iat=hub.clock().replace(microsecond=0),
-        k=1,
-        operators=(Operator(name=key.name, kid=public.kid, key=public.raw),),
-    )
-    decide(hub, sign(event.to_bytes(), event.typ, [key.key]))
-    return True
+    if governance is None:
+        operator = Operator(name=key.name, kid=public.kid, key=public.raw)
+        first = GovernanceEvent(origin=hub.settings.origin, iat=now, k=1, operators=(operator,))
+        decide(hub, sign(first.to_bytes(), first.typ, [key.key]))
+    elif governance.key(public.kid) is None:
+        raise Conflict(
+            "this hub has other operators", hint="exchange-hub operator add, signed by one of them"
+        )
+    alone = governance is None or governance.k == 1
+    if agreements and alone and agreements_now(hub.engine) is None:
+        shipped = AgreementsEvent(
+            origin=hub.settings.origin, iat=now, version=1, agreements=shipped_agreements()
+        )
+        decide(hub, sign(shipped.to_bytes(), shipped.typ, [key.key]))
+    return governance is None
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -17,9 +17,18 @@ from exchange.hub.services.agencies import admission
 from exchange_keys.durable import durable_file
 from exchange_keys.jws import Signed, sign
 from exchange_keys.signing import SigningKey
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import JsonValue, decode, encode, format_time
 from exchange_schemas.errors import Conflict, Malformed
-from exchange_schemas.event import AdmitEvent, Event, ExpelEvent, GovernanceEvent, SuspendEvent, read_event
+from exchange_schemas.event import (
+    AdmitEvent,
+    AgreementsEvent,
+    Event,
+    ExpelEvent,
+    GovernanceEvent,
+    SuspendEvent,
+    read_event,
+)
 from exchange_schemas.ids import Digest
 from exchange_schemas.limits import LIMITS
 
@@ -105,7 +114,9 @@ class Proposal:
 
 
 def subject_name(event: Event) -> str:
-    """What a proposal's file is called after: the agency, or `governance`."""
+    """What a proposal's file is called after: the agency, `governance`, or the version of agreements."""
+    if isinstance(event, AgreementsEvent):
+        return str(event.version)
     return "governance" if isinstance(event, GovernanceEvent) else str(event.agency)
 
 
@@ -116,6 +127,9 @@ def facts_of(event: Event) -> dict[str, JsonValue]:
         facts["signatures_needed"] = event.k
         facts["operators"] = [operator.name for operator in event.operators]
         facts["operator_keys"] = [fingerprint(Digest(operator.kid)) for operator in event.operators]
+    elif isinstance(event, AgreementsEvent):
+        facts["version"] = event.version
+        facts["agreements"] = [said(item) for item in event.agreements]
     else:
         facts["agency"] = event.agency
     if isinstance(event, AdmitEvent):
@@ -133,3 +147,9 @@ def facts_of(event: Event) -> dict[str, JsonValue]:
         facts["reason"] = event.reason
     facts["signed_at"] = format_time(event.iat)
     return facts
+
+
+def said(item: SharingAgreement) -> str:
+    """One agreement as one line of words."""
+    who = f"{' '.join(item.snd)} to {' '.join(item.rcp)}"
+    return f"{who}, for {' '.join(item.pur)}: {' '.join(item.fields)}"

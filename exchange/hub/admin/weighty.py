@@ -31,6 +31,7 @@ _DONE: Final = {
     "admit": "{agency} is admitted",
     "suspend": "{agency} is suspended: it gets no token and nothing is sent to it until it is resumed",
     "resume": "{agency} takes part again",
+    "agreements": "version {version} of the sharing agreements is in force",
     "expel": "{agency} is expelled, for good",
 }
 

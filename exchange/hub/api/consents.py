@@ -102,11 +102,15 @@ class WithheldSchema(DenialSchema):
 
 
 class Checked(JsonSchema):
-    """`decision` is on a message of exactly the `given` parts; `denial` comes with deny."""
+    """`decision` is on a message of exactly the `given` parts; `denial` comes with deny.
+
+    `agreements`: the version of the sharing agreements that it was decided under, 0 when none are signed.
+    """
 
     given = fields.List(text(limit=40), required=True, validate=_PARTS)
     withheld = fields.List(fields.Nested(WithheldSchema), required=True, validate=_PARTS)
     decision = one_of("allow", "deny")
+    agreements = Whole(required=True, validate=validate.Range(min=0))
     denial = fields.Nested(DenialSchema)
 
 
@@ -192,6 +196,7 @@ def listing(query: dict[str, Any]) -> Response:
                 }
             ],
             "decision": "deny",
+            "agreements": 1,
             "denial": {
                 "rule": "C17-kind",
                 "code": "FIELD_DENIED",

@@ -25,6 +25,8 @@ directory_head = Table(
     Column("one", Int64, CheckConstraint("one = 1", name="directory_head_one"), primary_key=True),
     Column("size", Int64, nullable=False),
     Column("frontier", Bytes, nullable=False),
+    # The index of the newest agreements event; empty before the first.
+    Column("agreements", Int64),
 )
 
 directory_event = Table(

@@ -65,11 +65,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How it ended. `reason`: the error code, and `rule` its tag, unless the outcome is allow."""
+    """How it ended. `reason`: the error code, and `rule` its tag, unless the outcome is allow.
+
+    `agreements`: the version of the sharing agreements that a refusal was decided under.
+    """
 
     out: Literal["allow", "deny", "error"]
     reason: str | None = None
     rule: str | None = None
+    agreements: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +150,14 @@ def _entry(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict, said: Mappi
         cns=said.get("cns"),
         rec=said.get("rec"),
         req=None if actor.proof is None else Digest(b64u(sha256(actor.proof.encode()))),
-        pol=trace.pol if trace.pol is not None else _tag(verdict.rule),
+        pol=trace.pol if trace.pol is not None else _tag(verdict),
         opr=trace.opr if actor.operator is None else actor.operator,
     )
 
 
-def _tag(rule: str | None) -> str | None:
-    return rule if rule is not None and _TAG.fullmatch(rule) is not None else None
+def _tag(verdict: Verdict) -> str | None:
+    """The rule that decided, with the agreements in force when it did: `C20-policy@3`."""
+    if verdict.rule is None:
+        return None
+    tag = verdict.rule if verdict.agreements is None else f"{verdict.rule}@{verdict.agreements}"
+    return tag if _TAG.fullmatch(tag) is not None else None

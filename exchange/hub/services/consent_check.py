@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, or_, select
 
-from exchange.consent import Deny, Preview, ShareRequest, preview
+from exchange.consent import Deny, Policy, Preview, ShareRequest, preview
 from exchange.hub.models.consents import consent
+from exchange.hub.services.agreements import policy_now, tag
 from exchange.hub.services.parties import party_of, read_parties
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
@@ -57,7 +58,7 @@ def check(hub: Hub, caller: Caller, question: Question) -> Released:
     )
 
     def work(unit: Unit) -> Answer:
-        held = _held(unit, caller, question.cid)
+        held, policy = _held(unit, caller, question.cid), policy_now(unit)
         parties = (held.consent.iss, held.consent.rcp)
         told = Trace(
             act=trace.act,
@@ -66,8 +67,9 @@ def check(hub: Hub, caller: Caller, question: Question) -> Released:
             knd=trace.knd,
             pur=trace.pur,
             family=held.consent.family,
+            pol=tag(policy),
         )
-        return Answer(body=_body(_preview(unit, caller, held, question)), trace=told)
+        return Answer(body=_body(_preview(unit, caller, held, question, policy), policy), trace=told)
 
     return release(hub, caller, trace, work)
 
@@ -81,7 +83,7 @@ def _held(unit: Unit, caller: Caller, cid: ConsentId) -> Held:
     return held_in(unit.conn, caller.agency, named, families.rows)[named[0]]
 
 
-def _preview(unit: Unit, caller: Caller, held: Held, question: Question) -> Preview:
+def _preview(unit: Unit, caller: Caller, held: Held, question: Question, policy: Policy) -> Preview:
     item = held.consent
     directory = read_parties(unit.conn, item.origin, {item.iss, item.rcp})
     other = item.rcp if caller.agency == item.iss else item.iss
@@ -106,14 +108,16 @@ def _preview(unit: Unit, caller: Caller, held: Held, question: Question) -> Prev
         load_catalogue(),
         sender=party_of(directory, item.iss),
         confirmations=confirmed.get(other, {}),
+        policy=policy,
     )
 
 
-def _body(found: Preview) -> dict[str, JsonValue]:
+def _body(found: Preview, policy: Policy) -> dict[str, JsonValue]:
     body: dict[str, Any] = {
         "given": list(found.given),
         "withheld": [{"field": name, **_denial(denied)} for name, denied in found.withheld],
         "decision": "deny" if isinstance(found.whole, Deny) else "allow",
+        "agreements": policy.version,
     }
     if isinstance(found.whole, Deny):
         body["denial"] = _denial(found.whole)

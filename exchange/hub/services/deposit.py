@@ -24,6 +24,7 @@ from sqlalchemy import BindParameter, Engine, bindparam, select
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.envelopes import grant, manifest
+from exchange.hub.services.agreements import deciding, tag
 from exchange.hub.services.deposit_authority import Authority, asking, check_consents, check_keys
 from exchange.hub.services.deposit_checks import (
     Draft,
@@ -126,7 +127,8 @@ def _deposit(unit: Unit, draft: Draft, early: _Early, trace: Trace) -> Answer:
     # (6) keys active in the directory
     known = check_keys(unit, draft, authority)
     # (7) the consent decision for each recipient
-    held = check_consents(unit, draft, known, authority, first=first, catalogue=catalogue)
+    with deciding(known.policy):
+        held = check_consents(unit, draft, known, authority, first=first, catalogue=catalogue)
     # (8) signatures
     if early.unsigned is not None:
         # Once more: its key may have come between.
@@ -140,6 +142,7 @@ def _deposit(unit: Unit, draft: Draft, early: _Early, trace: Trace) -> Answer:
     grants: list[JsonValue] = [
         {"gid": item.core.gid, "rcp": item.core.rcp, "seq": item.core.seq} for item in draft.grants
     ]
+    trace = replace(trace, pol=tag(known.policy))
     if len(held) == 1:
         (only,) = held.values()
         trace = replace(trace, family=only.consent.family)

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, select
 
-from exchange.consent import ConsentStanding, ShareRequest, check_one_recipient, check_role, decide, enforce
+from exchange.consent import (
+    ConsentStanding,
+    Policy,
+    ShareRequest,
+    check_one_recipient,
+    check_role,
+    decide,
+    enforce,
+)
 from exchange.hub.models.envelopes import grant
 from exchange.hub.services.deposit_checks import Draft, check_per_recipient
 from exchange.hub.services.directory_read import asking_root, root_in
-from exchange.hub.services.parties import asking_parties, parties_in, party_of
+from exchange.hub.services.parties import asking_parties, parties_in, party_of, policy_of
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
 from exchange.hub.sql import Call, Statement
 from exchange_schemas.catalogue import Catalogue
@@ -41,10 +49,11 @@ _EARLIER: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the directory says of a deposit: its parties and keys, and the keys that may sign its manifest."""
+    """What the directory says of a deposit: parties, keys, the manifest's signers, the sharing agreements."""
 
     directory: DirectoryState
     signers: Mapping[Kid, PublicKey]
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def check_keys(unit: Unit, draft: Draft, authority: Authority) -> Known:
         for item in draft.signed.signatures
     }
     _check_position(draft, authority.root)
-    return Known(directory, signers)
+    return Known(directory, signers, policy_of(unit.conn, authority.parties))
 
 
 def check_consents(
@@ -110,6 +119,7 @@ def check_consents(
             catalogue,
             sender=sender,
             confirmations=confirmed.get(core.rcp, {}),
+            policy=known.policy,
         )
         enforce(decision)
         if core.rcp != snd:

@@ -21,6 +21,7 @@ from exchange.hub.models.directory import (
     directory_node,
     governance,
 )
+from exchange.hub.services.agreements import agreements_in, position_of_agreements
 from exchange.hub.services.directory_read import (
     governance_of,
     head,
@@ -73,6 +74,7 @@ def append_event(unit: Unit, signed: Signed, keys: Mapping[Kid, bytes]) -> int:
         agency=agency,
         kid_taken=lambda kid: key_in(conn, kid) is not None,
         now=unit.now,
+        agreements=agreements_in(conn, position_of_agreements(conn)),
     )
     change = change_of(signed, keys, scene)
     _write_event(conn, tree, signed, subject, unit.now)
@@ -121,6 +123,8 @@ def _write_change(
 ) -> None:
     if change.governance is not None:
         _write_governance(conn, change.governance, first=present is None)
+    if change.agreements is not None:
+        conn.execute(_SET_HEAD, {"agreements": index})
     if change.agency is not None:
         _write_agency(conn, change.agency, before)
         _write_keys(conn, change.agency, before, index)

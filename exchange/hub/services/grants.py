@@ -10,20 +10,21 @@ order is consent → grant → entry.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
-from exchange.consent import ConsentStanding, Deny, ShareRequest, decide, enforce
+from exchange.consent import ConsentStanding, Deny, Policy, ShareRequest, decide, enforce
 from exchange.directory.state import AgencyStatus, KeyStatus
 from exchange.hub.blobs import CHUNK
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.envelopes import grant, manifest
 from exchange.hub.models.parts import part
+from exchange.hub.services.agreements import deciding, tag
 from exchange.hub.services.directory_read import head
-from exchange.hub.services.parties import asking_parties, parties_in, party_of
+from exchange.hub.services.parties import asking_parties, parties_in, party_of, policy_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
 from exchange.hub.sql import Call, Statement
@@ -113,10 +114,10 @@ def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
     trace = stored.trace(Act.GRANT_FETCH)
 
     def work(unit: Unit) -> Answer:
-        held = _decide(unit, caller, stored)
+        held, policy = _decide(unit, caller, stored)
         if stored.row.state == "waiting":
             _FETCHED.run(unit.conn, {"me": caller.agency, "of_gid": gid})
-        return Answer(body={**fixed, **_present(unit, held)}, trace=trace)
+        return Answer(body={**fixed, **_present(unit, held)}, trace=replace(trace, pol=tag(policy)))
 
     return release(hub, caller, trace, work, asks=_asking(caller, stored.core))
 
@@ -135,8 +136,8 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
     trace = stored.trace(Act.PART_FETCH)
 
     def work(unit: Unit) -> Answer:
-        _decide(unit, caller, stored)
-        return Answer(body={}, trace=trace)
+        _, policy = _decide(unit, caller, stored)
+        return Answer(body={}, trace=replace(trace, pol=tag(policy)))
 
     blob = hub.blobs.open(ref.sha256)
     try:
@@ -199,8 +200,11 @@ def _named(core: GrantCore) -> tuple[Digest, ...]:
     return () if core.cns is None or core.snd == core.rcp else (core.cns,)
 
 
-def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
-    """Decide as at the deposit, now, from what `_asking` gave. The consent that the grant names, if any."""
+def _decide(unit: Unit, caller: Caller, stored: _Stored) -> tuple[Held | None, Policy]:
+    """Decide as at the deposit, now, from what `_asking` gave.
+
+    Gives the consent that the grant names, if any, and the sharing agreements in force.
+    """
     core, kids = stored.core, (stored.core.rcp_kid,)
     families, rows = unit.asked
     consents = held_in(unit.conn, caller.agency, _named(core), families.rows)
@@ -215,6 +219,7 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
     if core.exp <= unit.now:
         raise _dead(stored, GrantExpired.code, "the grant is past its time", None)
     confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else (held.consent,))
+    policy = policy_of(unit.conn, rows.rows)
     decision = decide(
         ShareRequest.of(core),
         None if held is None else held.consent,
@@ -224,13 +229,15 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> Held | None:
         load_catalogue(),
         sender=party_of(directory, core.snd),
         confirmations=confirmed.get(core.snd, {}),
+        policy=policy,
     )
-    if stored.row.state == "dead":
-        raise _dead(stored, ConsentWithdrawn.code, "the consent is withdrawn", held)
-    if isinstance(decision, Deny) and decision.code in REASONS:
-        raise _dead(stored, decision.code, decision.reason, held)
-    enforce(decision)
-    return held
+    with deciding(policy):
+        if stored.row.state == "dead":
+            raise _dead(stored, ConsentWithdrawn.code, "the consent is withdrawn", held)
+        if isinstance(decision, Deny) and decision.code in REASONS:
+            raise _dead(stored, decision.code, decision.reason, held)
+        enforce(decision)
+    return held, policy
 
 
 def _dead(stored: _Stored, code: str, reason: str, held: Held | None) -> ExchangeError:

@@ -21,6 +21,7 @@ from exchange_schemas.entry import Act
 from exchange_schemas.errors import KidUnknown, Malformed, NotPermitted
 from exchange_schemas.event import (
     AdmitEvent,
+    AgreementsEvent,
     Event,
     ExpelEvent,
     GovernanceEvent,
@@ -48,6 +49,7 @@ _ACTS: Final[Mapping[type[Event], Act]] = {
     SuspendEvent: Act.AGENCY_SUSPEND,
     ResumeEvent: Act.AGENCY_RESUME,
     ExpelEvent: Act.AGENCY_EXPEL,
+    AgreementsEvent: Act.AGREEMENTS_SET,
 }
 
 
@@ -93,7 +95,7 @@ def decide(hub: Hub, signed: Signed, follow: Sequence[tuple[Signed, Mapping[Kid,
     judges = _judges(event, present)
     check_operators(signed, judges, origin=hub.settings.origin)
     subject = subject_of(event)
-    trace = Trace(act=act, own=() if subject is None else (subject,))
+    trace = Trace(act=act, own=() if subject is None else (subject,), pol=_version(event))
 
     def work(unit: Unit) -> Answer:
         index = append_event(unit, signed, {})
@@ -142,6 +144,10 @@ def _act_of(event: Event, present: Governance | None) -> Act:
     if act is None:
         raise NotPermitted("the event is for the agency to sign, not for operators")
     return act
+
+
+def _version(event: Event) -> str | None:
+    return f"agreements@{event.version}" if isinstance(event, AgreementsEvent) else None
 
 
 def _judges(event: Event, present: Governance | None) -> Governance:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, select
 
-from exchange.consent import Party
+from exchange.consent import NO_POLICY, Party, Policy
 from exchange.directory.state import AgencyState, AgencyStatus, DirectoryState, KeyState, KeyStatus
 from exchange.hub.models.directory import directory_agency, directory_key
+from exchange.hub.services.agreements import POSITION, policy_in
 from exchange.hub.sql import Call, Statement, together
 from exchange.log.tree import Frontier
 from exchange_keys.public import PublicKey
@@ -30,6 +31,7 @@ _READ: Final = Statement(
     select(
         *(column.label(f"agency_{column.name}") for column in directory_agency.columns),
         *(column.label(f"key_{column.name}") for column in directory_key.columns),
+        POSITION.label("agreements"),
     )
     .select_from(directory_agency)
     .outerjoin(
@@ -68,6 +70,11 @@ def parties_in(conn: Connection, origin: str, rows: list[Any], kids: Collection[
         owners.update((row.kid, row.agency) for row in _OWNERS.rows(conn, {"kids": missing}))
     states = {row.agency_agency: _agency(row, keys) for row in rows}
     return DirectoryState(origin, None, None, states, owners, Frontier.empty())
+
+
+def policy_of(conn: Connection, rows: list[Any]) -> Policy:
+    """The sharing agreements in force, whose place came with the rows of `asking_parties`."""
+    return policy_in(conn, rows[0].agreements) if rows else NO_POLICY
 
 
 def party_of(directory: DirectoryState, agency: AgencyId) -> Party:

@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from exchange.hub.db import storage_errors, writing
+from exchange.hub.services.agreements import agreements_of
 from exchange.hub.services.audit_entry import (
     Actor,
     Logged,
@@ -205,4 +206,5 @@ def _entry(unit: Unit, job: Job, result: Answer | ExchangeError) -> Prepared | N
         return prepare(unit, job.actor, result.trace, Verdict("allow")) if result.logged else None
     reason = Replay.code if result.rule == REPLAYED else result.code
     out: Final = "error" if isinstance(result, ServiceError) else "deny"
-    return prepare(unit, job.actor, job.trace, Verdict(out, reason, result.rule))
+    verdict = Verdict(out, reason, result.rule, agreements_of(result))
+    return prepare(unit, job.actor, job.trace, verdict)

@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
+from exchange.directory.enrolment import fingerprint
 from exchange.hub.admin.cli import main
 from exchange.hub.db import open_engine
 from exchange.hub.models.log import log_entry, log_leaf
 from exchange.hub.settings import Settings
 from exchange_schemas.entry import Entry
+from exchange_schemas.ids import Digest
 from tests.integration.directory.people import Agency
 
 OPERATOR_PASSPHRASE = "open sesame and more"
@@ -139,3 +141,27 @@ def made(shell: Shell) -> Shell:
     """A hub governed by asha."""
     shell.init()
     return shell
+
+
+def added(shell: Shell, name: str, *more: str, code: int = 0) -> str:
+    """Let NAME govern too; what was said on stderr."""
+    if not Path(shell.path(f"{name}.key")).exists():
+        shell.keygen(name)
+    public = json.loads(Path(shell.path(f"{name}.key.pub")).read_text())
+    shown = fingerprint(Digest(public["kid"]))
+    words = ["operator", "add", name, shell.path(f"{name}.key.pub"), "--fingerprint", shown]
+    return shell.run(*words, *shell.signed_by("asha"), *more, code=code).stderr
+
+
+@pytest.fixture
+def bare(shell: Shell) -> Shell:
+    """A hub governed by asha, without sharing agreements: its tables may go back."""
+    shell.init("asha", "--without-agreements")
+    return shell
+
+
+@pytest.fixture
+def pair(made: Shell) -> Shell:
+    """A hub where asha and ben must both sign."""
+    added(made, "ben", "--quorum", "2")
+    return made

@@ -42,7 +42,7 @@ def test_a_wrong_fingerprint_admits_nobody(made: Shell, agency: Agency) -> None:
         )
         assert "fingerprint" in said.stderr
     assert made.json("agency", "list") == []
-    assert len(made.entries()) == 1
+    assert len(made.entries()) == 2
 
 
 def test_a_tampered_bundle_is_refused(made: Shell, agency: Agency) -> None:
@@ -92,7 +92,7 @@ def test_a_key_of_nobody_who_governs_is_refused_and_names_nobody(made: Shell, ag
     options = ["--fingerprint", agency.fingerprint, *made.signed_by("eve")]
     said = made.run("agency", "admit", made.bundle(agency), *options, code=1)
     assert "not one of this deployment's operators" in said.stderr
-    assert len(made.entries()) == 1
+    assert len(made.entries()) == 2
 
 
 def test_a_wrong_passphrase_signs_nothing(made: Shell) -> None:
@@ -145,7 +145,7 @@ def test_suspend_resume_and_revoke(made: Shell) -> None:
     made.run("agency", "revoke", "ngo-a", "--reason", "agreement_ended", *by, typed="y\n")
     assert status() == "expelled"
     assert "for good" in made.run("agency", "resume", "ngo-a", *by, code=1).stderr
-    acts = [(entry.act, entry.out) for entry in made.entries()[2:]]
+    acts = [(entry.act, entry.out) for entry in made.entries()[3:]]
     assert acts == [
         (Act.AGENCY_SUSPEND, "allow"),
         (Act.AGENCY_SUSPEND, "deny"),

@@ -67,10 +67,10 @@ def test_no_key_is_rotated_when_the_log_cannot_say_so(made: Shell, more: list[st
 
 
 @both
-def test_check_says_what_does_not_hold(made: Shell) -> None:
-    assert "ready" in made.run("check").stdout
-    made.run("db", "downgrade", "0002")
-    said = made.run("check", code=1)
+def test_check_says_what_does_not_hold(bare: Shell) -> None:
+    assert "ready" in bare.run("check").stdout
+    bare.run("db", "downgrade", "0002")
+    said = bare.run("check", code=1)
     assert "S1-schema" in said.stderr
 
 
@@ -80,13 +80,13 @@ def test_check_needs_the_right_passphrase_of_the_hub(made: Shell) -> None:
 
 
 @both
-def test_the_tables_move_up_and_down_but_never_over_events(made: Shell) -> None:
-    newest = made.json("db", "current")["revision"]
-    assert made.json("db", "downgrade", "0002") == {"revision": "0002"}
-    made.run("db", "downgrade", "0001", code=2)
-    assert made.json("db", "upgrade") == {"revision": newest}
-    assert made.json("db", "upgrade") == {"revision": newest}
-    made.run("db", "upgrade", "9999", code=2)
+def test_the_tables_move_up_and_down_but_never_over_events(bare: Shell) -> None:
+    newest = bare.json("db", "current")["revision"]
+    assert bare.json("db", "downgrade", "0002") == {"revision": "0002"}
+    bare.run("db", "downgrade", "0001", code=2)
+    assert bare.json("db", "upgrade") == {"revision": newest}
+    assert bare.json("db", "upgrade") == {"revision": newest}
+    bare.run("db", "upgrade", "9999", code=2)
 
 
 @both

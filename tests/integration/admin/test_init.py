@@ -18,11 +18,13 @@ def test_one_command_makes_a_hub_with_a_signed_first_event(shell: Shell) -> None
     assert (found["made"], found["status"], found["directory_events"], found["audit_entries"]) == (
         True,
         "ready",
-        1,
-        1,
+        2,
+        2,
     )
-    (entry,) = shell.entries()
-    assert (entry.act, entry.out, entry.opr) == (Act.HUB_INIT, "allow", "asha")
+    assert [(entry.act, entry.out, entry.opr, entry.pol) for entry in shell.entries()] == [
+        (Act.HUB_INIT, "allow", "asha", None),
+        (Act.AGREEMENTS_SET, "allow", "asha", "agreements@1"),
+    ]
     assert shell.json("check")["operators"] == "1 of 1"
 
 
@@ -42,9 +44,16 @@ def test_repeating_changes_nothing(made: Shell) -> None:
 
     before = files()
     found = json.loads(made.init("asha", "--json").stdout)
-    assert (found["made"], found["directory_events"]) == (False, 1)
+    assert (found["made"], found["directory_events"]) == (False, 2)
     assert files() == before
-    assert len(made.entries()) == 1
+    assert len(made.entries()) == 2
+
+
+def test_a_hub_may_begin_without_agreements_and_init_makes_up_for_it(shell: Shell) -> None:
+    assert json.loads(shell.init("asha", "--json", "--without-agreements").stdout)["directory_events"] == 1
+    assert shell.json("agreement", "show") == {"version": 0, "agreements": []}
+    assert json.loads(shell.init("asha", "--json").stdout)["directory_events"] == 2
+    assert {row["version"] for row in shell.json("agreement", "show")} == {1}
 
 
 def test_another_operator_cannot_take_over_by_repeating(made: Shell) -> None:

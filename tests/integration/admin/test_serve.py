@@ -105,8 +105,8 @@ def test_it_does_not_start_where_it_cannot_listen(made: Shell, more: list[str], 
     assert says in made.run("serve", *more, code=code).stderr
 
 
-def test_it_does_not_start_when_a_check_does_not_hold(made: Shell) -> None:
-    made.run("db", "downgrade", "0002")
-    before = len(made.entries())
-    assert "S1-schema" in made.run("serve", "--port", str(free_port()), code=1).stderr
-    assert len(made.entries()) == before
+def test_it_does_not_start_when_a_check_does_not_hold(bare: Shell) -> None:
+    bare.run("db", "downgrade", "0002")
+    before = len(bare.entries())
+    assert "S1-schema" in bare.run("serve", "--port", str(free_port()), code=1).stderr
+    assert len(bare.entries()) == before

@@ -21,9 +21,11 @@ from exchange.hub.models.directory import (
 )
 from exchange.hub.models.log import log_entry, log_head, log_leaf
 from exchange.hub.services import consents, deposit, grants, recipient_receipts, withdrawals
+from exchange.hub.services.agreements import agreements_in
 from exchange.hub.services.directory_read import position
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Caller, Proof, Released
+from exchange.log.tree import Frontier, leaf_hash
 from exchange_keys.envelope import (
     EnvelopeDraft,
     Recipient,
@@ -33,10 +35,12 @@ from exchange_keys.envelope import (
 from exchange_keys.jws import Signed, sign
 from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import b64u, sha256
 from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening, Withdrawal
 from exchange_schemas.entry import Entry
 from exchange_schemas.envelope import NO_PREVIOUS, TreeHead
+from exchange_schemas.event import AgreementsEvent
 from exchange_schemas.ids import (
     AgencyId,
     ConsentId,
@@ -115,6 +119,26 @@ class World:
             self.start_directory()
         else:
             self.position = TreeHead(size=size, root=Digest(b64u(root)))
+
+    def agree(self, *agreements: SharingAgreement) -> int:
+        """The next version of the sharing agreements in the directory's log; its number."""
+        with writing(self.hub.engine) as conn:
+            row = conn.execute(select(directory_head)).one()
+            before = agreements_in(conn, row.agreements)
+            version = 1 if before is None else before.version + 1
+            event = AgreementsEvent(
+                origin=ORIGIN, iat=utc_now().replace(microsecond=0), version=version, agreements=agreements
+            )
+            data = sign(event.to_bytes(), event.typ, [SigningKey.generate()]).to_bytes()
+            leaf = leaf_hash(data)
+            tree = Frontier.from_bytes(bytes(row.frontier), size=row.size).append(leaf)
+            kept = {"idx": row.size, "event": data, "agency": None, "recorded": 0}
+            conn.execute(insert(directory_event).values({**kept, "leaf": leaf, "root": tree.root()}))
+            conn.execute(
+                update(directory_head).values(size=tree.size, frontier=tree.to_bytes(), agreements=row.size)
+            )
+        self.position = TreeHead(size=tree.size, root=Digest(b64u(tree.root())))
+        return version
 
     def admit(self, name: str, **changes: Any) -> Agency:
         return self.admit_all({name: changes})[0]

@@ -71,6 +71,14 @@ def test_a_log_with_entries_is_never_dropped(hub: Hub, new_caller: Callable[...,
     check_ready(hub)
 
 
+def test_sharing_agreements_are_never_forgotten(hub: Hub) -> None:
+    with writing(hub.engine) as conn:
+        conn.execute(text("UPDATE directory_head SET agreements = 1"))
+    with pytest.raises(ConfigInvalid, match="never forgets"):
+        migrate(hub.settings, "0004", down=True)
+    check_ready(hub)
+
+
 def test_the_tables_are_those_that_the_program_knows(hub: Hub) -> None:
     engine = open_engine(hub.settings.database_url)
     with reading(engine) as conn:

@@ -8,7 +8,6 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from exchange.consent import (
-    Agreement,
     Confirmation,
     ConsentStanding,
     Deny,
@@ -19,6 +18,7 @@ from exchange.consent import (
     Status,
     decide,
 )
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import format_time, parse_time
 from exchange_schemas.consent import Consent
@@ -116,7 +116,10 @@ def _authority(basis: str) -> Facts:
 
 def _cases() -> dict[str, tuple[Facts, str | None]]:
     short = ("consent.exp", "2026-11-25T12:00:00Z")
-    allowed = [{"purposes": ["trace"], "fields": ["child_ref", "last_seen"], "from": "ngo", "to": "embassy"}]
+    allowed = [
+        {"snd": ["court", "ngo"], "rcp": ["embassy"], "pur": ["trace"], "fields": ["child_ref", "last_seen"]}
+    ]
+    whole = {**allowed[0], "fields": ["child_ref", "last_seen", "sex"]}
     superseded = ("status", "superseded")
     return {
         "allowed": (_with(), None),
@@ -250,12 +253,26 @@ def _cases() -> dict[str, tuple[Facts, str | None]]:
             "C18-stage",
         ),
         "an agreement that allows it": (
-            _with(("policy", [{**allowed[0], "fields": ["child_ref", "last_seen", "sex"]}])),
+            _with(("policy", [whole])),
+            None,
+        ),
+        "an agreement, recipient": (_with(("policy", allowed), ("side", "recipient")), "C20-policy"),
+        "an agreement the other way round": (
+            _with(("policy", [{**whole, "snd": ["embassy"], "rcp": ["ngo"]}])),
+            "C20-policy",
+        ),
+        "an agreement for one of several kinds": (
+            _with(("policy", [{**whole, "snd": ["court"]}, {**whole, "snd": ["embassy", "ngo"]}])),
+            None,
+        ),
+        "no agreement is asked of a reference": (_with(("policy", []), base=REFERENCE), None),
+        "superseded, both within the agreement": (
+            _with(superseded, ("newest", NEWEST), ("policy", [whole])),
             None,
         ),
         "an agreement without a field": (_with(("policy", allowed)), "C20-policy"),
         "an agreement for another purpose": (
-            _with(("policy", [{**allowed[0], "purposes": ["care"]}])),
+            _with(("policy", [{**allowed[0], "pur": ["care"]}])),
             "C20-policy",
         ),
         "no agreement for these kinds": (_with(("policy", [])), "C20-policy"),
@@ -355,12 +372,8 @@ def _consent(members: Facts) -> Consent:
 def _policy(agreements: list[Facts] | None) -> Policy:
     if agreements is None:
         return Policy()
-    return Policy(
-        {
-            (item["from"], item["to"]): Agreement(frozenset(item["purposes"]), frozenset(item["fields"]))
-            for item in agreements
-        }
-    )
+    found = [SharingAgreement(**{name: tuple(listed) for name, listed in one.items()}) for one in agreements]
+    return Policy.of(1, found)
 
 
 def decision_file() -> Case:

@@ -41,6 +41,7 @@ def _own(world: World) -> dict[str, Callable[[], Draft]]:
     return {
         "a governance of others": lambda: (world.governance(1, ("dan",), ("ann", "cem")), ()),
         "an admission": lambda: (world.admit(NEW), ()),
+        "the first agreements": lambda: (world.agreements(1), ()),
         "a new root": lambda: (
             world.root_set(NGO, "ngo root 2", [*ngo_root.signers, *other.signers]),
             other.publics[1:],
@@ -221,6 +222,15 @@ def _refused(world: World) -> dict[str, Callable[[], Draft]]:
             ),
             (),
         ),
+        "D16 agreements that begin with 2": lambda: (world.agreements(2), ()),
+        "D05 agreements with a key": lambda: (world.agreements(1), [fresh]),
+        "D06 agreements that an agency signed": lambda: (
+            events.agreements_event(
+                origin=ORIGIN, iat=world.tick(), version=1, agreements=[], signers=[amal]
+            ),
+            (),
+        ),
+        "D08 agreements by one operator of two": lambda: (world.agreements(1, "ann"), ()),
         "another key for its use and time": lambda: (
             world.key(NGO, "enc", enc_key, [amal], **late),  # type: ignore[arg-type]
             [enc_key, ngo_keys[0]],

@@ -105,6 +105,9 @@ def after(world: World) -> dict[str, tuple[tuple[Draft, ...], Draft]]:
                 root("newcomer root").publics[1:],
             ),
         ),
+        "the second agreements": (((world.agreements(1), ()),), (world.agreements(2), ())),
+        "D16 the first agreements again": (((world.agreements(1), ()),), (world.agreements(1), ())),
+        "D16 agreements that leave out a version": (((world.agreements(1), ()),), (world.agreements(3), ())),
         "D06 no root yet": ((admitted,), (_newcomer_key(world), [fresh])),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import b64u, encode
 from exchange_schemas.consent import Consent, Withdrawal
 from exchange_schemas.enrolment import Enrolment
@@ -159,6 +160,13 @@ REVOKE = {**EVENT, "event": "revoke", "agency": "agency-a", "kid": D1, "reason":
 SUSPEND = {**EVENT, "event": "suspend", "agency": "agency-a", "reason": "security"}
 RESUME = {**EVENT, "event": "resume", "agency": "agency-a"}
 EXPEL = {**EVENT, "event": "expel", "agency": "agency-a", "reason": "agreement_ended"}
+AGREEMENT = {
+    "snd": ["embassy", "ngo"],
+    "rcp": ["psychosocial"],
+    "pur": ["care", "health"],
+    "fields": ["age_range", "sex"],
+}
+AGREEMENTS = {**EVENT, "event": "agreements", "version": 2, "agreements": [AGREEMENT]}
 JWS = {
     "payload": b64u(b"{}"),
     "signatures": [{"protected": b64u(b"{}"), "signature": b64u(bytes(64))}],
@@ -192,10 +200,18 @@ EXAMPLES: Mapping[str, tuple[str, Members]] = {
     "suspend": ("hx-event", SUSPEND),
     "resume": ("hx-event", RESUME),
     "expel": ("hx-event", EXPEL),
+    "agreements": ("hx-event", AGREEMENTS),
     "enrolment": ("hx-enrol", ENROLMENT),
     "tombstone": ("tombstone", TOMBSTONE),
 }
 _WRONG: tuple[Any, ...] = (None, "?", "", 7, -1, True, [], {})
+
+
+def _many(count: int) -> list[Members]:
+    """As many agreements for pairs of their own as there can be, and one more for a pair again."""
+    kinds = load_catalogue().agency_kinds
+    pairs = [(snd, rcp) for snd in kinds for rcp in kinds]
+    return [{**AGREEMENT, "snd": [snd], "rcp": [rcp]} for snd, rcp in pairs[:count]]
 
 
 # name of the example: (what, changed members)
@@ -272,6 +288,20 @@ SPECIAL: Mapping[str, Mapping[str, Members]] = {
         "k over the operators": {"k": 2},
         "a kid of another key": {"operators": [{**GOVERNANCE["operators"][0], "kid": D1}]},  # type: ignore[dict-item, index]
         "an operator twice": {"operators": GOVERNANCE["operators"] * 2},  # type: ignore[operator]
+    },
+    "agreements": {
+        "none": {"agreements": []},
+        "64 agreements": {"agreements": _many(64)},
+        "65 agreements": {"agreements": _many(65)},
+        "two for one pair": {"agreements": [AGREEMENT, {**AGREEMENT, "snd": ["court", "ngo"]}]},
+        "two for other pairs": {"agreements": [AGREEMENT, {**AGREEMENT, "snd": ["court"]}]},
+        "kinds not sorted": {"agreements": [{**AGREEMENT, "snd": ["ngo", "embassy"]}]},
+        "a kind twice": {"agreements": [{**AGREEMENT, "rcp": ["ngo", "ngo"]}]},
+        "no sender": {"agreements": [{**AGREEMENT, "snd": []}]},
+        "no field": {"agreements": [{**AGREEMENT, "fields": []}]},
+        "a field of a message": {"agreements": [{**AGREEMENT, "fields": ["match_level"]}]},
+        "fields not sorted": {"agreements": [{**AGREEMENT, "fields": ["sex", "age_range"]}]},
+        "version 0": {"version": 0},
     },
     "key": {
         "an algorithm of another use": {"alg": "X-Wing"},

@@ -19,6 +19,7 @@ from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_keys.root import Signer
 from exchange_keys.signing import SigningKey
+from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import b64u
 from exchange_schemas.event import Operator
 from exchange_schemas.ids import AgencyId, Kid
@@ -81,6 +82,15 @@ class World:
     def governance(self, k: int, names: Sequence[str], signers: Sequence[str]) -> Signed:
         return events.governance_event(
             origin=ORIGIN, iat=self.tick(), k=k, operators=listed(*names), signers=self.operators(*signers)
+        )
+
+    def agreements(self, version: int, *by: str) -> Signed:
+        return events.agreements_event(
+            origin=ORIGIN,
+            iat=self.tick(),
+            version=version,
+            agreements=[SharingAgreement(snd=("ngo",), rcp=("embassy",), pur=("trace",), fields=("sex",))],
+            signers=self.operators(*by),
         )
 
     def admit(self, agency: AgencyId, *, root_of: str | None = None, by: Sequence[str] = ()) -> Signed:

@@ -66,8 +66,8 @@ function stage(facts, consent) {
 
 function agreed({ policy, sender, recipient, request, needed }) {
   if (policy === null) return true
-  const found = policy.find((one) => one.from === sender.kind && one.to === recipient.kind)
-  return found !== undefined && found.purposes.includes(request.purpose) && needed.every((name) => found.fields.includes(name))
+  const found = policy.find((one) => one.snd.includes(sender.kind) && one.rcp.includes(recipient.kind))
+  return found !== undefined && found.pur.includes(request.purpose) && needed.every((name) => found.fields.includes(name))
 }
 
 const STEPS = [

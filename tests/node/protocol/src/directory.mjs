@@ -29,6 +29,7 @@ export class Directory {
     this.origin = origin
     this.pin = pin
     this.governance = null
+    this.agreements = { version: 0, agreements: null }
     this.agencies = new Map()
     this.owners = new Map()
     this.leaves = []
@@ -37,6 +38,7 @@ export class Directory {
   copy() {
     return Object.assign(new Directory(this.origin, this.pin), {
       governance: this.governance,
+      agreements: this.agreements,
       agencies: new Map([...this.agencies].map(([name, one]) => [name, { ...one, keys: new Map(one.keys) }])),
       owners: new Map(this.owners),
       leaves: [...this.leaves],
@@ -58,6 +60,7 @@ export class Directory {
     const event = readPayload('hx-event', signed.payload)
     const given = new Map(Object.entries(keys).map(([kid, raw]) => [kid, unb64u(raw)]))
     if (event.event === 'governance') this.governed(event, signed, given)
+    else if (event.event === 'agreements') this.agreed(event, signed, given)
     else this.member(event, signed, given)
     this.leaves.push(H(join(Uint8Array.of(0), leaf(signed))))
   }
@@ -78,6 +81,13 @@ export class Directory {
       checkUsable('operator', key)
     }
     this.governance = after
+  }
+
+  agreed({ version, agreements }, signed, given) {
+    if (this.governance === null || version !== this.agreements.version + 1) throw conflict()
+    noKeys(given)
+    this.byOperators(signed, this.governance)
+    this.agreements = { version, agreements }
   }
 
   byOperators(signed, governance) {

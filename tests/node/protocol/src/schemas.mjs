@@ -207,6 +207,16 @@ const EVENTS = {
   expel: object({ ...EVENT, agency, reason: code(catalogue.codes.standing_reason) }),
 }
 
+const kinds = listOf(code(catalogue.codes.agency_kind), 1, 16, { sorted: true })
+const agreement = object({
+  snd: kinds, rcp: kinds, pur: listOf(code(Object.keys(catalogue.purpose)), 1, 6, { sorted: true }),
+  fields: listOf(code(Object.keys(catalogue.field)), 1, 64, { sorted: true }),
+})
+EVENTS.agreements = object(
+  { ...EVENT, version: whole(1, MAX), agreements: listOf(agreement, 0, 64) },
+  (value) => noneTwice(value.agreements.flatMap(({ snd, rcp }) => snd.flatMap((from) => rcp.map((to) => `${from} ${to}`)))),
+)
+
 function event(value) {
   if (typeof value.event !== 'string' || !Object.hasOwn(EVENTS, value.event)) throw malformed('not an event')
   EVENTS[value.event](value)
