@@ -5,6 +5,8 @@ into place. The store knows nothing of agencies or consents; it must never be as
 """
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from exchange_keys.durable import disk_errors, durable_file
-from exchange_schemas.codec import unb64u
+from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.errors import NotFound, PartDigest, TooLarge
 from exchange_schemas.ids import DIGEST_BYTES, Digest
 
 CHUNK: Final = 256 * 1024
+_NAME: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Readable(Protocol):
@@ -44,6 +47,9 @@ class BlobStore(Protocol):
 
     def delete(self, digest: Digest) -> bool:
         """Take the blob away; False when it was not there."""
+
+    def older_than(self, when: datetime) -> Iterator[Digest]:
+        """The blobs that were put before `when`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,13 @@ class FolderBlobs:
             return False
         _sync_folder(path.parent)
         return True
+
+    def older_than(self, when: datetime) -> Iterator[Digest]:
+        """As `BlobStore.older_than`; what is no blob's name is left out."""
+        for path in self.root.glob("??/*"):
+            name = path.name
+            if _NAME.fullmatch(name) is not None and path.stat().st_mtime < when.timestamp():
+                yield Digest(b64u(bytes.fromhex(name)))
 
     def sweep(self, older_than: datetime) -> int:
         """Delete what killed uploads left behind before `older_than`; the count of files."""

@@ -25,7 +25,8 @@ _NAMES: Final = frozenset(
         *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
         *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
         *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
-        *("PROOF_DAYS", "WITNESS_POLICY", "TILES", "TILES_ENDPOINT", "INSECURE_HTTP", "INSECURE_KDF"),
+        *("PROOF_DAYS", "KEEP_DELIVERED_DAYS", "WITNESS_POLICY", "TILES", "TILES_ENDPOINT"),
+        *("INSECURE_HTTP", "INSECURE_KDF"),
     )
 )
 _SQLITE: Final = "sqlite"
@@ -41,6 +42,7 @@ _MAX_RATE: Final = 10_000_000
 _WIDEST_PROXIES: Final = 8
 _PROOF_DAYS: Final = 365
 _MAX_PROOF_DAYS: Final = 36_500
+_KEEP_DELIVERED_DAYS, _MAX_KEEP_DAYS = 30, 365
 
 Environment = Literal["production", "development"]
 T = TypeVar("T")
@@ -74,6 +76,8 @@ class Settings:
     tiles_endpoint: str | None = None
     # How long the callers' signed proofs are kept beside the audit log.
     proof_days: int = _PROOF_DAYS
+    # How long a ciphertext stays after its deposit once its recipient has answered with a receipt.
+    keep_delivered_days: int = _KEEP_DELIVERED_DAYS
     environment: Environment = "production"
     insecure_http: bool = False
     insecure_kdf: bool = False
@@ -107,6 +111,11 @@ class Settings:
         _require("TRUSTED_PROXIES", narrow, f"must name proxies, not networks wider than /{_WIDEST_PROXIES}")
         _require(
             "PROOF_DAYS", 1 <= self.proof_days <= _MAX_PROOF_DAYS, f"must be 1 to {_MAX_PROOF_DAYS} days"
+        )
+        _require(
+            "KEEP_DELIVERED_DAYS",
+            1 <= self.keep_delivered_days <= _MAX_KEEP_DAYS,
+            f"must be 1 to {_MAX_KEEP_DAYS} days",
         )
         _require("WORKERS", 1 <= self.workers <= _MAX_WORKERS, f"must be 1 to {_MAX_WORKERS}")
         _require(
@@ -174,6 +183,7 @@ class Settings:
             tiles=given.get("TILES"),
             tiles_endpoint=given.get("TILES_ENDPOINT"),
             proof_days=_optional(given, "PROOF_DAYS", _PROOF_DAYS, int),
+            keep_delivered_days=_optional(given, "KEEP_DELIVERED_DAYS", _KEEP_DELIVERED_DAYS, int),
             environment=cast("Environment", given.get("ENVIRONMENT", "production")),
             insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
             insecure_kdf=_optional(given, "INSECURE_KDF", False, _switch),

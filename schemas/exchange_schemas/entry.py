@@ -83,6 +83,7 @@ class Act(StrEnum):
     WEBHOOK_RENEW = "webhook:renew"
     WEBHOOK_REPLAY = "webhook:replay"
     AGREEMENTS_SET = "agreements:set"
+    RETENTION_DESTROY = "retention:destroy"
 
 
 OUTCOMES = ("allow", "deny", "error")

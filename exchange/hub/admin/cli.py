@@ -20,6 +20,7 @@ from exchange.hub.admin import (
     log_care,
     operator,
     recover,
+    retain,
 )
 from exchange.hub.admin.commands import EXIT_CODES, AdminGroup
 from exchange.hub.admin.serve import serve
@@ -66,6 +67,8 @@ for command in (
     deployment.group,
     keys.group,
     audit.group,
+    retain.retain,
+    retain.destructions,
 ):
     main.add_command(command)
 for command in log_care.COMMANDS:

@@ -237,6 +237,8 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> tuple[Held | None, P
         if isinstance(decision, Deny) and decision.code in REASONS:
             raise _dead(stored, decision.code, decision.reason, held)
         enforce(decision)
+    if stored.row.sealed is None:
+        raise _dead(stored, GrantExpired.code, "the sealed keys were destroyed after their period", held)
     return held, policy
 
 
@@ -257,7 +259,8 @@ def _fixed(stored: _Stored, small: dict[Digest, bytes]) -> dict[str, JsonValue]:
     """What of the answer was fixed at the deposit; it is long, so it is made before the transaction."""
     return {
         "core": b64u(stored.row.core),
-        "sealed": None if stored.row.sealed is None else b64u(stored.row.sealed),
+        # What was destroyed meanwhile leaves no answer: `_decide` says so.
+        "sealed": "" if stored.row.sealed is None else b64u(stored.row.sealed),
         "manifest": decode(stored.row.jws, limit=LIMITS.signed_object_bytes),
         "parts": [_part(ref, small.get(ref.sha256)) for ref in stored.core.parts],
     }

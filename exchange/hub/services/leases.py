@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 _LABEL: Final = b"hx1/rate-limit"
-_KEPT_WINDOWS: Final = 3600 // WINDOW_S
+KEPT_WINDOWS: Final = 3600 // WINDOW_S
 _PRUNED_AT_ONCE: Final = 1024
 _PRUNED_EVERY: Final = 64
 _NEW: Final = insert(rate_lease)
@@ -55,7 +55,7 @@ def take_lease(engine: Engine, ask: Ask) -> Lease | None:
         with storage_errors(), writing(engine) as conn:
             taken = int(conn.execute(_TAKE, row).scalar_one())
             if (ask.window + caller[0]) % _PRUNED_EVERY == 0:
-                conn.execute(_PRUNE, {"old": ask.window - _KEPT_WINDOWS})
+                conn.execute(_PRUNE, {"old": ask.window - KEPT_WINDOWS})
     except ServiceError:
         return None
     given = max(0, min(ask.most, ask.pool - (taken - ask.most)))

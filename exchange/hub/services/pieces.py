@@ -54,7 +54,7 @@ def upload_piece(hub: Hub, caller: Caller, digest: str, place: Place, source: Re
     checked = check_digest(digest, field="sha256")
     piece = _read(source, place)
     parts.give_up_expired(hub, caller)
-    uploads = _uploads(hub)
+    uploads = uploads_of(hub)
     uploads.give_up(hub.clock() - parts.UNUSED_FOR)
     if parts.is_kept(hub, caller, checked):
         return parts.register(hub, caller, checked, place.size)
@@ -69,7 +69,8 @@ def upload_piece(hub: Hub, caller: Caller, digest: str, place: Place, source: Re
         raise
 
 
-def _uploads(hub: Hub) -> Uploads:
+def uploads_of(hub: Hub) -> Uploads:
+    """Where uploads in pieces lie until they are whole."""
     return Uploads(hub.settings.blobs_dir / "begun")
 
 
@@ -88,7 +89,7 @@ def _read(source: Readable, place: Place) -> bytes:
 
 
 def _check_room(hub: Hub, caller: Caller, digest: Digest, place: Place) -> None:
-    begun = _uploads(hub).begun(caller.agency, besides=digest)
+    begun = uploads_of(hub).begun(caller.agency, besides=digest)
     if begun.count >= BEGUN_AT_ONCE:
         raise StorageFull(
             f"this agency has begun {begun.count} uploads and finished none of them",
@@ -106,7 +107,7 @@ def _begun(hub: Hub, digest: Digest, added: Added) -> Answer:
 
 def _finish(hub: Hub, caller: Caller, digest: Digest, place: Place) -> Released:
     """All bytes are here: prove them, keep them as a part, forget the upload."""
-    uploads = _uploads(hub)
+    uploads = uploads_of(hub)
     try:
         with uploads.open(caller.agency, digest) as whole:
             hub.blobs.put(digest, whole, limit=place.size)

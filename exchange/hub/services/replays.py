@@ -16,7 +16,7 @@ from exchange.hub.sql import Call, Statement
 
 PRUNED_AT_ONCE: Final = 1024
 # Workers' clocks may differ: a row outlives its proof by this much.
-_MARGIN_S: Final = 120
+MARGIN_S: Final = 120
 _SPEND: Final = Statement(insert(replay).on_conflict_do_nothing(), fills=("jti_hash", "expires"))
 _REVOKE: Final = Statement(insert(revoked_token).on_conflict_do_nothing(), fills=("jti", "expires"))
 _IS_REVOKED: Final = Statement(select(revoked_token.c.jti).where(revoked_token.c.jti == bindparam("jti")))
@@ -48,15 +48,16 @@ def asking_revoked(jti: str) -> Call:
 
 def prune(conn: Connection, now: datetime) -> int:
     """Delete a bounded number of rows that expired; the count."""
-    return sum(_prune(conn, table, now) for table in (replay, revoked_token, audit_pull))
+    return sum(prune_table(conn, table, now) for table in (replay, revoked_token, audit_pull))
 
 
-def _prune(conn: Connection, table: Table, now: datetime) -> int:
+def prune_table(conn: Connection, table: Table, now: datetime) -> int:
+    """The same of one of these tables."""
     (key,) = table.primary_key.columns
     # Rows that another worker is deleting are skipped, so that two cannot wait for one another.
     expired = (
         select(key)
-        .where(table.c.expires < int(now.timestamp()) - _MARGIN_S)
+        .where(table.c.expires < int(now.timestamp()) - MARGIN_S)
         .limit(PRUNED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
