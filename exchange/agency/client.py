@@ -63,6 +63,7 @@ from exchange.agency.receiving import Receiver
 from exchange.agency.records import Records
 from exchange.agency.regranting import Regranter
 from exchange.agency.requests import Requests
+from exchange.agency.retention import Retention
 from exchange.agency.sending import Sender
 from exchange.agency.spool import Spool
 from exchange.agency.syncing import Syncer
@@ -309,6 +310,11 @@ class Client:
         Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
         """
         return newest_fields(self.session.store, self.kept(gid))
+
+    @property
+    def retention(self) -> Retention:
+        """What may not be kept any longer: count it, delete it, see what earlier runs deleted."""
+        return Retention(self.session)
 
     def outbox(self) -> Iterator[OutboxItem]:
         """What this agency sent, with the recipients' signed outcomes."""

@@ -5,7 +5,7 @@ Both are random, another for every partner, so that two partners cannot tell tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue
@@ -53,3 +53,9 @@ class Links:
     def _put(self, record: str, partner: AgencyId, link: dict[str, JsonValue]) -> None:
         lookups = [(_THREAD, str(link["thread"]))]
         self._store.put(_COLLECTION, f"{record}/{partner}", link, lookups=lookups)
+
+
+def forget(store: Store, record: str, partners: Iterable[AgencyId]) -> None:
+    """Forget by which references partners know a record that is deleted."""
+    for partner in partners:
+        store.delete(_COLLECTION, f"{record}/{partner}")

@@ -110,7 +110,7 @@ class Receiver:
         checked = GrantId(check_id(gid, field="gid"))
         if deletion_rows.was_deleted(self.session.store, checked):
             raise ConsentWithdrawn(
-                "this message was deleted here at its sender's request; it is never fetched again",
+                "this message was deleted here; it is never fetched again",
                 rule="deletion-done",
             )
         fetched = self._fetch(checked)

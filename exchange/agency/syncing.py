@@ -19,6 +19,7 @@ from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
 from exchange.agency.requests import Requests
+from exchange.agency.retention import Retention
 from exchange.agency.signatures import signers_of
 from exchange.agency.withdrawals import accept_withdrawal
 from exchange.directory.state import APPROVER
@@ -62,6 +63,7 @@ class Syncer:
             *self.requests.due(),
             *self.prints.catch_up(),
             *self.history.due(),
+            *Retention(self.session).reminder(),
         ]
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")

@@ -69,6 +69,11 @@ def change(
     return Withholding(tuple(sorted(kept)))
 
 
+def forget(store: Store, record: str) -> None:
+    """Forget the list of a record that is deleted."""
+    store.delete(_COLLECTION, record)
+
+
 def check_withheld(store: Store, record: str | None, party: Party) -> None:
     """W01. Raises: RecipientDenied."""
     if record is not None and of_record(store, record).covers(party):

@@ -17,6 +17,7 @@ from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.printing import print_
 from exchange.agency.cli.record import record
 from exchange.agency.cli.request import request
+from exchange.agency.cli.retain import retain
 from exchange.agency.cli.send import send, spool
 from exchange.agency.cli.subject import subject
 from exchange.agency.cli.timeline import timeline
@@ -54,6 +55,7 @@ COMMANDS: tuple[click.Command, ...] = (
     bundle,
     audit,
     webhook,
+    retain,
     export,
 )
 
