@@ -55,6 +55,7 @@ from exchange.agency.model import (
     SyncReport,
     Withdrawn,
 )
+from exchange.agency.notices import Notices
 from exchange.agency.outbox import outbox
 from exchange.agency.parties import party_of
 from exchange.agency.planning import Planner, Wish
@@ -310,6 +311,11 @@ class Client:
         Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
         """
         return newest_fields(self.session.store, self.kept(gid))
+
+    @property
+    def notices(self) -> Notices:
+        """What the hub announces to this agency: to a commission, each sharing on vital interest."""
+        return Notices(self.session)
 
     @property
     def retention(self) -> Retention:

@@ -70,6 +70,7 @@ class ConsentInfo:
     status: str
     digest: Digest
     record: str | None
+    vital_interest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
 from exchange.agency.history import History
 from exchange.agency.model import SyncReport
+from exchange.agency.notices import Notices
 from exchange.agency.printing import Prints
 from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
@@ -55,6 +56,8 @@ class Syncer:
             shown += 1
             alarms += self._take(value)
             alarms += self._reassert(value)
+        if self.session.profile.kind == "commission":
+            alarms += [one.sentence() for one in Notices(self.session).collect()]
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()

@@ -39,8 +39,8 @@ LISTS: Final = ("own", "fld")
 _GLANCE: Final = re.compile(
     rb'{"act":"(?P<act>[^"]+)"(?:,"cns":"(?P<cns>[^"]+)")?+,"fld":\[[^\]]*+\],"id":"[^"]+"'
     rb'(?:,"knd":"(?P<knd>[^"]+)")?+,"log":"[^"]+"(?:,"opr":"[^"]+")?+(?:,"org":"(?P<org>[^"]+)")?+'
-    rb',"out":"(?P<out>[^"]+)","own":\[(?P<own>[^\]]*+)\](?:,"pol":"(?:carried:(?P<office>[^"]+)|[^"]+)")?+'
-    rb'(?:,"pur":"(?P<pur>[^"]+)")?+'
+    rb',"out":"(?P<out>[^"]+)","own":\[(?P<own>[^\]]*+)\]'
+    rb'(?:,"pol":"(?P<pol>(?:carried:(?P<office>[^"/]+)(?:/[^"]+)?|[^"]+))")?+(?:,"pur":"(?P<pur>[^"]+)")?+'
     rb'(?:,"rec":"[^"]+")?+(?:,"req":"[^"]+")?+(?:,"rsn":"(?P<rsn>[^"]+)")?+,"ts":'
 )
 
@@ -57,6 +57,7 @@ class Glance(NamedTuple):
     org: str
     out: str
     own: tuple[str, ...]
+    pol: str
     pur: str
     rsn: str
 
@@ -69,7 +70,7 @@ class Glance(NamedTuple):
         match = _GLANCE.match(entry)
         if match is None:
             raise EntryInvalid("the entry is not in canonical form")
-        act, cns, knd, courier, out, own, office, pur, rsn = match.groups(b"")
+        act, cns, knd, courier, out, own, pol, office, pur, rsn = match.groups(b"")
         parties = _names(own)
         if office:
             carrier = _word(courier)
@@ -81,6 +82,7 @@ class Glance(NamedTuple):
             org=_word(office or courier),
             out=_word(out),
             own=parties,
+            pol=pol.decode(),
             pur=_word(pur),
             rsn=_word(rsn),
         )

@@ -84,6 +84,7 @@ class Act(StrEnum):
     WEBHOOK_REPLAY = "webhook:replay"
     AGREEMENTS_SET = "agreements:set"
     RETENTION_DESTROY = "retention:destroy"
+    NOTICE_LIST = "notice:list"
 
 
 OUTCOMES = ("allow", "deny", "error")

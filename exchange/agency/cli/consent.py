@@ -103,7 +103,7 @@ def show(options: Options, cid: str) -> None:
         [
             (pgettext("column", "from"), one.issuer),
             (pgettext("column", "to"), one.recipient),
-            (pgettext("column", "status"), one.status),
+            (pgettext("column", "status"), _status(one)),
             (pgettext("column", "family"), one.family),
             (pgettext("column", "purposes"), ", ".join(one.purposes)),
             (pgettext("column", "fields"), ", ".join(one.fields)),
@@ -279,4 +279,9 @@ def _say_checked(one: Checked) -> None:
 
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:
-    return one.cid, one.issuer, one.recipient, ", ".join(one.purposes), f"{one.expires:%Y-%m-%d}", one.status
+    until = f"{one.expires:%Y-%m-%d %H:%M}" if one.vital_interest else f"{one.expires:%Y-%m-%d}"
+    return one.cid, one.issuer, one.recipient, ", ".join(one.purposes), until, _status(one)
+
+
+def _status(one: ConsentInfo) -> str:
+    return f"{one.status}, VITAL INTEREST" if one.vital_interest else one.status

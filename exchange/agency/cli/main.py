@@ -13,6 +13,7 @@ from exchange.agency.cli.export import export
 from exchange.agency.cli.history import history
 from exchange.agency.cli.inbox import inbox, open_
 from exchange.agency.cli.keys import keys
+from exchange.agency.cli.notices import notices
 from exchange.agency.cli.outbox import outbox, receipts
 from exchange.agency.cli.printing import print_
 from exchange.agency.cli.record import record
@@ -55,6 +56,7 @@ COMMANDS: tuple[click.Command, ...] = (
     bundle,
     audit,
     webhook,
+    notices,
     retain,
     export,
 )

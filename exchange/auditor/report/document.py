@@ -62,6 +62,9 @@ class Document:
 def document(figures: Figures) -> Document:
     """The report of what was counted."""
     calendar = _Calendar.of(figures)
+    vital = [_vital(figures)]
+    # What must be looked at stands first; where there is nothing it says so at the end.
+    first, last = (vital, []) if figures.vital_count else ([], vital)
     return Document(
         unit=calendar.unit,
         first=None if figures.first is None else _when(figures.first),
@@ -69,6 +72,7 @@ def document(figures: Figures) -> Document:
         summary=_summary(figures),
         notices=tuple(_notices(figures)),
         figures=(
+            *first,
             calendar.stack(
                 "accesses_by_agency",
                 "Who was given records",
@@ -133,6 +137,7 @@ def document(figures: Figures) -> Document:
             ),
             _open_deletions(figures),
             *([] if figures.name_of is None else [_by_consent(figures)]),
+            *last,
         ),
     )
 
@@ -356,12 +361,34 @@ def _summary(figures: Figures) -> tuple[tuple[str, Cell], ...]:
         ("refusals", figures.denials.total()),
         ("pairs that met", len(figures.pairs)),
         ("off hours", f"{100 * off / accesses:.0f} %" if accesses else "0 %"),
+        ("consents on vital interest", figures.vital_count),
         ("accesses after a withdrawal", figures.after_withdrawal_count),
         ("deletions not answered", sum(item.count for item in figures.deletions.open())),
     )
 
 
+def _vital(figures: Figures) -> Figure:
+    rows = tuple(
+        (_when(one.at).strftime("%Y-%m-%d %H:%M"), one.org, " ".join(one.parties), one.index)
+        for one in figures.vital
+    )
+    return Figure(
+        "vital_interest",
+        "list",
+        "Shared on vital interest",
+        "Consents that rest on danger to life: two approvers, 72 hours at most. The parties are issuer, "
+        "recipient and every commission that it was announced to. Ask the issuer for the evidence of each.",
+        ("at (UTC)", "by", "parties", "entry"),
+        rows,
+    )
+
+
 def _notices(figures: Figures) -> Iterable[Notice]:
+    if figures.vital_count:
+        who = ", ".join(sorted({one.org for one in figures.vital}))
+        yield Notice(
+            f"{figures.vital_count} consents rest on vital interest, by {who}. Each needs a look.", grave=True
+        )
     if figures.after_withdrawal_count:
         named = ", ".join(str(index) for index in figures.after_withdrawal[:10])
         if figures.after_withdrawal_count > 10:

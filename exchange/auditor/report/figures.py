@@ -27,7 +27,8 @@ STANDING: Final = ("CONSENT_EXPIRED", "CONSENT_WITHDRAWN", "CONSENT_SUPERSEDED")
 _WEEKDAY_1970: Final = 3
 """1 January 1970 was a Thursday."""
 _LISTED: Final = 50
-"""Accesses under a withdrawn consent that are named one by one."""
+"""Accesses under a withdrawn consent, and consents on vital interest, that are named one by one."""
+VITAL: Final = "vital-interest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Pair:
 
     first: int
     count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """A consent on vital interest: its entry, when, by whom, and the parties, every commission among them."""
+
+    index: int
+    at: int
+    org: str
+    parties: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -74,6 +85,8 @@ class Figures:
     withdrawn: set[str] = field(default_factory=set)
     after_withdrawal: list[int] = field(default_factory=list)
     after_withdrawal_count: int = 0
+    vital: list[Vital] = field(default_factory=list)
+    vital_count: int = 0
     requests: Questions = field(default_factory=Questions)
     deletions: Questions = field(default_factory=Questions)
     _offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -111,6 +124,10 @@ class Figures:
             self._deposit(seen, at)
         elif seen.act == "consent:register":
             self.consents[day, "registered"] += 1
+            if seen.pol == VITAL or seen.pol.endswith(f"/{VITAL}"):
+                self.vital_count += 1
+                if len(self.vital) < _LISTED:
+                    self.vital.append(Vital(index, at, org, seen.own))
         elif seen.act == "consent:withdraw":
             self.consents[day, "withdrawn"] += 1
             self.withdrawn.add(seen.cns)

@@ -7,7 +7,7 @@ yours" and "not there" are one answer.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,7 @@ from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.directory_read import holders_of, key_of
 from exchange.hub.services.mailboxes import take_positions
+from exchange.hub.services.notices import VITAL, announce, commissions, counts, is_vital
 from exchange.hub.services.parties import party_of, read_parties
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange_keys.jws import Signed, verify
@@ -39,7 +40,7 @@ from exchange_schemas.errors import (
     SenderMismatch,
     SubjectMismatch,
 )
-from exchange_schemas.ids import ConsentId, Digest, Kid
+from exchange_schemas.ids import AgencyId, ConsentId, Digest, Kid
 from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -197,9 +198,13 @@ def _register(unit: Unit, caller: Caller, draft: _Draft) -> Answer:
     if same is not None:
         return same
     _check_family(item, family)
-    # (10) the rows
-    _keep(unit, draft)
-    return _registered(draft, status=201)
+    # (10) the rows, and the notices of a sharing on vital interest
+    told = commissions(conn) if is_vital(item) else []
+    _keep(unit, draft, told)
+    if not is_vital(item):
+        return _registered(draft, status=201)
+    parties = tuple({*draft.trace.own, *told})
+    return _registered(replace(draft, trace=replace(draft.trace, own=parties, pol=VITAL)), status=201)
 
 
 def _bound(item: Consent) -> dict[str, str]:
@@ -219,8 +224,7 @@ def _same(conn: Connection, draft: _Draft) -> Answer | None:
 def _check_approvers(unit: Unit, item: Consent, kids: Collection[Kid]) -> None:
     """Vital interest needs two persons, not two keys of one."""
     check_approvers(item, holders_of(unit.conn, item.iss, kids))
-    urgent = any(authority.basis == "vital_interest" for authority in item.authorities)
-    if urgent and item.exp - item.nbf > VITAL_INTEREST_MOST:
+    if is_vital(item) and item.exp - item.nbf > VITAL_INTEREST_MOST:
         raise AuthorityMissing(
             "authorities: vital interest lasts 72 hours at most",
             field="authorities",
@@ -262,9 +266,10 @@ def _check_family(item: Consent, family: Row[*tuple[Any, ...]] | None) -> None:
         )
 
 
-def _keep(unit: Unit, draft: _Draft) -> None:
+def _keep(unit: Unit, draft: _Draft, told: Sequence[AgencyId]) -> None:
     item, conn = draft.consent, unit.conn
-    first = take_positions(conn, {item.iss: 1, item.rcp: 1})
+    needed = counts((item.iss, item.rcp), told)
+    first = take_positions(conn, needed)
     kept = conn.execute(
         _KEEP,
         {
@@ -283,6 +288,7 @@ def _keep(unit: Unit, draft: _Draft) -> None:
     if kept.rowcount != 1:
         raise Replay("cid: another consent is registered under this id", field="cid")
     conn.execute(_ADVANCE, {"me": item.iss, "fam": item.family, "cid": item.cid})
+    announce(unit, item, {agency: first[agency] + needed[agency] - 1 for agency in told})
 
 
 def _registered(draft: _Draft, status: int) -> Answer:

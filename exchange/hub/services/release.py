@@ -110,7 +110,8 @@ def _carried(caller: Caller, carrier: AgencyId, trace: Trace, work: Work) -> tup
     """The courier acted, with its own proof; the office is a party, and `pol` says for whom it was."""
 
     def told(said: Trace) -> Trace:
-        return replace(said, own=(*said.own, caller.agency), pol=f"carried:{caller.agency}")
+        pol = f"carried:{caller.agency}" if said.pol is None else f"carried:{caller.agency}/{said.pol}"
+        return replace(said, own=(*said.own, caller.agency), pol=pol)
 
     def carried(unit: Unit) -> Answer:
         answer = work(unit)

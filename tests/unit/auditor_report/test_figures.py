@@ -64,7 +64,7 @@ def test_a_glance_reads_what_json_reads() -> None:
     for data in Story(seed=5).entries(3_000):
         members = json.loads(data)
         seen = Glance.at(data)
-        for name in ("act", "cns", "knd", "org", "out", "pur", "rsn"):
+        for name in ("act", "cns", "knd", "org", "out", "pol", "pur", "rsn"):
             assert getattr(seen, name) == members.get(name, "")
         assert list(seen.own) == members["own"]
 
@@ -72,7 +72,7 @@ def test_a_glance_reads_what_json_reads() -> None:
 def test_a_glance_at_the_smallest_and_the_largest_entry() -> None:
     small = Entry(log="a.example/audit", id=b64u(bytes(16)), ts=0, act=Act.HUB_START, out="allow", opr="asha")
     seen = Glance.at(small.to_bytes())
-    assert seen == ("hub:start", "", "", "", "allow", (), "", "")
+    assert seen == ("hub:start", "", "", "", "allow", (), "", "", "")
     with pytest.raises(EntryInvalid):
         Glance.at(b'{"v":1}')
 
@@ -207,6 +207,23 @@ def test_an_access_under_a_withdrawn_consent_is_named_first_and_refusals_are_not
         "withdrawn": 1,
         "refused: withdrawn": 1,
     }
+
+
+def test_sharing_on_vital_interest_stands_first_with_its_parties() -> None:
+    figures = counted(
+        entry(MONDAY, Act.CONSENT_REGISTER, "ngo", "embassy", pol="agreements@1"),
+        entry(MONDAY + HOUR, Act.CONSENT_REGISTER, "ngo", "clinic", "commission", pol="vital-interest"),
+        entry(MONDAY + HOUR, Act.GRANT_FETCH, "clinic", "ngo", pol="vital-interest"),
+    )
+    content = document(figures)
+    assert content.figures[0].key == "vital_interest"
+    assert figure(content, "vital_interest").rows == (
+        (f"{MONDAY + HOUR:%Y-%m-%d %H:%M}", "ngo", "clinic commission ngo", 1),
+    )
+    (grave,) = [notice.text for notice in content.notices if notice.grave]
+    assert "1 consents rest on vital interest, by ngo" in grave
+    assert dict(content.summary)["consents on vital interest"] == 1
+    assert not [one for one in document(counted()).notices if "vital" in one.text]
 
 
 # -- questions and answers -----------------------------------------------------------------------------
