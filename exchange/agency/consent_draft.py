@@ -11,15 +11,15 @@ from datetime import datetime
 
 from exchange.agency.model import Record
 from exchange.agency.terms import Terms, basis_for, expiry, fields_of, subjects_of
+from exchange.member.evidence import SALT_BYTES, evidence_digest, subject
 from exchange.member.profile import Profile
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.codec import JsonValue, b64u, lp, sha256
+from exchange_schemas.codec import JsonValue, b64u
 from exchange_schemas.consent import Authority, Consent, ConsentRecord, Screening
 from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, ThreadId, check_id, new_id
 from exchange_schemas.limits import LIMITS
 
-SALT_BYTES = 32
 # The hub's clock decides and knows no leeway: a consent made by a clock that is ahead must count at once.
 RECORD_VERSION = "ts-27560-2023"
 
@@ -40,11 +40,6 @@ class Drafted:
     consent: Consent
     salt: bytes
     evidence: Mapping[str, JsonValue]
-
-
-def subject(salt: bytes, ref: str) -> Digest:
-    """`H(LP("hx1/subject") ‖ LP(salt32) ‖ LP(local id))`: binds a consent to one child, names none."""
-    return Digest(b64u(sha256(lp(b"hx1/subject", salt, ref.encode()))))
 
 
 def new_family(random: Callable[[int], bytes]) -> Family:
@@ -70,7 +65,7 @@ def draft(
     def digest_of(what: str, text: str) -> Digest:
         salt = random(SALT_BYTES)
         evidence[what] = {"text": text, "salt": b64u(salt)}
-        return Digest(b64u(sha256(lp(b"hx1/evidence", salt, text.encode()))))
+        return evidence_digest(salt, text)
 
     consent = Consent(
         origin=profile.deployment.origin,

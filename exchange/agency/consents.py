@@ -24,6 +24,7 @@ from exchange.agency.release import require_sendable
 from exchange.agency.terms import Terms, check_basis, fields_of
 from exchange.agency.withholding import check_withheld, of_record
 from exchange.consent import Party, check_approvers
+from exchange.member.evidence import write_evidence
 from exchange.member.session import Session
 from exchange_keys.jws import sign
 from exchange_keys.signing import SigningKey
@@ -235,6 +236,21 @@ class Consents:
         if row.withdrawal is None:
             raise ConsentUnknown("this consent was not withdrawn", hint="exchange-agency consent withdraw")
         return row.withdrawal.to_bytes()
+
+    def evidence(self, cid: str, *, with_subject: bool = False) -> bytes:
+        """The evidence behind a consent of this agency, for an auditor who is entitled to it.
+
+        `with_subject` opens which record it is about. Raises: ConsentUnknown, NotPermitted without an
+        approver or when the evidence was deleted after its time.
+        """
+        self._session.require_approver()
+        row = self._own(cid)
+        if row.evidence is None or row.salt is None or row.record is None:
+            raise NotPermitted("the evidence of this consent is not here any more", rule="evidence-gone")
+        keys = self._session.directory.state().agencies[row.consent.iss].keys
+        signers = {item.kid: keys[item.kid].public.raw for item in row.signed.signatures}
+        opened = (row.salt, row.record) if with_subject else None
+        return write_evidence(row.signed, signers, row.evidence, opened)
 
     def assert_withdrawal(self, row: Granted) -> Withdrawn:
         """Tell the hub of a kept withdrawal, again if need be. Raises: HubUnreachable, the hub's refusal."""

@@ -261,6 +261,31 @@ def withdrawal(options: Options, cid: str, file: Path) -> None:
         say("wrote {file}: give it to an operator of the hub", file=file)
 
 
+@consent.command("evidence")
+@common_options
+@click.argument("cid")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--subject", is_flag=True, help="Also open which record it is about.")
+def evidence(options: Options, cid: str, file: Path, subject: bool) -> None:
+    """Write the evidence behind consent CID to FILE, for an auditor who is entitled to it. Needs an approver.
+
+    FILE holds the texts as they were entered, readable: hand it over as you would a case file. The auditor
+    checks it with `exchange-audit evidence FILE`.
+
+    \b
+    Example:
+      exchange-agency --user amal consent evidence 3Vb9 3Vb9.evidence
+    """
+    with open_client(options) as client:
+        data = client.consents.evidence(cid, with_subject=subject)
+    with durable_file(file, replace=False) as out:
+        out.write(data + b"\n")
+    if options.json:
+        print_json({"file": str(file)})
+    else:
+        say("wrote {file}: it can be read by whoever has it", file=file)
+
+
 def _say_checked(one: Checked) -> None:
     fields = ", ".join(one.given) or gettext("nothing")
     say("{agency} would receive: {fields}", agency=one.recipient, fields=fields)

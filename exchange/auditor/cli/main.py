@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from exchange.auditor.cli.evidence import evidence
 from exchange.auditor.cli.export import export
 from exchange.auditor.cli.prove import check_entry, prove_entry
 from exchange.auditor.cli.pull import pull
@@ -34,7 +35,21 @@ def cli(options: Options) -> None:
     """
 
 
-for _command in (init, enrol, deployment, pull, verify, prove_entry, check_entry, export, report, witness):
+_COMMANDS: tuple[click.Command, ...] = (
+    init,
+    enrol,
+    deployment,
+    pull,
+    verify,
+    prove_entry,
+    check_entry,
+    evidence,
+    export,
+    report,
+    witness,
+)
+
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 
