@@ -4,6 +4,7 @@ The rules, each with a permanent tag:
   A01-asked     an answer gives what was asked for and nothing else (the reference of the child apart)
   A02-complete  every other asked field is refused with a code
   A03-once      no field is both given and refused, and none is refused that was not asked for
+  A04-declined  declined answers a message of the other side that can be declined
 """
 
 from __future__ import annotations
@@ -12,11 +13,27 @@ from collections.abc import Collection, Mapping, Sequence
 
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import FieldDenied
+from exchange_schemas.errors import Conflict, FieldDenied
 
 REQUEST = "information_request"
 ANSWERS = ("information_response", "declined")
+DECLINED = "declined"
+DECLINABLE = frozenset(
+    {REQUEST, "tracing_request", "service_referral", "responsibility_offer", "withdrawal_request"}
+)
+"""The kinds that may be answered with declined."""
 _REFERENCE = "child_ref"
+
+
+def check_declined(kind: str, answered: str | None) -> None:
+    """Rule A04 for a message of `kind` that answers one of the kind `answered`. Raises: Conflict."""
+    if kind == DECLINED and answered not in DECLINABLE:
+        raise Conflict(
+            "declined: it answers no request that can be declined",
+            field="in_reply_to",
+            rule="A04-declined",
+            hint="name the request with --in-reply-to",
+        )
 
 
 def asked_fields(content: Mapping[str, JsonValue]) -> tuple[str, ...]:

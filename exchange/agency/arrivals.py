@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exchange.agency import deletion_rows
+from exchange.agency import deletion_rows, sent_rows
+from exchange.agency.answers import DECLINABLE, DECLINED
 from exchange.agency.deletion_rows import ANSWERED, OWED, RECEIPT, REQUEST, OwedDeletion
 from exchange.agency.model import Message
 from exchange.member.session import Session
@@ -18,7 +19,9 @@ from exchange_schemas.errors import SenderMismatch
 
 
 def check_arrival(session: Session, core: GrantCore, consent: Consent | None) -> None:
-    """A deletion receipt answers a request of ours to that very agency. Raises: SenderMismatch."""
+    """A deletion receipt and a declined answer a request of ours to that agency. Raises: SenderMismatch."""
+    if core.kind == DECLINED:
+        _check_declined(session, core)
     if core.kind != RECEIPT:
         return
     asked = None if consent is None else deletion_rows.asked(session.store, consent.family)
@@ -31,6 +34,17 @@ def check_arrival(session: Session, core: GrantCore, consent: Consent | None) ->
             "deletion_receipt: it answers no request for this deletion",
             field="in_reply_to",
             rule="deletion-request",
+        )
+
+
+def _check_declined(session: Session, core: GrantCore) -> None:
+    eid = core.in_reply_to
+    rows = [] if eid is None else sent_rows.found(session.store, "eid", eid)
+    if not any(row.recipient == core.snd and row.kind in DECLINABLE for row in rows):
+        raise SenderMismatch(
+            "declined: it answers no request of ours to this agency",
+            field="in_reply_to",
+            rule="A04-declined",
         )
 
 

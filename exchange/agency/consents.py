@@ -227,6 +227,23 @@ class Consents:
         asked = AskedDeletion(newest.family, newest.cid, newest.rcp, reason, DUE, withdrawal.iat)
         deletion_rows.put_asked(self._store, asked)
 
+    def ask_after(self, row: Granted) -> None:
+        """Ask for deletion after a withdrawal of ours that another machine made, or an operator carried.
+
+        Two machines may both ask: the recipient owes the same answer to each request. Raises: HubUnreachable.
+        """
+        kept = self.row(row.consent.cid)
+        if kept.withdrawal is None:
+            return
+        withdrawal = Withdrawal.from_bytes(kept.withdrawal.payload)
+        consent = kept.consent
+        asked = AskedDeletion(
+            consent.family, consent.cid, consent.rcp, withdrawal.reason, DUE, withdrawal.iat
+        )
+        deletion_rows.put_asked(self._store, asked)
+        # The hub gives its first answer again: how much had been delivered.
+        self.assert_withdrawal(kept)
+
     def signed_withdrawal(self, cid: str) -> bytes:
         """The withdrawal of a consent as it was signed here, for an operator to carry to the hub.
 

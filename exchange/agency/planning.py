@@ -318,6 +318,7 @@ def own_values(
 
 def _check_story(session: Session, plan: Plan, answered: Message | None) -> None:
     """The rules about what went before: an answer answers all that was asked, a correction corrects ours."""
+    answers.check_declined(plan.kind, None if answered is None else answered.kind)
     if answered is not None and answered.kind == answers.REQUEST and plan.kind in answers.ANSWERS:
         answers.check_complete(answered.content, plan.values, [one.fields for one in plan.grants])
     if plan.kind == "correction":

@@ -143,6 +143,7 @@ class Syncer:
             return []
         for row in known:
             rows.put(self.session.store, OWN, row.withdrawn_by(signed))
+        self.consents.ask_after(known[-1])
         return ["the hub shows a withdrawal of this agency that was not made on this machine"]
 
     def _reassert(self, value: Mapping[str, JsonValue]) -> list[str]:

@@ -43,8 +43,9 @@ Functions of their own, because they see more than one grant, a signature or a v
       C24-role           SENDER_MISMATCH    `check_role`
 
 Who makes them (fields.md, "Rules and who can check them"): sender, hub and recipient make all, but the
-recipient not C16 and C19, and the hub not C23; for C18 the hub cannot see what the confirmations say.
-Clients allow 120 s between their clock and the hub's; the hub allows nothing.
+recipient not C16 and C19, and the hub not C23; for C18 the hub cannot see what the confirmations say. Whoever
+decides leaves out of them what an `unmatch` in the thread has taken back since. Clients allow 120 s between
+their clock and the hub's; the hub allows nothing.
 """
 
 from exchange.consent.beside import (

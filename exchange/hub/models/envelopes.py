@@ -7,9 +7,11 @@ Times are whole seconds since 1970 (UTC), digests base64url.
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint, text
 
 from exchange.hub.models.base import Bytes, Int64, Words, metadata
+
+_UNMATCH: Final = text("kind = 'unmatch'")
 
 manifest: Final = Table(
     "manifest",
@@ -62,6 +64,8 @@ grant: Final = Table(
     Index("grant_outbox", "snd", "outbox_pos", unique=True),
     Index("grant_envelope", "eid"),
     Index("grant_family", "family"),
+    # A handful of rows: what took a match back, by its thread.
+    Index("grant_unmatch", "thread", sqlite_where=_UNMATCH, postgresql_where=_UNMATCH),
 )
 
 chain_head: Final = Table(

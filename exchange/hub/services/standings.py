@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, exists, literal_column, or_, select
 
 from exchange.consent import Confirmation, ConsentStanding, Status
 from exchange.hub.models.consents import consent, consent_family
@@ -48,12 +48,24 @@ _READ: Final = Statement(
         or_(_NAMED, consent.c.cid.in_(bindparam("newest", expanding=True))), _MINE
     )
 )
+_CLOCKS_S: Final = 240
+_TAKEN: Final = grant.alias("taken_back")
 _CONFIRMATIONS: Final = Statement(
     select(grant.c.core).where(
         grant.c.eid.in_(bindparam("eids", expanding=True)),
         grant.c.kind == "match_confirmation",
         grant.c.snd != grant.c.rcp,
         or_(grant.c.snd == _ME, grant.c.rcp == _ME),
+        # An unmatch of either side takes back what was confirmed in the thread before it. What is dead was
+        # never seen; clocks may be two minutes off on either side: in doubt it is taken back.
+        ~exists().where(
+            _TAKEN.c.kind == literal_column("'unmatch'"),
+            _TAKEN.c.thread == grant.c.thread,
+            _TAKEN.c.snd.in_((grant.c.snd, grant.c.rcp)),
+            _TAKEN.c.rcp.in_((grant.c.snd, grant.c.rcp)),
+            _TAKEN.c.snd != _TAKEN.c.rcp,
+            _TAKEN.c.iat + _CLOCKS_S >= grant.c.iat,
+        ),
     )
 )
 

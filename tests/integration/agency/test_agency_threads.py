@@ -12,6 +12,7 @@ from exchange.agency.confirmations import relation_verified
 from exchange.agency.sealing import sealing_key
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import (
+    Conflict,
     ConsentMismatch,
     FieldDenied,
     KeyNotActive,
@@ -220,3 +221,28 @@ def test_a_recipient_without_a_key_to_seal_to_is_named(ngo: Client, embassy: Cli
     with pytest.raises(KeyNotActive) as caught:
         sealing_key(ngo.session, embassy.session.profile.agency, later)
     assert "embassy" in caught.value.message
+
+
+def test_declined_answers_a_request_of_the_other_side_and_nothing_else(
+    ngo: Client, embassy: Client, notified: tuple[str, Message]
+) -> None:
+    _, notice = notified
+    for answered in ({}, {"in_reply_to": notice.gid}):
+        with pytest.raises(Conflict) as refused:
+            embassy.send("declined", to=["ngo"], thread=str(notice.thread), **answered)
+        assert refused.value.rule == "A04-declined"
+    embassy.send(
+        "information_request",
+        to=["ngo"],
+        thread=str(notice.thread),
+        content={"asked_fields": ["marks"], "need_code": "identify"},
+        reply_by=embassy.session.now() + timedelta(days=3),
+    )
+    asked = newest(ngo)
+    sent = ngo.send(
+        "declined",
+        to=["embassy"],
+        in_reply_to=asked.gid,
+        content={"refusals": [{"field": "marks", "code": "not_held"}]},
+    )
+    assert newest(embassy).eid == sent.eid
