@@ -1,6 +1,7 @@
 """A hub for the request bench, made and served by the operator's own commands, with its agencies admitted."""
 
 import contextlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from bench.databases import Databases
 from bench.load import LoadFailed, send
 from bench.members import Member, Place, admit
 from bench.processes import Server, clean_environment, free_port, serving
+from bench.records import FIELDS
 from exchange.hub.admin.config import environment
 from exchange.hub.admin.operator_key import KeySource
 from exchange.hub.db import reading
@@ -91,6 +93,15 @@ def _create(folder: Path, port: int, env: dict[str, str]) -> None:
         ],
         env,
     )
+    # The twelve fields of the bench go from NGOs to embassies under an agreement, as they would in earnest.
+    agreed = folder / "agreements.toml"
+    agreed.write_text(
+        f'[[agreement]]\nsnd = ["ngo"]\nrcp = ["embassy"]\npur = ["trace"]\nfields = {json.dumps(FIELDS)}\n'
+        'why = "what the bench sends"\n',
+        "utf-8",
+    )
+    where = ["--data-dir", f"{folder}/hub", "--operator-key", str(key)]
+    _command(["agreement", "set", str(agreed), *where, *operator], env)
 
 
 def _admit(folder: Path, members: tuple[Member, ...]) -> TreeHead:

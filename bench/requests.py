@@ -62,32 +62,35 @@ def _measure(world: World, floor: Server) -> dict[str, Series]:
 
 def _windows(world: World) -> Iterator[tuple[str, Callable[[], Lanes], int]]:
     """The three kinds in order; what a deposit brings, the fetch takes."""
-    place, recipients = world.place, world.recipients
-    waiting: list[list[str]] = [[] for _ in recipients]
+    waiting: list[list[str]] = [[] for _ in world.recipients]
 
     def tokens() -> Lanes:
-        return [[one.token_request(place) for _ in range(EACH)] for one in world.senders]
-
-    def deposits() -> Lanes:
-        lanes: list[list[bytes]] = []
-        for lane, sender in enumerate(world.senders):
-            lanes.append([])
-            for number in range(EACH):
-                to = (lane + number) % len(recipients)
-                data, gid = sender.deposit_request(place, recipients[to])
-                lanes[-1].append(data)
-                waiting[to].append(gid)
-        return lanes
-
-    def fetches() -> Lanes:
-        return [
-            [one.fetch_request(place, gid) for gid in gids]
-            for one, gids in zip(recipients, waiting, strict=True)
-        ]
+        return [[one.token_request(world.place) for _ in range(EACH)] for one in world.senders]
 
     yield "token", tokens, 200
-    yield "deposit", deposits, 201
-    yield "fetch", fetches, 200
+    yield "deposit", lambda: deposits(world, waiting), 201
+    yield "fetch", lambda: fetches(world, waiting), 200
+
+
+def deposits(world: World, waiting: Sequence[list[str]]) -> Lanes:
+    """One window of deposits, every recipient in turn; their grants are added to `waiting`, by recipient."""
+    lanes: list[list[bytes]] = []
+    for lane, sender in enumerate(world.senders):
+        lanes.append([])
+        for number in range(EACH):
+            to = (lane + number) % len(world.recipients)
+            data, gid = sender.deposit_request(world.place, world.recipients[to])
+            lanes[-1].append(data)
+            waiting[to].append(gid)
+    return lanes
+
+
+def fetches(world: World, waiting: Sequence[Sequence[str]]) -> Lanes:
+    """One window of fetches: each recipient what waits for it."""
+    return [
+        [one.fetch_request(world.place, gid) for gid in gids]
+        for one, gids in zip(world.recipients, waiting, strict=True)
+    ]
 
 
 def window(server: Server, lanes: Lanes, status: int, per_second: list[float], cpu_s: list[float]) -> None:

@@ -10,6 +10,7 @@ GROUPS: Final = {
     "slices": "bench.growth.slicing",
     "appending": "bench.growth.appending",
     "pulling": "bench.growth.pulling",
+    "messages": "bench.growth.messages",
 }
 
 if __name__ == "__main__":
