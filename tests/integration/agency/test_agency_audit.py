@@ -441,7 +441,7 @@ def test_the_command_tells_a_machine_and_a_person(
     assert found["slice"]["entries"] > 0
     assert found["slice"]["omitted"] == []
     assert found["receipts"]["settled"] > 0
-    assert "witnessed at" in command("audit", "--policy", policy).out
+    assert "witnessed: 2" in command("audit", "--policy", policy).out
     lines = command("audit", "--entries").lines
     assert {line["log"] for line in lines} == {exchange.hub.settings.audit_log}
     assert command("audit", "--offline", "--json").json == {"entries": len(lines)}

@@ -267,7 +267,7 @@ def test_the_commands_of_both_sides(
     assert "took 2, refused 0" in courier("bundle", "import", out).out
     courier("bundle", "export", "--for", "office", back)
     monkeypatch.setenv("HOMEWARD_OFFLINE", "1")
-    assert "1 envelopes arrived" in office("bundle", "import", back).out
+    assert "envelopes that arrived: 1;" in office("bundle", "import", back).out
     assert "imported before" in office("bundle", "import", back).out
     assert office("bundle", "import", out, ok=False).err.startswith("error:")
     assert threading.active_count() < 20

@@ -116,7 +116,7 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     assert f"consent withdraw {cid}" in ngo("record", "withhold", ref, "--from", "kind:embassy").out
     assert "attested" in ngo("consent", "attest", "embassy", "--evidence", "file 12").out
     assert ngo("consent", "attest", "embassy", "--lift", "--json").json["arranges_release"] is False
-    assert ngo("consent", "withdraw", cid).out.startswith("withdrawn: 0 not fetched yet")
+    assert ngo("consent", "withdraw", cid).out.startswith("withdrawn; not fetched yet and deleted: 0; ")
     gone = embassy("open", gid, ok=False)
     assert gone.code == 2
     assert "CONSENT_WITHDRAWN" in gone.err
