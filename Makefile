@@ -46,6 +46,7 @@ check: $(STAMP) ## ruff, mypy strict, import contracts, generated files fresh
 	$(BIN)/lint-imports
 	$(BIN)/python -m exchange.hub.openapi --check
 	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m docs.words --check
 
 bench: $(STAMP) $(NPM_STAMPS) ## print speed as ratios to floors measured in the same run
 	$(BIN)/python -m bench

@@ -183,7 +183,7 @@ def followed_up(options: Options, thread: str) -> None:
     if options.json:
         print_json(one)
         return
-    say(f"the follow-up of the case with {one.partner} is made")
+    say("the follow-up of the case with {agency} is made", agency=one.partner)
 
 
 @request.command("times")

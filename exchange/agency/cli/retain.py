@@ -37,7 +37,7 @@ def retain(options: Options, *, dry_run: bool, runs: bool, proof_days: int) -> N
     law makes this agency keep stays until its day. Needs an approver; --dry-run needs none. Run it on every
     machine of the agency: each has a store of its own.
 
-    \\b
+    \b
     Example:
       exchange-agency --user amal retain
     """

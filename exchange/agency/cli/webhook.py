@@ -90,8 +90,12 @@ def _show(options: Options, answer: Mapping[str, JsonValue]) -> None:
     if options.json:
         print_json(shown)
         return
-    say(f"webhook: {shown.get('url')}")
+    say("webhook: {url}", url=shown.get("url"))
     if "secret" in shown:
-        say(f"secret, shown once: {shown['secret']}")
+        say("secret, shown once: {secret}", secret=shown["secret"])
     if shown.get("last_error") is not None:
-        say(f"{shown.get('attempts')} attempts failed: {shown.get('last_error')}")
+        say(
+            "failed attempts: {count}; the last error: {error}",
+            count=shown.get("attempts"),
+            error=shown.get("last_error"),
+        )
