@@ -19,7 +19,14 @@ REQUEST = "information_request"
 ANSWERS = ("information_response", "declined")
 DECLINED = "declined"
 DECLINABLE = frozenset(
-    {REQUEST, "tracing_request", "service_referral", "responsibility_offer", "withdrawal_request"}
+    {
+        REQUEST,
+        "tracing_request",
+        "service_referral",
+        "responsibility_offer",
+        "withdrawal_request",
+        "regrant_request",
+    }
 )
 """The kinds that may be answered with declined."""
 _REFERENCE = "child_ref"
