@@ -20,6 +20,8 @@ from exchange_schemas.errors import ConfigInvalid, Malformed
 from exchange_schemas.ids import check_origin
 
 PREFIX: Final = "HOMEWARD_"
+OF_MEMBERS: Final = frozenset({"HOME", "USER", "LANG", "KEYRING", "OFFLINE"})
+"""What the agency's and the auditor's programs read; who works with both on one machine has them set."""
 _NAMES: Final = frozenset(
     (
         *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
@@ -153,11 +155,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Settings":
-        """Read every `HOMEWARD_*` name of `env`; other names are not looked at.
+        """Read every `HOMEWARD_*` name of `env` but those of the member programs; others are not looked at.
 
         Raises: ConfigInvalid, naming the variable, when one is missing, unknown, malformed or weak.
         """
-        given = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
+        named = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
+        given = {name: value for name, value in named.items() if name not in OF_MEMBERS}
         for name in sorted(given.keys() - _NAMES):
             raise _invalid(name, "is not a setting of the hub")
         for name, value in given.items():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from exchange.hub.settings import OF_MEMBERS
 from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid
 
@@ -19,8 +20,7 @@ PREFIX = "HOMEWARD_"
 
 _NAME = re.compile(r"HOMEWARD_[A-Z0-9_]{1,60}")
 _MOST_BYTES = 64 * 1024
-# What the agency program reads; somebody who works with both on one machine has them set.
-_AGENCY = frozenset({"HOMEWARD_HOME", "HOMEWARD_USER"})
+_OF_MEMBERS = frozenset(PREFIX + name for name in OF_MEMBERS)
 
 
 def environment(
@@ -30,7 +30,7 @@ def environment(
 
     Raises: ConfigInvalid when the named file is missing or has a line that is not NAME=value.
     """
-    ours = {name: value for name, value in env.items() if name.startswith(PREFIX) and name not in _AGENCY}
+    ours = {name: value for name, value in env.items() if name.startswith(PREFIX) and name not in _OF_MEMBERS}
     folder = data_dir
     if folder is None and "HOMEWARD_DATA_DIR" in ours:
         folder = Path(ours["HOMEWARD_DATA_DIR"])

@@ -72,7 +72,8 @@ def test_publishing_once_tells_who_cosigned_and_who_lags(named: Witnessed) -> No
         ]
         (audit, directory) = shell.json("audit", "status")
         assert (audit["witness"], audit["lagging_since"], audit["fault"]) == ("ngo", None, None)
-        assert directory["size"] == 1
+        # The founding and the agreements it comes with.
+        assert directory["size"] == 2
         assert shell.json("check")["lagging"] == []
     said = shell.run("check")
     assert "the witness ngo could not be asked" in said.stderr
@@ -198,7 +199,7 @@ def test_what_a_backup_lost_comes_back_from_an_auditors_copy(named: Witnessed) -
         assert "quorum" in shell.run(*words, code=1).stderr
         copy.keep_checkpoint(len(before), note)
         done = shell.json(*words)
-        assert (done["before"], done["size"], done["witnessed"]) == (1, len(before), len(before))
+        assert (done["before"], done["size"], done["witnessed"]) == (2, len(before), len(before))
         after = shell.entries()
         assert [entry.id for entry in after[:-1]] == before
         assert (after[-1].act, after[-1].opr) == (Act.HUB_RECOVER, "asha")

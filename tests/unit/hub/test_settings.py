@@ -254,3 +254,9 @@ def test_a_bucket_is_reached_over_https_outside_of_development() -> None:
     assert (
         refused(TILES="s3://homeward-log", TILES_ENDPOINT="https://user@objects.example") == "TILES_ENDPOINT"
     )
+
+
+@pytest.mark.parametrize("name", ["HOME", "USER", "LANG", "KEYRING", "OFFLINE"])
+def test_what_the_member_programs_read_is_no_concern_of_the_hub(name: str) -> None:
+    assert read(**{name: " "}) == read()
+    assert refused(**{f"{name}S": "x"}) == f"{name}S"
