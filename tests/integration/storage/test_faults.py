@@ -117,9 +117,23 @@ def test_a_database_killed_again_and_again_loses_nothing_that_was_answered(
     finally:
         answered += kill(writers)
     hub.engine.dispose()
+    # The last answers may have been given before it fell.
+    wait_for(server)
     assert set(answered) <= set(check_log(hub).ids)
     assert len(set(answered)) == len(answered) >= 2 * ANSWERS_EACH
     check_ready(hub)
+
+
+def wait_for(server: Any) -> None:
+    """Until the server has recovered and takes connections."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with server.admin.connect():
+                return
+        except SQLAlchemyError:
+            assert time.monotonic() < end, "the server did not recover"
+            time.sleep(0.05)
 
 
 def backend_of(server: Any, database: str) -> int:
