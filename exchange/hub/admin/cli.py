@@ -66,7 +66,6 @@ for command in (
     consent.group,
     deployment.group,
     keys.group,
-    audit.group,
     retain.retain,
     retain.destructions,
 ):

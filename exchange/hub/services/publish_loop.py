@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, or_, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.db import storage_errors, writing
 from exchange.hub.models.witnesses import log_publisher
 from exchange.hub.services.publishing import HEARTBEAT_S, Publisher
 from exchange.hub.services.tile_files import write_tiles
+from exchange.hub.services.turns import Turn
 from exchange.hub.tilestore import TileStore, open_tiles
 from exchange_schemas.errors import LogFork, ServiceError, StoreCorrupt
 
@@ -30,21 +31,15 @@ if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
 
 LEASE_S: Final = 60
-_ADD: Final = insert(log_publisher).values(one=1, holder="", until=0, done=None).on_conflict_do_nothing()
-_TAKE: Final = (
-    update(log_publisher)
-    .where(or_(log_publisher.c.holder == bindparam("me"), log_publisher.c.until <= bindparam("now")))
-    .values(holder=bindparam("me"), until=bindparam("to"))
-)
+_FIRST: Final = {"one": 1, "holder": "", "until": 0, "done": None}
+_ADD: Final = insert(log_publisher).values(_FIRST).on_conflict_do_nothing()
+_TURN: Final = Turn(log_publisher, first=_FIRST)
 _MINE: Final = update(log_publisher).where(log_publisher.c.holder == bindparam("me"))
 
 
 def take_lease(engine: Engine, me: str, now: datetime, seconds: int = LEASE_S) -> bool:
     """Take or renew the lease; whether `me` holds it now."""
-    at = int(now.timestamp())
-    with storage_errors(), writing(engine) as conn:
-        conn.execute(_ADD)
-        return conn.execute(_TAKE, {"me": me, "now": at, "to": at + seconds}).rowcount == 1
+    return _TURN.take(engine, me, int(now.timestamp()), seconds)
 
 
 def give_lease(engine: Engine, me: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from exchange.hub.db import reading, storage_errors, writing
 from exchange.hub.models.log import log_entry, log_head, log_leaf
@@ -21,6 +21,7 @@ from exchange.hub.models.slices import slice_leaf, slice_party, slice_state
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Released, Trace, release_admin
+from exchange.hub.services.turns import Turn
 from exchange.hub.services.unit import Unit
 from exchange.log.slices import SALT_BYTES, Heads, Slice, leaves_of, parties_of
 from exchange.log.tree import Frontier, root_of
@@ -61,14 +62,7 @@ _HEADS: Final = (
     .where(slice_state.c.one == 1, slice_state.c.covers == bindparam("at"))
     .values(head_covers=bindparam("at"), head_entry=bindparam("entry"), head_leaves=bindparam("leaves"))
 )
-_LEASE: Final = (
-    update(slice_state)
-    .where(
-        slice_state.c.one == 1,
-        or_(slice_state.c.holder == bindparam("me"), slice_state.c.until < bindparam("now")),
-    )
-    .values(holder=bindparam("me"), until=bindparam("to"))
-)
+_TURN: Final = Turn(slice_state, first=None)
 
 
 @dataclass(slots=True)
@@ -87,9 +81,7 @@ def take_lease(hub: Hub, holder: str) -> bool:
 
     Raises: Unavailable, AuditUnavailable.
     """
-    now = int(hub.clock().timestamp())
-    with storage_errors(), writing(hub.engine) as conn:
-        return conn.execute(_LEASE, {"me": holder, "now": now, "to": now + LEASE_S}).rowcount == 1
+    return _TURN.take(hub.engine, holder, int(hub.clock().timestamp()), LEASE_S)
 
 
 def has_work(hub: Hub, *, heads: bool) -> bool:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.db import reading, storage_errors, writing
 from exchange.hub.models.envelopes import grant
 from exchange.hub.models.webhooks import webhook, webhook_dead, webhook_lease
+from exchange.hub.services.turns import Turn
 from exchange_schemas.codec import b64u, lp, sha256
 from exchange_schemas.ids import AgencyId
 
@@ -38,6 +39,7 @@ _DUE: Final = (
     .order_by(webhook.c.next_at)
     .limit(BATCH)
 )
+_TURN: Final = Turn(webhook_lease, first={"one": 1, "holder": "", "until": 0})
 _SAME: Final = (webhook.c.agency == bindparam("of"), webhook.c.url == bindparam("to"))
 
 
@@ -116,13 +118,4 @@ def pause_s(attempts: int, jitter: float) -> int:
 
 def hold_lease(engine: Engine, holder: str, now: int) -> bool:
     """Whether this process is the one that sends, for the next 30 seconds."""
-    mine = or_(webhook_lease.c.until < bindparam("now"), webhook_lease.c.holder == bindparam("who"))
-    values = {"holder": bindparam("who"), "until": now + LEASE_S}
-    first = {"one": 1, "holder": holder, "until": 0}
-    with storage_errors(), writing(engine) as conn:
-        conn.execute(insert(webhook_lease).on_conflict_do_nothing(), first)
-        taken = conn.execute(
-            update(webhook_lease).where(webhook_lease.c.one == 1, mine).values(values),
-            {"now": now, "who": holder},
-        )
-        return taken.rowcount == 1
+    return _TURN.take(engine, holder, now, LEASE_S)
