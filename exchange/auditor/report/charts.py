@@ -129,7 +129,7 @@ def _stack(figure: Figure, narrow: bool) -> dict[str, Any]:
                 "field": "n",
                 "type": "quantitative",
                 "stack": "zero",
-                "axis": {"title": None, "tickCount": 4},
+                "axis": _counts_axis(4),
             },
             "color": _colour("b", names, narrow),
             "order": {"field": "place", "type": "quantitative"},
@@ -157,10 +157,15 @@ def _bars(figure: Figure, narrow: bool) -> dict[str, Any]:
             "x": {
                 "field": "n",
                 "type": "quantitative",
-                "axis": {"title": None, "tickCount": 3 if narrow else 6},
+                "axis": _counts_axis(3 if narrow else 6),
             },
         },
     }
+
+
+def _counts_axis(ticks: int) -> dict[str, Any]:
+    """Every shape draws counts: between 0 and 1 there is no tick."""
+    return {"title": None, "tickCount": ticks, "tickMinStep": 1}
 
 
 def _names_axis(figure: Figure) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def _parts(figure: Figure, narrow: bool) -> dict[str, Any]:
             "x": {
                 "field": "n",
                 "type": "quantitative",
-                "axis": {"title": None, "tickCount": 3 if narrow else 6},
+                "axis": _counts_axis(3 if narrow else 6),
             },
             "color": _colour("b", parts, narrow),
             "order": {"field": "place", "type": "quantitative"},
