@@ -22,12 +22,12 @@ from babel.messages.pofile import read_po, write_po
 from docs.words_beside import beside_the_source
 from exchange.agency.cli.main import cli as agency
 from exchange.auditor.cli.main import cli as auditor
-from exchange.member.cli.help import texts
-from exchange.member.words.languages import ENGLISH, LANGUAGES
-from exchange.member.words.texts import DOMAIN, LOCALE
+from exchange.words.help import texts
+from exchange.words.languages import ENGLISH, LANGUAGES
+from exchange.words.texts import DOMAIN, LOCALE
 
 ROOT = Path(__file__).parent.parent
-SHOWN = ("exchange/member", "exchange/agency", "exchange/auditor")
+SHOWN = ("exchange/words", "exchange/member", "exchange/agency", "exchange/auditor")
 RULES = (
     "exchange/log",
     "exchange/directory",
@@ -85,7 +85,7 @@ def beside_texts() -> Iterator[Text]:
 
 
 def _of_command(command: click.Command) -> Iterator[str]:
-    for said in (command.help, command.epilog):
+    for said in (command.help, command.short_help, command.epilog):
         if said is not None:
             yield from texts(said)
     for one in command.params:

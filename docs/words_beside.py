@@ -8,8 +8,8 @@ from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.matching import BINS, LAST_BIN
 from exchange.auditor.verdict import Fault
 from exchange.consent.refusals import RULES
-from exchange.member.cli.exits import summary
 from exchange.member.problems import HINTS
+from exchange.words.failures import summary
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.errors import error_codes, error_for
 from exchange_schemas.value_types import ListType, ObjectType, ValueType

@@ -16,7 +16,7 @@ from exchange.agency.model import Record
 from exchange.agency.wording import field_label, field_words
 from exchange.member.cli.output import harmless
 from exchange.member.page import Safe, element, head, joined
-from exchange.member.words import gettext
+from exchange.words import gettext
 
 _LINES = 18
 

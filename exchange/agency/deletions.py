@@ -28,7 +28,7 @@ from exchange.agency.deletion_rows import (
 from exchange.agency.model import Message, Sent
 from exchange.agency.spool import Spool
 from exchange.member.session import Session
-from exchange.member.words import gettext, pgettext
+from exchange.words import gettext, pgettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError, Malformed, NotPermitted, RecordUnknown

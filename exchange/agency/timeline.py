@@ -15,7 +15,7 @@ from exchange.agency.model import Message
 from exchange.agency.sent_rows import SentRow
 from exchange.agency.wording import code_words, field_words
 from exchange.member.store import Store
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import RecordUnknown

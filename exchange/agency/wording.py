@@ -6,7 +6,7 @@ What is translated is decided by the catalogue's types: a code is, a text that s
 from __future__ import annotations
 
 from exchange.member.cli.output import isolated
-from exchange.member.words import apart, gettext, pgettext
+from exchange.words import apart, gettext, pgettext
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.value_types import CodesType, CodeType, ListType, ObjectType, ValueType

@@ -13,7 +13,7 @@ from exchange.agency.records import RecordDetail
 from exchange.agency.release import Sendable
 from exchange.agency.wording import code_words, field_label, field_words, kind_label, purpose_label
 from exchange.member.cli.output import console, isolated, plain
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.codec import JsonValue
 

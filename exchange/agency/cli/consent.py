@@ -13,7 +13,7 @@ from exchange.agency.terms import Terms
 from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
-from exchange.member.words import gettext, marked, pgettext, reason
+from exchange.words import gettext, marked, pgettext, reason
 from exchange_keys.durable import durable_file
 from exchange_schemas.catalogue import load_catalogue
 

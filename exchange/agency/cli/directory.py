@@ -13,7 +13,7 @@ from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_json_line, print_table, say
 from exchange.member.cli.session import open_unlocked
 from exchange.member.watching import WatchReport, acknowledge, watch
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_schemas.codec import format_time
 from exchange_schemas.errors import HubUnreachable
 

@@ -10,7 +10,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.export import export as write
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import confirm, plain, print_json, say
-from exchange.member.words import pgettext
+from exchange.words import pgettext
 
 
 @click.command()

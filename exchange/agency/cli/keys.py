@@ -20,7 +20,7 @@ from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import who
 from exchange.member.rotation import COMPROMISED, ROTATED, USES
 from exchange.member.session import insecure_allowed
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.codec import format_time
 from exchange_schemas.errors import Malformed

@@ -15,7 +15,7 @@ from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_json_line, print_table, say
 from exchange.member.cli.progress import counted
-from exchange.member.words import gettext, marked, pgettext
+from exchange.words import gettext, marked, pgettext
 from exchange_schemas.catalogue import load_catalogue
 
 _PATH = click.Path(path_type=Path)

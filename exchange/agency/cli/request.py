@@ -14,7 +14,7 @@ from exchange.agency.requests import AnswerTimes, Request
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
-from exchange.member.words import gettext, marked
+from exchange.words import gettext, marked
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 

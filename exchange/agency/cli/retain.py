@@ -9,7 +9,7 @@ from exchange.agency.retention import Kept
 from exchange.agency.retention_rules import PROOF_DAYS
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
-from exchange.member.words import gettext, marked
+from exchange.words import gettext, marked
 
 _WORDS = {
     "L1-period": marked("opened messages whose keeping time is over"),

@@ -10,7 +10,7 @@ from exchange.agency.model import Sent
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.member.cli.progress import transfer_bar
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_schemas.catalogue import load_catalogue
 
 _CATALOGUE = load_catalogue()

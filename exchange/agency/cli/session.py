@@ -9,7 +9,7 @@ from exchange.member.cli.options import Options
 from exchange.member.cli.session import who
 from exchange.member.session import insecure_allowed
 from exchange.member.users import open_user
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import NotPermitted

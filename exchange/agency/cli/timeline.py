@@ -8,7 +8,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.timeline import responsible, words
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
-from exchange.member.words import gettext
+from exchange.words import gettext
 
 
 @click.command()

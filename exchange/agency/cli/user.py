@@ -15,7 +15,7 @@ from exchange.member.home import Home
 from exchange.member.new_users import add_approver, add_caseworker
 from exchange.member.session import insecure_allowed
 from exchange.member.users import NewUser, list_users, open_user
-from exchange.member.words import gettext, marked, pgettext
+from exchange.words import gettext, marked, pgettext
 from exchange_keys.passphrase import read_passphrase
 
 _PATH = click.Path(path_type=Path)

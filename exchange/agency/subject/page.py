@@ -26,7 +26,7 @@ from exchange.agency.wording import (
 )
 from exchange.member.cli.output import harmless
 from exchange.member.page import Safe, element, head, joined, table
-from exchange.member.words import gettext, marked, ngettext
+from exchange.words import gettext, marked, ngettext
 from exchange_schemas.catalogue import load_catalogue
 
 _STATES = {

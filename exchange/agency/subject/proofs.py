@@ -9,7 +9,7 @@ from __future__ import annotations
 from exchange.agency.subject.model import Proof, SubjectReport
 from exchange.agency.wording import code_words
 from exchange.member.page import Safe, element, joined, safe
-from exchange.member.words import gettext, marked
+from exchange.words import gettext, marked
 
 _NONE = marked("none kept")
 

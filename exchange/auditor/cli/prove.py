@@ -14,7 +14,7 @@ from exchange.member.cli.exits import DONE, FAILED
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.files import read_bounded
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.durable import durable_file
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import Malformed

@@ -26,8 +26,8 @@ from exchange.log.checkpoint import Checkpoint
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
-from exchange.member.words import gettext, in_language
-from exchange.member.words.languages import ENGLISH
+from exchange.words import gettext, in_language
+from exchange.words.languages import ENGLISH
 from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid, ProofInvalid
 

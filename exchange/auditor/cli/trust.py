@@ -17,7 +17,7 @@ from exchange.member.cli.options import Options
 from exchange.member.deployment import Deployment
 from exchange.member.files import read_bounded
 from exchange.member.home import Home
-from exchange.member.words import marked
+from exchange.words import marked
 from exchange_schemas.errors import ConfigInvalid
 
 NOTE_BYTES = 64 * 1024

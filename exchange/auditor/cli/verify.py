@@ -18,7 +18,7 @@ from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.progress import steps_bar
-from exchange.member.words import gettext, marked, pgettext
+from exchange.words import gettext, marked, pgettext
 from exchange_schemas.errors import LogIncomplete
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)

@@ -18,7 +18,7 @@ from exchange.member.cli.output import print_json, print_json_line, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
 from exchange.member.files import read_bounded
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 

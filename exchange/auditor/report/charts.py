@@ -12,8 +12,8 @@ from html import escape
 from typing import Any, Final
 
 from exchange.auditor.report.document import OTHERS, WEEKDAYS, Cell, Figure, next_period
-from exchange.member.words import gettext, language, pgettext
-from exchange.member.words.languages import ENGLISH
+from exchange.words import gettext, language, pgettext
+from exchange.words.languages import ENGLISH
 from exchange_schemas.errors import MissingExtra
 
 Draw = Callable[[dict[str, Any]], str]

@@ -11,7 +11,7 @@ from typing import Final
 
 from exchange.auditor.report.figures import Figures
 from exchange.auditor.report.matching import BINS, DAY_US, LAST_BIN, Questions
-from exchange.member.words import gettext, ngettext
+from exchange.words import gettext, ngettext
 
 Cell = str | int
 OTHERS: Final = "all others"

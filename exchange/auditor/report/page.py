@@ -14,8 +14,8 @@ from typing import Final
 from exchange.auditor.report.charts import WIDTHS, Draw, said, svg
 from exchange.auditor.report.document import Cell, Document, Figure, Notice
 from exchange.member.page import head
-from exchange.member.words import gettext, language, pgettext
-from exchange.member.words.languages import ENGLISH
+from exchange.words import gettext, language, pgettext
+from exchange.words.languages import ENGLISH
 
 _TEXT: Final = ' class="text"'
 

@@ -15,7 +15,7 @@ from exchange.member.files import read_bounded
 from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.users import NewUser
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.jws import Signed
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.catalogue import load_catalogue

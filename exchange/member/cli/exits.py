@@ -8,15 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
-from inspect import getdoc
 from typing import Final, NoReturn
 
 import click
 
-from exchange.member.cli.help import translated
-from exchange.member.words import apart, chosen, gettext, in_language, language, marked, reason
-from exchange.member.words.languages import ENGLISH
+from exchange.words import chosen, gettext, marked, named_on, program_in_language
+from exchange.words.failures import told
+from exchange.words.help import translated
 from exchange_schemas import errors
 
 DONE: Final = 0
@@ -99,7 +97,7 @@ def report(error: BaseException) -> int:
 
 def run(cli: click.Group) -> NoReturn:
     """Run a program's command line in the reader's language, and end with a documented exit code."""
-    with in_language(chosen(_named_language(sys.argv[1:]), os.environ)):
+    with program_in_language(chosen(named_on(sys.argv[1:]), os.environ)):
         try:
             code = translated(cli).main(standalone_mode=False)
         except (errors.ExchangeError, click.ClickException, click.Abort, OSError, KeyboardInterrupt) as error:
@@ -107,29 +105,9 @@ def run(cli: click.Group) -> NoReturn:
     sys.exit(code if isinstance(code, int) else DONE)
 
 
-def _named_language(line: Sequence[str]) -> str | None:
-    """The last --lang of the command line: help is shown, and an error told, before the line is parsed."""
-    named = None
-    for token, after in zip(line, [*line[1:], ""], strict=True):
-        if token == "--":
-            break
-        if token == "--lang":
-            named = after
-        elif token.startswith("--lang="):
-            named = token.partition("=")[2]
-    return named
-
-
-def summary(error: type[errors.ExchangeError]) -> str:
-    """What an error's code means, in English: the first line of what its class says."""
-    return (getdoc(error) or "").partition("\n")[0]
-
-
 def _words(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, errors.ExchangeError):
-        rule = "" if error.rule is None or error.rule in error.message else f" [{error.rule}]"
-        detail = f"{_detail(error)}{rule} ({error.code})"
-        return detail, error.hint
+        return told(error), error.hint
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx is not None else "exchange-agency"
         return gettext(error.format_message()), gettext("see `{command} --help`", command=command)
@@ -143,10 +121,3 @@ def _words(error: BaseException) -> tuple[str, str | None]:
         why = error.strerror or gettext("unknown reason")
         return gettext("the system refused: {why}", why=why), None
     return gettext("stopped"), marked("nothing half-done was kept; run the command again")
-
-
-def _detail(error: errors.ExchangeError) -> str:
-    """The error's own sentence, which is English; in another language what its code means comes first."""
-    if language() == ENGLISH:
-        return error.message
-    return f"{gettext(summary(type(error)))} {apart(reason(error.message, error.field))}"

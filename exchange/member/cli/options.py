@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from exchange.member.words import LANGUAGES
+from exchange.words import LANGUAGES
 from exchange_schemas.errors import ConfigInvalid
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exchange.member.words import gettext, ngettext, pgettext
+from exchange.words import gettext, ngettext, pgettext
 from exchange_schemas.codec import JsonValue, format_time
 
 FIRST_STRONG_ISOLATE = "\u2068"

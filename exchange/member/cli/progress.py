@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from exchange.member.words import gettext
+from exchange.words import gettext
 
 T = TypeVar("T")
 QUIET_SECONDS = 1.0

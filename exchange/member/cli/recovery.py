@@ -13,7 +13,7 @@ from exchange.member.files import read_bounded
 from exchange.member.home import Home
 from exchange.member.recovery import RecoveryKey, make_recovery, recover
 from exchange.member.users import NewUser
-from exchange.member.words import gettext
+from exchange.words import gettext
 from exchange_keys.agefile import (
     MAX_BYTES,
     open_with_identity,

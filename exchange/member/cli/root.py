@@ -16,7 +16,7 @@ from exchange.member.files import write_private
 from exchange.member.root_file import open_root_file, root_label, root_public, write_root
 from exchange.member.root_request import EnrolRequest, RootEvents, read_request, root_fingerprint
 from exchange.member.session import insecure_allowed
-from exchange.member.words import gettext, pgettext
+from exchange.words import gettext, pgettext
 from exchange_keys.passphrase import read_passphrase
 from exchange_keys.root import RootKey
 from exchange_schemas.codec import JsonValue

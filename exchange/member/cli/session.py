@@ -12,7 +12,7 @@ from exchange.member import os_keyring
 from exchange.member.cli.options import Options
 from exchange.member.home import Home
 from exchange.member.session import Session, open_session
-from exchange.member.words import gettext, marked
+from exchange.words import gettext, marked
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 

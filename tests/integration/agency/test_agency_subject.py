@@ -17,7 +17,7 @@ from exchange.agency.subject.model import SubjectReport
 from exchange.agency.subject.page import page
 from exchange.log.proof import verify_entry
 from exchange.member.cli.output import plain
-from exchange.member.words import LANGUAGES, in_language
+from exchange.words import LANGUAGES, in_language
 from exchange_schemas.codec import JsonValue, decode, unb64u
 from exchange_schemas.errors import (
     FieldDenied,

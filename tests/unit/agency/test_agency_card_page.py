@@ -8,7 +8,7 @@ import pytest
 
 from exchange.agency.card_page import Watermark, card
 from exchange.agency.model import Record, Release
-from exchange.member.words import LANGUAGES, in_language
+from exchange.words import LANGUAGES, in_language
 
 WHEN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MARK = Watermark("amal, NGO A", "Dr Haddad <North>", "treatment", WHEN, "9sJxD0xZ3kQe7mPq2LwT4A")

@@ -13,7 +13,8 @@ from exchange.agency.wording import field_words
 from exchange.member.cli import exits
 from exchange.member.cli.output import harmless, isolated
 from exchange.member.home import Home
-from exchange.member.words import LANGUAGES, in_language
+from exchange.words import LANGUAGES, in_language
+from exchange.words.failures import summary
 from exchange_schemas import errors
 from tests.unit.agency.agency_samples import PASSPHRASE, opened_message
 from tests.unit.agency.cli_runner import CommandLine, secret_file
@@ -156,7 +157,7 @@ def test_an_error_says_its_meaning_then_its_own_words_and_code(
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_error_code_has_a_sentence(code: str) -> None:
     with in_language(LANGUAGES[code]):
-        said = {exits.summary(errors.error_for(one)) for one in errors.error_codes()}
+        said = {summary(errors.error_for(one)) for one in errors.error_codes()}
     assert len(said) == len(errors.error_codes())
     assert all(one.endswith(".") for one in said)
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.auditlog import Story, build
 from exchange.auditor.mirror import Mirror
-from exchange.member.words import LANGUAGES
+from exchange.words import LANGUAGES
 from tests.unit.auditor.command_line import CommandLine
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.member.words import (
+from exchange.words import (
     LANGUAGES,
     apart,
     chosen,

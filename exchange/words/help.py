@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from exchange.member.words import gettext, language
-from exchange.member.words.languages import ENGLISH
+from exchange.words import gettext, language
+from exchange.words.languages import ENGLISH
 
 _BLOCK = "\b"
 _CODE_LINE = re.compile(r"(\s*\d+  )(\S.*)()")
@@ -54,6 +54,7 @@ def _copy(command: click.Command) -> click.Command:
     made._help_option = None  # Click makes the option once, in the language of that moment
     made.help = _translated(command.help)
     made.epilog = _translated(command.epilog)
+    made.short_help = None if command.short_help is None else gettext(command.short_help)
     made.params = [_copy_option(one) if isinstance(one, click.Option) else one for one in command.params]
     if isinstance(command, click.Group) and isinstance(made, click.Group):
         made.commands = {name: _copy(one) for name, one in command.commands.items()}

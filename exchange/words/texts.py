@@ -1,8 +1,9 @@
 """Texts in the chosen language, from the message catalogues under locale/ (gettext's own format and rules).
 
-The language belongs to the running command (a context variable): `in_language` sets it and takes it back. A
-text without a translation stays English. Values are put in by name, and where the text runs from right to
-left each is isolated, so that an id or a date cannot rearrange the sentence.
+The language belongs to the running command or request (a context variable): `in_language` sets it and takes
+it back. A text without a translation stays English. A catalogue is read when it is first asked for. Values
+are put in by name, and where the text runs from right to left each is isolated, so that an id or a date
+cannot rearrange the sentence.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from exchange.member.words.languages import ENGLISH, LANGUAGES, Language
+from exchange.words.languages import ENGLISH, LANGUAGES, Language
 
 LOCALE: Final = Path(__file__).with_name("locale")
 DOMAIN: Final = "messages"
@@ -32,15 +33,27 @@ def language() -> Language:
 
 @contextmanager
 def in_language(wanted: Language) -> Iterator[None]:
-    """Everything within is said in this language, Click's own texts too."""
+    """Everything within is said in this language; nothing else that runs at the same time is."""
     before = _language.set(wanted)
-    kept = os.environ.get("LANGUAGE")
-    catalogues.bindtextdomain(DOMAIN, str(LOCALE))
-    os.environ["LANGUAGE"] = wanted.code
     try:
         yield
     finally:
         _language.reset(before)
+
+
+@contextmanager
+def program_in_language(wanted: Language) -> Iterator[None]:
+    """The same for a program that does nothing else meanwhile: Click's own texts too.
+
+    Click asks the process for its language, so this must never be used where requests are served.
+    """
+    kept = os.environ.get("LANGUAGE")
+    catalogues.bindtextdomain(DOMAIN, str(LOCALE))
+    os.environ["LANGUAGE"] = wanted.code
+    try:
+        with in_language(wanted):
+            yield
+    finally:
         if kept is None:
             del os.environ["LANGUAGE"]
         else:

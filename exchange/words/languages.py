@@ -6,7 +6,7 @@ commands, dates in ISO form) is the same in every language.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -53,6 +53,19 @@ def chosen(named: str | None, environ: Mapping[str, str]) -> Language:
         if wanted:
             return LANGUAGES.get(_primary(wanted), ENGLISH)
     return ENGLISH
+
+
+def named_on(line: Sequence[str]) -> str | None:
+    """The last --lang of a command line: help is shown, and an error told, before the line is parsed."""
+    named = None
+    for token, after in zip(line, [*line[1:], ""], strict=True):
+        if token == "--":
+            break
+        if token == "--lang":
+            named = after
+        elif token.startswith("--lang="):
+            named = token.partition("=")[2]
+    return named
 
 
 def _primary(tag: str) -> str:

@@ -1,7 +1,7 @@
 """What people read, in their language: English, French, Arabic or Russian."""
 
-from exchange.member.words.languages import LANGUAGES, Language, chosen
-from exchange.member.words.texts import (
+from exchange.words.languages import ENGLISH, LANGUAGES, Language, chosen, named_on
+from exchange.words.texts import (
     apart,
     gettext,
     in_language,
@@ -9,10 +9,12 @@ from exchange.member.words.texts import (
     marked,
     ngettext,
     pgettext,
+    program_in_language,
     reason,
 )
 
 __all__ = [
+    "ENGLISH",
     "LANGUAGES",
     "Language",
     "apart",
@@ -21,7 +23,9 @@ __all__ = [
     "in_language",
     "language",
     "marked",
+    "named_on",
     "ngettext",
     "pgettext",
+    "program_in_language",
     "reason",
 ]
