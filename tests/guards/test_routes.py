@@ -102,6 +102,18 @@ def test_no_route_answers_to_methods_that_nobody_declared() -> None:
     assert methods <= {"GET", "POST", "PUT", "DELETE"}
 
 
+def test_no_address_is_also_an_id_in_anothers_path() -> None:
+    """Else it answers to the other's methods as well, and a wrong method is no 405."""
+    app, _ = described_app(BASE_URL)
+    declared: dict[str, set[str]] = {}
+    for rule in app.url_map.iter_rules():
+        declared.setdefault(rule.rule, set()).update(rule.methods or ())
+    addresses = app.url_map.bind("exchange.example")
+    for path in declared:
+        if "<" not in path:
+            assert set(addresses.allowed_methods(path)) == declared[path], path
+
+
 @pytest.mark.parametrize("path", files())
 def test_the_generated_files_are_fresh(path: Path) -> None:
     assert (ROOT / path).read_text(encoding="utf-8") == files()[path], "stale: make openapi"

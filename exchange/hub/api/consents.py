@@ -39,6 +39,8 @@ blp = Blueprint(
 _MAX_BYTES = 4 * LIMITS.consent_bytes
 _CATALOGUE = load_catalogue()
 _PARTS = validate.Length(max=LIMITS.parts_per_grant)
+# No id is that short: `/v1/consents/check` is an address of its own, with its own methods.
+_ONE = "/<string(minlength=6):cid>"
 _STANDING = ("active", "withdrawn", "superseded", "expired")
 
 
@@ -218,7 +220,7 @@ def check(body: dict[str, Any]) -> Response:
     return respond(consent_check.check(current_hub(), current_caller(), question))
 
 
-@blp.route("/<string:cid>", methods=["GET"])
+@blp.route(_ONE, methods=["GET"])
 @blp.operation(
     scope="consents:read",
     act=Act.CONSENT_READ,
@@ -231,7 +233,7 @@ def one(cid: str) -> Response:
     return respond(consents.one(current_hub(), current_caller(), ConsentId(check_id(cid, field="cid"))))
 
 
-@blp.route("/<string:cid>/withdrawal", methods=["POST"])
+@blp.route(f"{_ONE}/withdrawal", methods=["POST"])
 @blp.operation(
     carried=True,
     scope="consents:write",
