@@ -62,7 +62,7 @@ def _ask(prompt: str) -> bytes:
             return getpass.getpass(prompt).encode("utf-8", "surrogateescape")
         except (getpass.GetPassWarning, EOFError):
             raise ConfigInvalid(
-                "passphrase: there is no terminal to ask at",
+                f"passphrase: there is no terminal to ask at ({prompt.strip(' :')})",
                 field="passphrase",
                 hint="give a passphrase file or a file descriptor",
             ) from None

@@ -138,8 +138,8 @@ def test_a_new_passphrase_needs_twelve_characters_from_every_source(tmp_path: Pa
 def test_nothing_is_read_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, typed: list[str]
 ) -> None:
-    with pytest.raises(ConfigInvalid, match="no terminal"):
-        read_passphrase("", file=None, fd=None)
+    with pytest.raises(ConfigInvalid, match=r"no terminal to ask at \(Passphrase of the root\)"):
+        read_passphrase("Passphrase of the root: ", file=None, fd=None)
 
     def echoing(_prompt: str) -> str:
         warnings.warn("Can not control echo", getpass.GetPassWarning, stacklevel=2)
