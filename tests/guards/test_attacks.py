@@ -1,6 +1,6 @@
 """The table of attacks has tests for each, and two that no request shows are here.
 
-No caller makes the hub ask anybody (23), and no pattern of it takes more than linear time (22).
+No caller makes a worker of the hub ask anybody (23), and no pattern takes more than linear time (22).
 """
 
 import ast

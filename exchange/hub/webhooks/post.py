@@ -25,6 +25,13 @@ WHOLE_S = 10
 URL_CHARS = 300
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What some versions of Python count as global: for the IETF's own protocols (one cloud's metadata among
+# them), relays of 6to4, documentation; and the address of Azure's platform, global but never on the internet.
+_BESIDES = tuple(
+    map(
+        ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20", "5f00::/16")
+    )
+)
 
 
 class NotTold(Exception):
@@ -59,6 +66,8 @@ def public(address: Address) -> bool:
             return public(inner)
         if address.teredo is not None or address.is_site_local:
             return False
+    if any(address in network for network in _BESIDES):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -209,7 +209,7 @@ def test_a_failure_is_tried_again_later_and_later_under_the_same_id_until_it_is_
 
 
 @pytest.mark.parametrize(("status", "told"), [(200, 1), (299, 1), (302, 0), (404, 0), (410, 0)])
-def test_only_an_answer_of_200_to_299_counts_and_no_redirect_is_followed(
+def test_attack_23_only_an_answer_of_200_to_299_counts_and_no_redirect_is_followed(
     world: World, ngo: Agency, embassy: Agency, endpoint: Endpoint, poster: Poster, status: int, told: int
 ) -> None:
     hooked(world, embassy, endpoint)
@@ -297,7 +297,9 @@ def test_a_crash_between_the_answer_and_the_remembering_repeats_the_same_message
 # -- where it may go -----------------------------------------------------------------------------------
 
 
-def test_a_certificate_for_another_name_or_by_nobody_known_is_refused(pem: Path, endpoint: Endpoint) -> None:
+def test_attack_23_a_certificate_for_another_name_or_by_nobody_known_is_refused(
+    pem: Path, endpoint: Endpoint
+) -> None:
     here = [ip_address("127.0.0.1")]
     unknown = Poster(allowed=lambda _: True, find=lambda *_: here)
     with pytest.raises(NotTold, match="certificate"):
@@ -310,7 +312,7 @@ def test_a_certificate_for_another_name_or_by_nobody_known_is_refused(pem: Path,
     assert len(endpoint.got) == 1
 
 
-def test_the_connection_goes_to_the_address_that_was_checked_and_to_no_later_one(
+def test_attack_23_the_connection_goes_to_the_address_that_was_checked_and_to_no_later_one(
     pem: Path, endpoint: Endpoint
 ) -> None:
     answers = iter([[ip_address("127.0.0.1")], [ip_address("169.254.169.254")]])
@@ -333,17 +335,21 @@ def test_the_connection_goes_to_the_address_that_was_checked_and_to_no_later_one
         ["0.0.0.0"], ["224.0.0.1"], ["255.255.255.255"], ["192.0.2.1"], ["240.0.0.1"],
         ["::1"], ["::"], ["fe80::1"], ["fc00::1"], ["fd00:ec2::254"], ["ff02::1"], ["fec0::1"],
         ["::ffff:127.0.0.1"], ["::ffff:169.254.169.254"], ["2002:7f00:1::"], ["64:ff9b::10.0.0.1"],
-        ["2001:0:4136:e378:8000:63bf:3fff:fdd2"], ["2001:db8::1"],
+        ["2001:0:4136:e378:8000:63bf:3fff:fdd2"], ["2001:db8::1"], ["64:ff9b:1::a00:1"],
+        ["::10.0.0.1"], ["::ffff:0:10.0.0.1"], ["192.0.0.192"], ["168.63.129.16"], ["::ffff:168.63.129.16"],
+        ["192.88.99.1"], ["3fff::1"],
         ["1.1.1.1", "10.0.0.1"], [],
     ],
 )  # fmt: skip
-def test_no_private_or_metadata_address_is_ever_connected_to(addresses: list[str]) -> None:
+def test_attack_23_no_private_or_metadata_address_is_ever_connected_to(addresses: list[str]) -> None:
     poster = Poster(find=lambda *_: [ip_address(one) for one in addresses])
     with pytest.raises(NotTold, match="not public"):
         poster.post("https://hook.example/", {}, b"{}")
 
 
-def test_a_server_that_never_ends_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch, pem: Path) -> None:
+def test_attack_23_a_server_that_never_ends_its_answer_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, pem: Path
+) -> None:
     monkeypatch.setattr("exchange.hub.webhooks.post.WHOLE_S", 0.3)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pem)

@@ -31,12 +31,12 @@ def test_a_plain_https_address_is_taken(url: str) -> None:
         "https://ngo.example/" + "x" * 300, "", "https://",
     ],
 )  # fmt: skip
-def test_every_other_address_is_refused(url: str) -> None:
+def test_attack_23_every_other_address_is_refused(url: str) -> None:
     with pytest.raises(Malformed) as refused:
         check_url(url)
     assert refused.value.field == "url"
 
 
-def test_public_addresses_are_public_and_their_mapped_forms_too() -> None:
+def test_attack_23_public_addresses_are_public_and_their_mapped_forms_too() -> None:
     for text in ("1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1"):
         assert public(ip_address(text)), text
