@@ -1,4 +1,4 @@
-"""Attachments of 24 MiB: megabytes a CPU second sealed and opened, and what both add to the memory in use."""
+"""Attachments: megabytes a CPU second sealed and opened, and memory: of that alone, and of the program."""
 
 import os
 import resource
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from bench import photo_program
 from bench.table import Row
 from exchange_keys.attachments import open_file, seal_file
 from exchange_keys.parts import PartContext, new_part_key
@@ -34,6 +35,7 @@ def rows() -> list[Row]:
         Row("attachment.seal_mb_per_cpu_s", SIZE / 1e6 / median(sealed), "MB/s", aim=500),
         Row("attachment.open_mb_per_cpu_s", SIZE / 1e6 / median(opened), "MB/s", aim=500, note=note),
         Row("attachment.memory_mib", grown, "MiB", aim=60, higher_is_better=False, note="peak beyond start"),
+        *photo_program.rows(),
     ]
 
 

@@ -163,7 +163,8 @@ def _floor(file: Path, _home: Path | None) -> Callable[[], int]:
 def _read(file: Path, _home: Path | None) -> Callable[[], int]:
     from datetime import UTC, datetime
 
-    from exchange.agency.imports import Imported, read_source
+    from exchange.agency.imports.model import Imported
+    from exchange.agency.imports.source import read_source
 
     now = datetime.now(UTC)
     return lambda: sum(isinstance(one, Imported) for one in read_source(file, now=now))

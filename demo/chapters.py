@@ -8,7 +8,8 @@ from pathlib import Path
 from demo import picture
 from exchange.agency import Client, Record
 from exchange.agency.deletions import outcome_words
-from exchange.agency.imports import Imported, Refused, read_source
+from exchange.agency.imports.model import Imported, Refused
+from exchange.agency.imports.source import read_source
 from exchange.sandbox.hub import LocalHub
 from exchange.sandbox.members import COMMISSION, EMBASSY, Enrolled
 from exchange.sandbox.programs import CommandFailed, run

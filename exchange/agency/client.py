@@ -31,74 +31,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from exchange.agency import attesting, auditing, directory_view, message_rows, timeline
-from exchange.agency.auditing import AuditReport
-from exchange.agency.bundles.courier import Courier
-from exchange.agency.bundles.office import Office
-from exchange.agency.checking import Checker
 from exchange.agency.consents import Consents
-from exchange.agency.corrections import newest_fields
-from exchange.agency.deletions import Deletions
-from exchange.agency.directory_view import AgencyInfo, KeyInfo
-from exchange.agency.history import History
-from exchange.agency.key_rotation import Keys
-from exchange.agency.model import (
-    Checked,
-    InboxItem,
-    Message,
-    OutboxItem,
-    Sent,
-    Spooled,
-    SyncReport,
-    Withdrawn,
-)
-from exchange.agency.notices import Notices
-from exchange.agency.outbox import outbox
-from exchange.agency.parties import party_of
 from exchange.agency.planning import Planner, Wish
-from exchange.agency.printing import Prints
-from exchange.agency.receiving import Receiver
-from exchange.agency.records import Records
-from exchange.agency.regranting import Regranter
-from exchange.agency.requests import Requests
-from exchange.agency.retention import Retention
-from exchange.agency.sending import Sender
+from exchange.agency.reading import Reader
 from exchange.agency.spool import Spool
-from exchange.agency.syncing import Syncer
-from exchange.agency.timeline import TimelineItem
-from exchange.log.policy import Policy
-from exchange.member.receipts import StoredReceipt
 from exchange.member.session import Session, open_session
-from exchange.member.stored_files import StoredFile
-from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import ConsentWithdrawn, Malformed, RecordUnknown
-from exchange_schemas.ids import AgencyId, EnvelopeId, ThreadId, check_agency, check_id
+from exchange_schemas.ids import EnvelopeId, check_agency
+
+# What not every use of the SDK needs is imported where it is used: a small machine sends photos as well.
+if TYPE_CHECKING:
+    from exchange.agency.auditing import AuditReport
+    from exchange.agency.bundles.courier import Courier
+    from exchange.agency.bundles.office import Office
+    from exchange.agency.deletions import Deletions
+    from exchange.agency.history import History
+    from exchange.agency.key_rotation import Keys
+    from exchange.agency.model import (
+        Checked,
+        InboxItem,
+        Message,
+        Sent,
+        Spooled,
+        SyncReport,
+        Withdrawn,
+    )
+    from exchange.agency.notices import Notices
+    from exchange.agency.printing import Prints
+    from exchange.agency.receiving import Receiver
+    from exchange.agency.regranting import Regranter
+    from exchange.agency.requests import Requests
+    from exchange.agency.retention import Retention
+    from exchange.agency.sending import Sender
+    from exchange.agency.syncing import Syncer
+    from exchange.log.policy import Policy
 
 
-class Client:
+class Client(Reader):
     """An unlocked agency: use as a context manager, from one thread.
 
-    `records` and `consents` are the local records and this agency's consents; `deletions` what is asked for,
-    on both sides, once a consent is withdrawn; `requests` what waits for an answer, on both sides; `prints`
-    what left on paper; `history` what was lost and is given again.
+    `records` and `consents` are the local records and this agency's consents.
     """
 
     def __init__(self, session: Session) -> None:
         """Use `Client.open`."""
-        self.session = session
-        self.records = Records(session)
+        super().__init__(session)
         self.consents = Consents(session, self.records)
         self.on_bytes: Callable[[str, int, int], None] = lambda what, done, total: None
         """Hears of up- and downloads: what, bytes done, bytes in all."""
         self._spool = Spool(session.store, session.home.spool)
-        self.deletions = Deletions(session, self._spool, self.send)
-        self.requests = Requests(session, self.send, self.check)
-        self.prints = Prints(session, self.records)
-        self.history = History(session, self._receiver, self._regranter, self.send)
 
     @classmethod
     def open(cls, home: Path, user: str, passphrase: bytes) -> Self:
@@ -131,27 +116,9 @@ class Client:
         Raises: ProofInvalid, EntryInvalid, CheckpointInvalid, LogFork when something does not verify;
         HubUnreachable.
         """
+        from exchange.agency import auditing
+
         return auditing.audit(self.session, policy)
-
-    def agencies(self) -> list[AgencyInfo]:
-        """Every agency in the own copy of the key directory. Raises: ConfigInvalid before the first sync."""
-        return directory_view.agencies(self.session.directory.state())
-
-    def keys_of(self, agency: str) -> list[KeyInfo]:
-        """The keys of one agency. Raises: RecipientDenied when it is not in the directory."""
-        return directory_view.keys_of(self.session.directory.state(), agency)
-
-    def agreements(self, *, to: str | None = None) -> tuple[int, list[SharingAgreement]]:
-        """The version of the sharing agreements in force (0: none), and each of them, or that with `to`.
-
-        Raises: RecipientDenied when the directory has no such agency.
-        """
-        state = self.session.directory.state()
-        kinds = None
-        if to is not None:
-            me, other = self.session.profile.agency, check_agency(to, field="to")
-            kinds = party_of(state, me).kind, party_of(state, other).kind
-        return directory_view.agreements(state, kinds)
 
     def send(
         self,
@@ -221,6 +188,8 @@ class Client:
             consents=consents,
             thread=thread,
         )
+        from exchange.agency.checking import Checker
+
         checker = Checker(self.session, Planner(self.session, self.records, self.consents))
         return checker.check_at_hub(wish) if at_hub else checker.check(wish)
 
@@ -229,6 +198,8 @@ class Client:
 
         Raises: NotPermitted, RecipientDenied, Malformed.
         """
+        from exchange.agency import attesting
+
         who = check_agency(agency, field="agency")
         if evidence is None:
             attesting.lift(self.session, who)
@@ -264,80 +235,60 @@ class Client:
         """
         return self._receiver().open(gid)
 
-    def messages(self) -> Iterator[Message]:
-        """All opened messages that may still be looked at, oldest first (from the local store)."""
-        kept = message_rows.each(self.session.store)
-        return (one for one in kept if not self.deletions.locked(one))
+    @cached_property
+    def deletions(self) -> Deletions:
+        """What is asked for, on both sides, once a consent is withdrawn."""
+        from exchange.agency.deletions import Deletions
 
-    def message(self, gid: str) -> Message | None:
-        """One opened message from the local store, locked or not, or None."""
-        return message_rows.get(self.session.store, gid)
+        return Deletions(self.session, self._spool, self.send)
 
-    def photo(self, gid: str) -> StoredFile | None:
-        """The photo of an opened message, read from the store in pieces; None when it has none.
+    @cached_property
+    def requests(self) -> Requests:
+        """What waits for an answer, on both sides."""
+        from exchange.agency.requests import Requests
 
-        Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
-        """
-        return message_rows.photo_of(self.session.store, self.kept(gid).gid)
+        return Requests(self.session, self.send, self.check)
 
-    def kept(self, gid: str) -> Message:
-        """As `message`. Raises: RecordUnknown when it was not opened here; ConsentWithdrawn."""
-        found = self.message(gid)
-        if found is None:
-            raise RecordUnknown("this message was not opened here", hint="open it without --kept")
-        if self.deletions.locked(found):
-            raise ConsentWithdrawn(
-                "the consent for this message is withdrawn: it is locked until it is deleted",
-                hint="see `exchange-agency deletion list`",
-            )
-        return found
+    @cached_property
+    def prints(self) -> Prints:
+        """What left on paper."""
+        from exchange.agency.printing import Prints
 
-    def timeline(self, *, record: str | None = None, thread: str | None = None) -> list[TimelineItem]:
-        """What was sent and opened about a record, or in a thread, in its order. Raises: RecordUnknown."""
-        me, store = self.session.profile.agency, self.session.store
-        if thread is not None:
-            return timeline.of_thread(store, ThreadId(check_id(thread, field="thread")), me)
-        if record is None:
-            raise Malformed("name a record or a thread", field="record")
-        return timeline.of_record(store, self.records.get(record).ref, me)
+        return Prints(self.session, self.records)
 
-    def responsible(self, thread: str) -> AgencyId | None:
-        """Which agency is responsible in a thread by its newest accepted offer; None: none was accepted."""
-        return timeline.responsible(self.timeline(thread=thread))
+    @cached_property
+    def history(self) -> History:
+        """What was lost and is given again."""
+        from exchange.agency.history import History
 
-    def fields_now(self, gid: str) -> Mapping[str, JsonValue]:
-        """The fields of an opened message with its sender's corrections in their place.
-
-        Raises: RecordUnknown, ConsentWithdrawn (as `kept`).
-        """
-        return newest_fields(self.session.store, self.kept(gid))
+        return History(self.session, self._receiver, self._regranter, self.send)
 
     @property
     def notices(self) -> Notices:
         """What the hub announces to this agency: to a commission, each sharing on vital interest."""
+        from exchange.agency.notices import Notices
+
         return Notices(self.session)
 
     @property
     def retention(self) -> Retention:
         """What may not be kept any longer: count it, delete it, see what earlier runs deleted."""
+        from exchange.agency.retention import Retention
+
         return Retention(self.session)
-
-    def outbox(self) -> Iterator[OutboxItem]:
-        """What this agency sent, with the recipients' signed outcomes."""
-        return outbox(self.session)
-
-    def receipts(self) -> Iterator[StoredReceipt]:
-        """The verified receipts of the hub's audit log, oldest first."""
-        return self.session.receipts.each()
 
     @property
     def keys(self) -> Keys:
         """This agency's own keys: list them, change one."""
+        from exchange.agency.key_rotation import Keys
+
         return Keys(self.session, self._receiver(), self._regranter)
 
     @property
     def office(self) -> Office:
         """Courier bundles of an office without network."""
+        from exchange.agency.bundles.office import Office
+
         return Office(
             self.session,
             self._spool,
@@ -352,9 +303,13 @@ class Client:
     @property
     def courier(self) -> Courier:
         """Courier bundles that this agency carries for offices without network."""
+        from exchange.agency.bundles.courier import Courier
+
         return Courier(self.session, self.on_bytes)
 
     def _syncer(self) -> Syncer:
+        from exchange.agency.syncing import Syncer
+
         return Syncer(
             self.session,
             self.consents,
@@ -367,10 +322,16 @@ class Client:
         )
 
     def _regranter(self) -> Regranter:
+        from exchange.agency.regranting import Regranter
+
         return Regranter(self.session, self.records)
 
     def _sender(self) -> Sender:
+        from exchange.agency.sending import Sender
+
         return Sender(self.session, self._spool, self.consents, self.on_bytes)
 
     def _receiver(self) -> Receiver:
+        from exchange.agency.receiving import Receiver
+
         return Receiver(self.session, self.on_bytes)

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from exchange.agency import sent_rows
+from exchange.agency import consent_rows, sent_rows
+from exchange.agency.consent_rows import RECEIVED
 from exchange.agency.model import Message
 from exchange.member.store import Store
+from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import AgencyId, ConsentId, EnvelopeId, FamilyId, GrantId
@@ -171,3 +173,18 @@ def _owed(family: str, value: Mapping[str, JsonValue]) -> OwedDeletion:
 
 def _outcome(value: JsonValue) -> Mapping[str, JsonValue] | None:
     return value if isinstance(value, dict) else None
+
+
+def locked(store: Store, message: Message) -> bool:
+    """Whether a kept message may not be looked at any more: its consent was withdrawn."""
+    if message.consent is None or not holds_record(message):
+        return False
+    row = consent_rows.get(store, RECEIVED, message.consent)
+    if row is None:
+        return False
+    return row.status == consent_rows.WITHDRAWN or owed(store, row.consent.family) is not None
+
+
+def holds_record(message: Message) -> bool:
+    """Whether a message carries fields of a record, which rest on a consent."""
+    return load_catalogue().kind(message.kind).authority == "consent"

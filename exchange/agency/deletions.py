@@ -29,7 +29,6 @@ from exchange.agency.model import Message, Sent
 from exchange.agency.spool import Spool
 from exchange.member.session import Session
 from exchange.words import gettext, pgettext
-from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError, Malformed, NotPermitted, RecordUnknown
 
@@ -139,16 +138,6 @@ class Deletions:
             self._give_receipt(row)
         return done
 
-    def locked(self, message: Message) -> bool:
-        """Whether a kept message may not be looked at any more: its consent was withdrawn."""
-        if message.consent is None or not _holds_record(message):
-            return False
-        row = consent_rows.get(self._store, RECEIVED, message.consent)
-        if row is None:
-            return False
-        asked = deletion_rows.owed(self._store, row.consent.family)
-        return row.status == consent_rows.WITHDRAWN or asked is not None
-
     def _owed_by(self, gid: str) -> OwedDeletion:
         for row in deletion_rows.each_owed(self._store):
             if row.gid == gid:
@@ -189,7 +178,7 @@ class Deletions:
             for one in family
             for message in message_rows.found(self._store, "consent", one.consent.cid)
         ]
-        return [message for message in found if _holds_record(message)]
+        return [message for message in found if deletion_rows.holds_record(message)]
 
     def _give_receipt(self, row: OwedDeletion) -> None:
         """Send the receipt unless this outcome was sent before, or waits in the spool."""
@@ -236,10 +225,6 @@ class Deletions:
                 f"`exchange-agency deletion answer {one.gid}`"
             )
         return said
-
-
-def _holds_record(message: Message) -> bool:
-    return load_catalogue().kind(message.kind).authority == "consent"
 
 
 def outcome_words(outcome: Mapping[str, JsonValue] | None) -> str:

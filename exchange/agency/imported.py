@@ -14,7 +14,8 @@ from pathlib import Path
 
 from exchange.agency import record_rows as rows
 from exchange.agency.entering import checked, normal
-from exchange.agency.imports import Imported, Refused, read_source
+from exchange.agency.imports.model import Imported, Refused
+from exchange.agency.imports.source import read_source
 from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, SOURCE, Change, Row
 from exchange.member.store import Store

@@ -16,7 +16,6 @@ from exchange.agency import photo as photos
 from exchange.agency import record_rows as rows
 from exchange.agency import withholding
 from exchange.agency.entering import checked, entered, normal
-from exchange.agency.imported import Importer
 from exchange.agency.model import ImportLine, Record, Release
 from exchange.agency.record_rows import COLLECTION, Change
 from exchange.agency.release import DECISION, Sendable, sendable
@@ -195,6 +194,8 @@ class Records:
         The same source record again updates ours, but never what was edited here. Raises: ImportUnreadable;
         lines yielded before that are kept.
         """
+        from exchange.agency.imported import Importer  # readers of XML and lists of countries: rarely needed
+
         return Importer(self._store, self._session.user, self._session.now).run(path, locations)
 
     def _new(self, fields: Mapping[str, JsonValue], release: Release, source: str) -> Record:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from exchange.member.transport import Transport
 from exchange_schemas.codec import JsonValue
@@ -29,11 +30,7 @@ def upload(hub: Transport, digest: str, path: Path, on_bytes: OnBytes) -> None:
     with path.open("rb") as file:
         size, offset, steps_back = os.fstat(file.fileno()).st_size, 0, 0
         while True:
-            file.seek(offset)
-            piece = file.read(FIRST_BYTES if offset == 0 and size > PIECE_BYTES else PIECE_BYTES)
-            whole = len(piece) == size
-            place: Mapping[str, int] = {} if whole else {"offset": offset, "size": size}
-            answer = hub.put(f"/v1/parts/{digest}", piece, place)
+            answer = _send_piece(hub, digest, file, offset, size)
             if "received" not in answer:
                 on_bytes("uploading", size, size)
                 return
@@ -43,6 +40,15 @@ def upload(hub: Transport, digest: str, path: Path, on_bytes: OnBytes) -> None:
                 raise HubRefused("the hub does not keep what is uploaded", field="received")
             on_bytes("uploading", received, size)
             offset = received
+
+
+def _send_piece(hub: Transport, digest: str, file: BinaryIO, offset: int, size: int) -> dict[str, JsonValue]:
+    """One piece, held in memory no longer than this call."""
+    file.seek(offset)
+    piece = file.read(FIRST_BYTES if offset == 0 and size > PIECE_BYTES else PIECE_BYTES)
+    whole = len(piece) == size
+    place: Mapping[str, int] = {} if whole else {"offset": offset, "size": size}
+    return hub.put(f"/v1/parts/{digest}", piece, place)
 
 
 def _received(answer: Mapping[str, JsonValue], size: int) -> int:

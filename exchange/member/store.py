@@ -24,6 +24,14 @@ VERSION: Final = 1
 VALUE_BYTES: Final = 1024 * 1024
 _DEPTH: Final = 16
 _PAGE: Final = 500
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    # 512 KiB of pages: a photo fills whatever SQLite may take, and the system keeps the pages anyway.
+    "cache_size=-512",
+)
 _WAIT_SECONDS: Final = 30.0
 # What SQLite wants of its side files before it works at all, in bytes.
 _ROOM: Final = 64 * 1024
@@ -53,7 +61,7 @@ class Store:
         self._path = path
         with _sqlite_errors(path):
             self._db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            for pragma in _PRAGMAS:
                 self._db.execute(f"PRAGMA {pragma}")
             self._salt = self._begin()
 

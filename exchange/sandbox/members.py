@@ -50,11 +50,13 @@ class Enrolled:
         return Client.open(self.home, self.member.user, secret_in(self.passphrase_file).encode())
 
 
-def enrol_all(folder: Path, hub: LocalHub, *, insecure: bool) -> dict[str, Enrolled]:
-    """Every member founded (two at a time, each on a machine of its own in life), then admitted in turn."""
+def enrol_all(
+    folder: Path, hub: LocalHub, *, insecure: bool, who: tuple[Member, ...] = ALL
+) -> dict[str, Enrolled]:
+    """Each of `who` founded (two at a time, each on a machine of its own in life), then admitted in turn."""
     deployment = Deployment.from_bytes(hub.deployment().read_bytes())
     with ThreadPoolExecutor(max_workers=2) as pool:
-        made = pool.map(lambda member: _found(member, folder, deployment, insecure=insecure), ALL)
+        made = pool.map(lambda member: _found(member, folder, deployment, insecure=insecure), who)
     enrolled = {}
     for member in made:
         hub.admit(folder / f"{member.member.id}.enrol", member.fingerprint)

@@ -11,11 +11,13 @@ import copy
 import inspect
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import click
 
 from exchange.words import gettext, language
 from exchange.words.languages import ENGLISH
+from exchange.words.lazy import LazyCommands
 
 _BLOCK = "\b"
 _CODE_LINE = re.compile(r"(\s*\d+  )(\S.*)()")
@@ -57,8 +59,12 @@ def _copy(command: click.Command) -> click.Command:
     made.short_help = None if command.short_help is None else gettext(command.short_help)
     made.params = [_copy_option(one) if isinstance(one, click.Option) else one for one in command.params]
     if isinstance(command, click.Group) and isinstance(made, click.Group):
-        made.commands = {name: _copy(one) for name, one in command.commands.items()}
+        made.commands = LazyCommands({name: partial(_copy_below, command, name) for name in command.commands})
     return made
+
+
+def _copy_below(group: click.Group, name: str) -> click.Command:
+    return _copy(group.commands[name])
 
 
 def _copy_option(option: click.Option) -> click.Option:

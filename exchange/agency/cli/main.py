@@ -4,62 +4,40 @@ from __future__ import annotations
 
 import click
 
-from exchange.agency.cli.audit import audit
-from exchange.agency.cli.bundle import bundle
-from exchange.agency.cli.consent import consent
-from exchange.agency.cli.deletion import deletion
-from exchange.agency.cli.directory import directory
-from exchange.agency.cli.export import export
-from exchange.agency.cli.history import history
-from exchange.agency.cli.inbox import inbox, open_
-from exchange.agency.cli.keys import keys
-from exchange.agency.cli.notices import notices
-from exchange.agency.cli.outbox import outbox, receipts
-from exchange.agency.cli.printing import print_
-from exchange.agency.cli.record import record
-from exchange.agency.cli.request import request
-from exchange.agency.cli.retain import retain
-from exchange.agency.cli.send import send, spool
-from exchange.agency.cli.subject import subject
-from exchange.agency.cli.timeline import timeline
-from exchange.agency.cli.user import user
-from exchange.agency.cli.webhook import webhook
-from exchange.member.cli.deployment import deployment
-from exchange.member.cli.enrol import enrol, init
 from exchange.member.cli.exits import HELP, run
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.recovery import recovery
-from exchange.member.cli.root import root
+from exchange.words.lazy import imported
 
-COMMANDS: tuple[click.Command, ...] = (
-    init,
-    enrol,
-    root,
-    recovery,
-    user,
-    keys,
-    deployment,
-    directory,
-    record,
-    consent,
-    deletion,
-    history,
-    request,
-    timeline,
-    subject,
-    send,
-    spool,
-    inbox,
-    open_,
-    outbox,
-    receipts,
-    bundle,
-    audit,
-    webhook,
-    notices,
-    retain,
-    export,
-)
+# Imported when asked for: the memory of all of them is a third of what sending a photo takes.
+COMMANDS = {
+    "init": "exchange.member.cli.enrol:init",
+    "enrol": "exchange.member.cli.enrol:enrol",
+    "root": "exchange.member.cli.root:root",
+    "recovery": "exchange.member.cli.recovery:recovery",
+    "user": "exchange.agency.cli.user:user",
+    "keys": "exchange.agency.cli.keys:keys",
+    "deployment": "exchange.member.cli.deployment:deployment",
+    "directory": "exchange.agency.cli.directory:directory",
+    "record": "exchange.agency.cli.record:record",
+    "consent": "exchange.agency.cli.consent:consent",
+    "deletion": "exchange.agency.cli.deletion:deletion",
+    "history": "exchange.agency.cli.history:history",
+    "request": "exchange.agency.cli.request:request",
+    "timeline": "exchange.agency.cli.timeline:timeline",
+    "subject": "exchange.agency.cli.subject:subject",
+    "send": "exchange.agency.cli.send:send",
+    "spool": "exchange.agency.cli.send:spool",
+    "inbox": "exchange.agency.cli.inbox:inbox",
+    "open": "exchange.agency.cli.inbox:open_",
+    "outbox": "exchange.agency.cli.outbox:outbox",
+    "receipts": "exchange.agency.cli.outbox:receipts",
+    "bundle": "exchange.agency.cli.bundle:bundle",
+    "audit": "exchange.agency.cli.audit:audit",
+    "webhook": "exchange.agency.cli.webhook:webhook",
+    "notices": "exchange.agency.cli.notices:notices",
+    "retain": "exchange.agency.cli.retain:retain",
+    "export": "exchange.agency.cli.export:export",
+}
 
 
 @click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -79,9 +57,7 @@ def cli(options: Options) -> None:
     """
 
 
-for _command in COMMANDS:
-    cli.add_command(_command)
-record.add_command(print_)
+cli.commands = imported(COMMANDS)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from exchange.agency.cli.cards import print_record, summary_row
+from exchange.agency.cli.printing import print_
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import day, pairs, record_file
 from exchange.agency.client import Client
@@ -26,6 +27,9 @@ _CODES = load_catalogue().codes
 @common_options
 def record(options: Options) -> None:
     """Add, edit, find, list, show and import records; nothing here talks to the hub."""
+
+
+record.add_command(print_)
 
 
 @record.command("add")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exchange.agency.imports import Imported, Refused, pfif_xml, read_source
+from exchange.agency.imports import pfif_xml
+from exchange.agency.imports.model import Imported, Refused
+from exchange.agency.imports.source import read_source
 from exchange_schemas.errors import ImportUnreadable
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

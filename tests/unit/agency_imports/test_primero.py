@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from exchange.agency.imports import Imported, Refused, read_source
+from exchange.agency.imports.model import Imported, Refused
 from exchange.agency.imports.primero import release_flags
+from exchange.agency.imports.source import read_source
 from exchange_schemas.errors import ImportUnreadable
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
