@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from exchange.agency import consent_rows as rows
 from exchange.agency import deletion_rows
-from exchange.agency.consent_draft import Family, draft, new_family
+from exchange.agency.consent_draft import Drafted, Family, draft, new_family
 from exchange.agency.consent_probe import probe
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.deletion_rows import DUE, AskedDeletion
@@ -68,31 +68,9 @@ class Consents:
         # (1) and (2) The holder's own rules.
         for purpose in terms.purposes:
             require_sendable(self._records.sendable(child), purpose)
-        catalogue, now = load_catalogue(), self._session.now()
         recipient = check_agency(to, field="to")
         self._session.directory.ensure_fresh(agencies=[recipient])
-        state = self._session.directory.state()
-        me, other, policy = (
-            party_of(state, self._session.profile.agency),
-            party_of(state, recipient),
-            policy_of(state),
-        )
-        ever = policy.lets(me, other)
-        offered = child.fields.keys() if ever is None else child.fields.keys() & ever
-        check_basis(terms, fields_of(terms, offered, catalogue), child.fields, now.date(), catalogue)
-        # (3) The rules that the hub and the recipient apply too.
-        check_withheld(self._store, child.ref, other)
-        drafted = draft(
-            child,
-            recipient,
-            terms,
-            self._session.profile,
-            self._family(terms, child, recipient),
-            offered=offered,
-            now=now,
-            random=self._session.random,
-        )
-        probe(drafted.consent, me, other, now=now, catalogue=catalogue, policy=policy)
+        drafted = self._decided(child, recipient, terms)
         # (4) It is ours before it is the hub's, and (5) the hub's.
         keys = [approver] if second is None else [approver, second]
         check_approvers(drafted.consent, [key.public.kid for key in keys])
@@ -100,12 +78,30 @@ class Consents:
         row = Granted(signed, record=child.ref, salt=drafted.salt, evidence=drafted.evidence)
         rows.put(self._store, OWN, row)
         try:
-            return self.register(row).info(now)
+            return self.register(row).info(self._session.now())
         except HubUnreachable as error:
             error.hint = (
                 "the consent is kept; `exchange-agency directory sync` registers it, or the next send"
             )
             raise
+
+    def _decided(self, child: Record, recipient: AgencyId, terms: Terms) -> Drafted:
+        """Steps (2) and (3) of `grant`: the payload, which every rule that is known here allows."""
+        session, catalogue, now = self._session, load_catalogue(), self._session.now()
+        state = session.directory.state()
+        me, other = party_of(state, session.profile.agency), party_of(state, recipient)
+        policy = policy_of(state)
+        ever = policy.lets(me, other)
+        offered = child.fields.keys() if ever is None else child.fields.keys() & ever
+        check_basis(terms, fields_of(terms, offered, catalogue), child.fields, now.date(), catalogue)
+        # (3) The rules that the hub and the recipient apply too.
+        check_withheld(self._store, child.ref, other)
+        family = self._family(terms, child, recipient)
+        drafted = draft(
+            child, recipient, terms, session.profile, family, offered=offered, now=now, random=session.random
+        )
+        probe(drafted.consent, me, other, now=now, catalogue=catalogue, policy=policy)
+        return drafted
 
     def register(self, row: Granted) -> Granted:
         """Register a kept consent; the same bytes again change nothing at the hub.

@@ -10,7 +10,7 @@ envelopes they name. Kinds that are answered, with the time for it where the kin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
@@ -153,21 +153,11 @@ class Requests:
         if record is None and message.thread is not None:
             record = Links(self._store, self._session.random).record_of(message.thread)
         asked, codes = answers.asked_fields(message.content), {} if refuse is None else dict(refuse)
-        given: list[str] = []
-        absent: set[str | None] = set()
+        allowed: Collection[str] = ()
+        absent: Collection[str | None] = ()
         if record is not None:
-            (found,) = self._check(
-                "information_response",
-                to=[message.sender],
-                record=record,
-                fields=asked,
-                purpose=purpose,
-                consents=consents,
-                thread=message.thread,
-            )
-            _must_be_decided(found)
-            given = [name for name in found.given if name in asked and name not in codes]
-            absent = {one.field for one in found.withheld if one.rule == "no-value"}
+            allowed, absent = self._may_give(message, record, purpose=purpose, consents=consents)
+        given = [name for name in asked if name in allowed and name not in codes]
         for name in asked:
             if name not in given:
                 codes.setdefault(name, "not_held" if name in absent else "no_authority")
@@ -185,6 +175,22 @@ class Requests:
             in_reply_to=gid,
             content=content,
         )
+
+    def _may_give(
+        self, message: Message, record: str, *, purpose: str | None, consents: Sequence[str]
+    ) -> tuple[Collection[str], Collection[str | None]]:
+        """Of the fields that are asked for: what a consent allows now, and what the record lacks."""
+        (found,) = self._check(
+            "information_response",
+            to=[message.sender],
+            record=record,
+            fields=answers.asked_fields(message.content),
+            purpose=purpose,
+            consents=consents,
+            thread=message.thread,
+        )
+        _must_be_decided(found)
+        return found.given, {one.field for one in found.withheld if one.rule == "no-value"}
 
     def times(self) -> list[AnswerTimes]:
         """How long answers take, for each pair of agencies and kind that this agency took part in."""

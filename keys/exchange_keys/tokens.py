@@ -27,14 +27,15 @@ from exchange_keys.public import PublicKey
 from exchange_schemas.codec import JsonValue, lp, sha256
 from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AgencyId, Kid, check_agency, check_digest
+from exchange_schemas.limits import LIMITS
 
 ASSERTION_TYPES = ("JWT", "client-authentication+jwt", None)
 ACCESS_TOKEN_TYPE = "at+jwt"
 ASSERTION_LIFE_S = 600
 ACCESS_TOKEN_LIFE_S = 300
-# Clocks of clients may differ from the hub's by this much; those of the hub's own machines hardly.
-LEEWAY_S = 120
+# Clocks of clients may differ from the hub's as everybody's do; those of the hub's own machines hardly.
 OWN_LEEWAY_S = 10
+_LEEWAY_S = int(LIMITS.clock_leeway.total_seconds())
 
 _SCOPE = re.compile(r"[a-z]+:[a-z]+(?: [a-z]+:[a-z]+){0,31}")
 
@@ -95,14 +96,14 @@ def verify_client_assertion(
     if claims.get("aud") != audience:
         raise refused("aud")
     expires, today = integer(claims, "exp"), int(now.timestamp())
-    if not today - LEEWAY_S < expires <= today + max_life_s + LEEWAY_S:
+    if not today - _LEEWAY_S < expires <= today + max_life_s + _LEEWAY_S:
         raise refused("exp")
-    if "nbf" in claims and integer(claims, "nbf") > today + LEEWAY_S:
+    if "nbf" in claims and integer(claims, "nbf") > today + _LEEWAY_S:
         raise refused("nbf")
-    if "iat" in claims and not expires - max_life_s <= integer(claims, "iat") <= today + LEEWAY_S:
+    if "iat" in claims and not expires - max_life_s <= integer(claims, "iat") <= today + _LEEWAY_S:
         raise refused("iat")
     jti_hash = sha256(lp(b"hx1/assertion", client_id.encode("ascii"), token_id(claims).encode("ascii")))
-    return ClientAssertion(client_id, kid, jti_hash, _instant(expires + LEEWAY_S + 1))
+    return ClientAssertion(client_id, kid, jti_hash, _instant(expires + _LEEWAY_S + 1))
 
 
 def verify_access_token(

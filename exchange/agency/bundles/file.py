@@ -37,7 +37,6 @@ from exchange_schemas.errors import BundleBroken, BundleExpired, BundleForeign, 
 from exchange_schemas.ids import AgencyId, new_id
 from exchange_schemas.limits import LIMITS
 
-LEEWAY = timedelta(seconds=120)
 _MAGIC = b"homeward-bundle/1\n"
 _LENGTH = struct.Struct(">I")
 _CHUNK = 64 * 1024
@@ -147,7 +146,7 @@ def _check_cover(session: Session, signed: Signed, cover: Cover) -> None:
         signed_at=cover.iat,
         now=now,
     )
-    if not cover.iat - LEEWAY <= now < cover.exp:
+    if not cover.iat - LIMITS.clock_leeway <= now < cover.exp:
         raise BundleExpired(
             f"the bundle counted from {cover.iat:%Y-%m-%d %H:%M} to {cover.exp:%Y-%m-%d %H:%M} UTC",
             rule="B5-time",

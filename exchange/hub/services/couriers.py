@@ -13,7 +13,6 @@ Besides, the office takes part, and its key may sign something new.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from exchange.hub.db import reading, storage_errors
@@ -22,12 +21,12 @@ from exchange_keys.jws import Signed, verify
 from exchange_schemas.bundle import OUT, Cover
 from exchange_schemas.codec import unb64u
 from exchange_schemas.errors import Forbidden
+from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
     from exchange.hub.services.release import Caller
 
-LEEWAY: Final = timedelta(seconds=120)
 HEADER: Final = "Homeward-Courier"
 HEADER_BYTES: Final = 4096
 
@@ -43,7 +42,7 @@ def carrying(hub: Hub, caller: Caller, header: str) -> Caller:
         raise Forbidden("courier: not the cover of an office's bundle", rule="courier-cover")
     if cover.to != caller.agency:
         raise Forbidden("courier: the office has trusted another courier", rule="courier-other")
-    if not cover.iat - LEEWAY <= now < cover.exp:
+    if not cover.iat - LIMITS.clock_leeway <= now < cover.exp:
         raise Forbidden("courier: the office's bundle is past its time", rule="courier-time")
     with storage_errors(), reading(hub.engine) as conn:
         verify(
