@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from exchange.auditor.verdict import Fault, Findings
-from exchange.log.slices import LAG, LATE_US, Heads, Slice, leaves_of, parties_of
+from exchange.log.canonical import Bundle
+from exchange.log.slices import LAG, LATE_US, Heads, Slice, leaves_of
 from exchange.log.tree import Frontier, root_of
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import EntryInvalid
@@ -62,11 +63,9 @@ class HeadsCheck:
         self._started = 0
         self._newest = 0
 
-    def add(
-        self, start: int, entries: Sequence[bytes], leaves: Sequence[bytes], times: Sequence[int]
-    ) -> None:
-        """The next entries, from number `start` on, their leaf hashes, their times in µs."""
-        parties = [parties_of(entry) for entry in entries]
+    def add(self, start: int, some: Bundle, leaves: Sequence[bytes]) -> None:
+        """The next entries, from number `start` on, and their leaf hashes."""
+        entries, times, parties = some.entries, some.times, some.parties
         block = _Block(start, times, parties, leaves)
         # Neither a heads entry nor a start names a party, and few others name none.
         for at in [at for at, named in enumerate(parties) if not named]:
@@ -130,8 +129,8 @@ class HeadsCheck:
             if block.start + len(block.leaves) > end:
                 block, rest = block.split(end)
                 self._waiting.appendleft(rest)
-            for named, leaf in zip(block.parties, block.leaves, strict=True):
-                for party in named:
+            for parties, leaf in zip(block.parties, block.leaves, strict=True):
+                for party in parties:
                     grown[party].append(leaf)
         self._folded = max(self._folded, end)
         for party, leaves in grown.items():

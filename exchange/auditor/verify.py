@@ -20,10 +20,12 @@ from typing import Final
 from exchange.auditor.faults import Differences
 from exchange.auditor.headed import HeadsCheck
 from exchange.auditor.history import Floor, Known, Trust, check_known, know, vouched
-from exchange.auditor.mirror import KeptNote, Mirror
+from exchange.auditor.mirror import KeptNote, Mirror, StoredTile
 from exchange.auditor.verdict import Fault, Findings, Verdict
+from exchange.log.canonical import Bundle, bundle_reader
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.growth import GrowingTree
+from exchange.log.slices import parties_of
 from exchange.log.tiles import Tile, read_bundle, split_tile, tiles_of
 from exchange_schemas.entry import entry_reader
 from exchange_schemas.errors import CheckpointInvalid, EntryInvalid, ExchangeError, LogIncomplete
@@ -106,6 +108,7 @@ class _Run:
         self._findings = findings
         self._take = take
         self._read = entry_reader(current.origin)
+        self._read_all = bundle_reader(current.origin)
         self._floor = Floor(known)
         self._differences = Differences()
         # The log's own leaves, and what the entries hash to: one tree until a bundle differs.
@@ -124,8 +127,8 @@ class _Run:
 
     def check_bundle(self, tile: Tile) -> None:
         """Steps (2) to (5) and (8) for up to 256 entries."""
-        row = self._stored(Tile(0, tile.n, tile.width))
-        entries, rest = self._bundle(tile)
+        row = self._row(Tile(0, tile.n, tile.width))
+        whole, entries, rest = self._bundle(tile)
         found = [sha256(b"\x00" + entry).digest() for entry in entries or ()]
         if entries is not None:
             self.checked += min(len(found), tile.width)
@@ -135,24 +138,28 @@ class _Run:
             self._whole = self._whole and len(found) == tile.width
         elif b"".join(found) != row:
             leaves = list(split_tile(row, tile.width))
-        if entries is not None and (rest or found is not leaves):
+        if entries is None:
+            self._heads = None
+        elif rest or found is not leaves:
             self._entries = self._leaves.copy() if self._entries is None else self._entries
             self._differences.compare(tile.start, found, leaves, broken=rest)
             for index, (entry, leaf) in enumerate(zip(entries, found, strict=True), tile.start):
                 # What the log never committed to breaks no rule of the log.
                 if leaf in leaves:
-                    self._check_rules(index, [entry])
+                    self._check_times(index, self._times(index, [entry]))
             self._heads = None
-        elif entries is not None:
-            times = self._check_rules(tile.start, entries)
-            self._take(tile.start, entries, times)
-            if self._heads is not None:
-                self._heads.add(tile.start, entries, found, times)
         else:
-            self._heads = None
+            self._check_bundle(tile.start, whole or self._read_each(tile.start, entries), found)
         if self._entries is not None:
             self._entries.add(leaves if entries is None else found)
         self._leaves.add(leaves)
+
+    def _check_bundle(self, start: int, bundle: Bundle, leaves: Sequence[bytes]) -> None:
+        """Steps (8) and (9), of entries that are those of the log."""
+        self._check_times(start, bundle.times)
+        self._take(start, bundle.entries, bundle.times)
+        if self._heads is not None:
+            self._heads.add(start, bundle, leaves)
 
     def finish(self) -> None:
         """Step (6), the partial tiles of the upper levels, step (7), and the end of step (9)."""
@@ -171,26 +178,32 @@ class _Run:
         for known in self._known:
             check_known(known, self._current, None if true is None else true.roots, self._findings)
 
-    def _bundle(self, tile: Tile) -> tuple[list[bytes] | None, bool]:
-        """The entries that are there, None without the file; and whether bytes are left that make none."""
+    def _bundle(self, tile: Tile) -> tuple[Bundle | None, Sequence[bytes] | None, bool]:
+        """Step (2): the entries that are there, None without the file; whether bytes are left that make none.
+
+        Before them the bundle, where it is canonical as a whole: steps (2) and (3) at once.
+        """
+        stored = self._stored(tile)
+        if stored is None:
+            return None, None, False
+        whole = self._read_all(stored.data) if stored.width == tile.width else None
+        if whole is not None and len(whole.entries) == tile.width:
+            return whole, whole.entries, False
         try:
-            stored = self._mirror.stored(tile)
-        except LogIncomplete as error:
-            self._findings.add(Fault.MISSING, error.message)
-            return None, False
-        try:
-            return stored.entries(tile.width), False
+            return None, stored.entries(tile.width), False
         except ExchangeError:
             entries, rest = read_bundle(stored.data)
-            return entries, rest != b""
+            return None, entries, rest != b""
 
-    def _check_rules(self, start: int, entries: Sequence[bytes]) -> list[int]:
-        """Steps (3) and (8); gives the entries' times."""
-        read = self._read
-        try:
-            times = [read(entry) for entry in entries]
-        except EntryInvalid:
-            times = [self._time_of(index, entry) for index, entry in enumerate(entries, start)]
+    def _read_each(self, start: int, entries: Sequence[bytes]) -> Bundle:
+        """Step (3), entry by entry, which names what is wrong."""
+        return Bundle(entries, self._times(start, entries), [parties_of(entry) for entry in entries])
+
+    def _times(self, start: int, entries: Sequence[bytes]) -> list[int]:
+        return [self._time_of(index, entry) for index, entry in enumerate(entries, start)]
+
+    def _check_times(self, start: int, times: Sequence[int]) -> None:
+        """Step (8)."""
         if times and min(times) < self._floor.at(start + len(times) - 1):
             for index, time in enumerate(times, start):
                 if time < self._floor.at(index):
@@ -199,7 +212,6 @@ class _Run:
                         f"entry {index} is dated before a tree without it was cosigned",
                         index,
                     )
-        return times
 
     def _time_of(self, index: int, entry: bytes) -> int:
         try:
@@ -208,9 +220,18 @@ class _Run:
             self._findings.add(Fault.MALFORMED, f"entry {index}: {error.message}", index)
             return self._floor.at(index)
 
-    def _stored(self, tile: Tile) -> bytes | None:
+    def _stored(self, tile: Tile) -> StoredTile | None:
         try:
-            return self._mirror.stored(tile).row(tile.width)
+            return self._mirror.stored(tile)
+        except LogIncomplete as error:
+            self._findings.add(Fault.MISSING, error.message)
+            return None
+
+    def _row(self, tile: Tile) -> bytes | None:
+        """The hashes of the log's own tile, None without the file or where it is no such tile."""
+        stored = self._stored(tile)
+        try:
+            return None if stored is None else stored.row(tile.width)
         except LogIncomplete as error:
             self._findings.add(Fault.MISSING, error.message)
         except ExchangeError as error:
@@ -219,8 +240,8 @@ class _Run:
 
     def _compare_upper(self, tile: Tile, computed: list[bytes]) -> None:
         """Step (5): the log's own tile must hold these hashes."""
-        stored = self._stored(tile)
-        if stored is not None and stored != b"".join(computed):
+        row = self._row(tile)
+        if row is not None and row != b"".join(computed):
             self._findings.add(
                 Fault.TILE, f"tile {tile.n} of level {tile.level} does not follow from the tiles below it"
             )

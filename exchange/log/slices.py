@@ -52,8 +52,16 @@ class Slice:
 
     def leaf(self, covers: int) -> bytes:
         """The hash of its leaf under the heads entry that covers the first `covers` entries."""
+        before, between = _frame(self.party, self.salt)
         numbers = covers.to_bytes(8, "big"), self.size.to_bytes(8, "big")
-        return leaf_hash(lp(_LABEL, self.salt, numbers[0], self.party.encode(), numbers[1], self.root))
+        return leaf_hash(before + numbers[0] + between + numbers[1] + lp(self.root))
+
+
+@lru_cache(maxsize=4096)  # an auditor makes the leaf of every party for each heads entry
+def _frame(party: str, salt: bytes) -> tuple[bytes, bytes]:
+    """What stands before the number `covers` in a party's leaf, and between it and the number `size`."""
+    number = lp(bytes(8))[:-8]
+    return lp(_LABEL, salt) + number, lp(party.encode()) + number
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +134,10 @@ def parties_of(data: bytes) -> tuple[str, ...]:
     start = data.find(_OWN) + len(_OWN)
     if start < len(_OWN):
         return ()
-    return _names(data[start : data.find(b"]", start)])
+    return names_in(data[start : data.find(b"]", start)])
 
 
 @lru_cache(maxsize=4096)  # the same parties come again and again
-def _names(spelled: bytes) -> tuple[str, ...]:
+def names_in(spelled: bytes) -> tuple[str, ...]:
+    """The names in a canonical list, given without its brackets."""
     return tuple(spelled[1:-1].decode("ascii").split('","')) if spelled else ()

@@ -230,7 +230,7 @@ _TAIL = 64
 @lru_cache(maxsize=16)
 def entry_reader(log: str) -> Callable[[bytes], int]:
     """`check_canonical` for one log, without looking the log up for every entry."""
-    fullmatch = _canonical_of(log).fullmatch
+    fullmatch = canonical_pattern(log).fullmatch
     longest, latest = LIMITS.entry_bytes, str(MAX_TS_US).encode("ascii")
 
     def read(data: bytes) -> int:
@@ -238,7 +238,7 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
         if match is None or len(data) > longest:
             raise _diagnosis(data, log)
         fld, org, _refused, own, ts = match.groups()
-        if not (_list_holds("fld", fld) and _list_holds("own", own) and (org is None or org in own)):
+        if not (list_holds("fld", fld) and list_holds("own", own) and (org is None or org in own)):
             raise _diagnosis(data, log)
         if len(ts) == len(latest) and ts > latest:
             raise _diagnosis(data, log)
@@ -248,8 +248,11 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
 
 
 @cache
-def _canonical_of(log: str) -> re.Pattern[bytes]:
-    """As `_canonical` with the log's name in it; lists are left to `_list_holds`, and few groups are kept."""
+def canonical_pattern(log: str) -> re.Pattern[bytes]:
+    """The canonical form of the log's entries, to be matched in full; its groups: fld, org, refused, own, ts.
+
+    What it leaves open, the caller must check: `list_holds` of fld and own, org among own, ts, the length.
+    """
     special = {
         "fld": r"(?P<fld>\[[^\]]*+\])",
         "log": re.escape(f'"{log}"'),
@@ -270,10 +273,15 @@ def _canonical_of(log: str) -> re.Pattern[bytes]:
     return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
 
 
-@lru_cache(maxsize=4096)  # the same parties and fields come again and again
-def _list_holds(name: str, spelled: bytes) -> bool:
-    pattern = _spelling(members_of(EntrySchema)[name]).encode("ascii")
-    return re.fullmatch(pattern, spelled) is not None and _strictly_sorted(spelled)
+@lru_cache(maxsize=16_384)  # the same parties and fields come again and again
+def list_holds(name: str, spelled: bytes) -> bool:
+    """Whether a list of an entry, as it is spelled there, keeps the rules of the member `name`."""
+    return _list_pattern(name).fullmatch(spelled) is not None and _strictly_sorted(spelled)
+
+
+@cache
+def _list_pattern(name: str) -> re.Pattern[bytes]:
+    return re.compile(_spelling(members_of(EntrySchema)[name]).encode("ascii"))
 
 
 def _diagnosis(data: bytes, log: str) -> EntryInvalid:

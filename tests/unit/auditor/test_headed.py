@@ -9,6 +9,7 @@ from exchange.auditor.headed import HeadsCheck
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.verdict import Fault, Findings
 from exchange.auditor.verify import verify_mirror
+from exchange.log.canonical import Bundle
 from exchange.log.slices import Heads, Slice, parties_of
 from exchange.log.tree import Frontier, leaf_hash
 from exchange_schemas.codec import b64u
@@ -185,7 +186,8 @@ def test_heads_that_lag_too_far_behind_are_wrong(monkeypatch: pytest.MonkeyPatch
     check = HeadsCheck(SALTS, findings)
     for start in range(0, len(log.entries), 256):
         some = log.entries[start : start + 256]
-        check.add(start, some, [leaf_hash(one) for one in some], [START] * len(some))
+        bundle = Bundle(some, [START] * len(some), [parties_of(one) for one in some])
+        check.add(start, bundle, [leaf_hash(one) for one in some])
     check.finish()
     assert set(findings.counts) == {Fault.HEADS_WRONG}
 
