@@ -22,20 +22,31 @@ from babel.messages.pofile import read_po, write_po
 from docs.words_beside import beside_the_source
 from exchange.agency.cli.main import cli as agency
 from exchange.auditor.cli.main import cli as auditor
+from exchange.hub.admin.cli import main as hub
+from exchange.sandbox.command import sandbox
 from exchange.words.help import texts
 from exchange.words.languages import ENGLISH, LANGUAGES
 from exchange.words.texts import DOMAIN, LOCALE
 
 ROOT = Path(__file__).parent.parent
-SHOWN = ("exchange/words", "exchange/member", "exchange/agency", "exchange/auditor")
+SHOWN = (
+    "exchange/words",
+    "exchange/member",
+    "exchange/agency",
+    "exchange/auditor",
+    "exchange/hub/admin",
+    "exchange/hub/api",
+    "exchange/sandbox",
+)
 RULES = (
     "exchange/log",
     "exchange/directory",
     "exchange/consent",
+    "exchange/hub",
     "keys/exchange_keys",
     "schemas/exchange_schemas",
 )
-"""Below the programs: only the hints of their errors are shown in the reader's language."""
+"""Below the commands: only the hints of their errors are shown in the reader's language."""
 FIRST_TEXT = {
     "gettext": 0,
     "marked": 0,
@@ -47,10 +58,13 @@ FIRST_TEXT = {
     "UsageError": 0,
     "BadParameter": 0,
     "steps_bar": 0,
+    "_bar": 0,
     "counted": 1,
     "Sendable": 2,
 }
 """Functions that show a text, and which argument it is."""
+OF_OUTPUT = ("done", "line", "note", "rows")
+"""Methods that show a text, of what a command of the hub calls `out`."""
 COLUMN = "column"
 
 
@@ -72,7 +86,7 @@ def all_texts() -> list[Text]:
     for folder in RULES:
         for path in sorted((ROOT / folder).rglob("*.py")):
             found |= set(_of_source(path, hints_only=True))
-    for command in (agency, auditor):
+    for command in (agency, auditor, hub, sandbox):
         found |= {Text("", text) for text in _of_command(command)}
     plural = {one.text for one in found if one.many}
     return sorted(one for one in found if one.text and (one.many or one.context or one.text not in plural))
@@ -100,8 +114,10 @@ def _of_source(path: Path, *, hints_only: bool) -> Iterator[Text]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
-                if keyword.arg in ("hint", "unit"):
+                if keyword.arg in ("hint", "unit", "title"):
                     yield from (Text("", text) for text in _constants(keyword.value))
+                elif keyword.arg == "columns" and not hints_only:
+                    yield from _columns(keyword.value)
             if not hints_only:
                 yield from _of_call(node)
         elif isinstance(node, ast.Assign) and not hints_only:
@@ -112,7 +128,7 @@ def _of_source(path: Path, *, hints_only: bool) -> Iterator[Text]:
 
 def _of_call(call: ast.Call) -> Iterator[Text]:
     name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-    at = FIRST_TEXT.get(name)
+    at = 0 if name in OF_OUTPUT and is_output(call.func) else FIRST_TEXT.get(name)
     if at is not None and len(call.args) > at:
         yield from (Text("", text) for text in _constants(call.args[at]))
     elif name in ("ngettext", "say_count"):
@@ -126,10 +142,18 @@ def _of_call(call: ast.Call) -> Iterator[Text]:
         yield from _columns(call.args[1])
 
 
+def is_output(func: ast.expr) -> bool:
+    """Whether this is a method of what a command of the hub calls `out`."""
+    of = func.value if isinstance(func, ast.Attribute) else None
+    return (isinstance(of, ast.Name) and of.id == "out") or (
+        isinstance(of, ast.Attribute) and of.attr == "out"
+    )
+
+
 def _columns(value: ast.expr) -> Iterator[Text]:
     if isinstance(value, ast.Tuple):
         for one in value.elts:
-            yield from (Text(COLUMN, text) for text in _constants(one))
+            yield from (Text(COLUMN, text.replace("_", " ")) for text in _constants(one))
 
 
 def _constants(value: ast.expr) -> Iterator[str]:

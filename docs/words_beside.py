@@ -8,6 +8,7 @@ from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.matching import BINS, LAST_BIN
 from exchange.auditor.verdict import Fault
 from exchange.consent.refusals import RULES
+from exchange.hub.api.problem import problems
 from exchange.member.problems import HINTS
 from exchange.words.failures import summary
 from exchange_schemas.catalogue import Catalogue, load_catalogue
@@ -37,6 +38,32 @@ COUNTED = (
     "refused: superseded",
     "operators",
     "not said",
+)
+KEY_STATES = (
+    "current",
+    "next",
+    "retired",
+    "changing",
+    "before",
+    "draining",
+    "revoked",
+    "ready",
+    "suspended",
+    "expelled",
+)
+ACTS = (
+    *("admit", "suspend", "resume", "expel", "governance", "agreements", "accredit", "erase"),
+    *("hub-key begin", "hub-key finish", "hub-key rotate"),
+    *("the entries about all", "a consent family", "an envelope"),
+)
+HUB_FACTS = (
+    *("agency", "name", "kind", "country", "public authority", "contact", "status", "since", "fingerprint"),
+    *("keys", "origin", "base url", "environment", "database", "operators", "directory events"),
+    *("audit entries", "lagging", "data dir", "guard dir", "pin", "operator", "made", "kid", "key file"),
+    *("public file", "event", "signatures needed", "operator keys", "version", "agreements", "reason"),
+    *("signed at", "key", "replaces", "auditor", "may read", "forget", "id"),
+    *("sealed keys", "parts", "unused uploads", "proofs", "revoked tokens", "pulls", "rate leases"),
+    *("blobs", "cut short"),
 )
 FACTS = ("records", "consents", "messages", "receipts", "agency", "file", "fingerprint", "root", "signed")
 CLICK = (
@@ -76,7 +103,11 @@ def beside_the_source() -> Iterator[tuple[str, str]]:
         yield "", remedy
     for text in (*HINTS.values(), *CLICK):
         yield "", text
-    for text in FACTS:
+    for text in (*KEY_STATES, *ACTS):
+        yield CODE, text
+    for problem in problems().values():
+        yield from (("", text) for text in (problem.title, problem.happened, problem.todo))
+    for text in (*FACTS, *HUB_FACTS):
         yield FACT, text
     for fault in Fault:
         yield FAULT, fault.value

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _PORT = 8000
 _HOST = "127.0.0.1"
-# What an agency's own program reads, and the test cost of passphrases.
-_NOT_THE_HUBS = frozenset({"HOMEWARD_HOME", "HOMEWARD_USER", "HOMEWARD_INSECURE_KDF"})
+# What an agency's own program reads, the language, and the test cost of passphrases.
+_NOT_THE_HUBS = frozenset({"HOMEWARD_HOME", "HOMEWARD_USER", "HOMEWARD_LANG", "HOMEWARD_INSECURE_KDF"})
 
 
 @click.command(
@@ -94,16 +94,19 @@ def _show(out: Output, found: Sandbox) -> None:
         return
     out.rows("Invented agencies", agencies, columns=("id", "kind", "user", "passphrase", "home"))
     first = found.agencies[0]
-    for line in (
-        f"sandbox: {found.origin} on {found.base_url}, for invented data only",
-        f"reference: {found.base_url}/reference",
-        f"operator {found.operator}: {found.operator_key_file}",
-        f"auth keys for a program of your own: {Path(first.auth_key_file).parent}/<agency>.auth.pem",
-        f"try: exchange-agency inbox --home {first.home} --user {first.user} "
-        f"--passphrase-file {first.passphrase_file}",
-        "Ctrl-C ends it",
-    ):
-        out.line(line, {})
+    out.line(
+        "sandbox: {origin} on {base_url}, for invented data only",
+        {},
+        origin=found.origin,
+        base_url=found.base_url,
+    )
+    out.line("reference: {url}", {}, url=f"{found.base_url}/reference")
+    out.line("operator {name}: {file}", {}, name=found.operator, file=found.operator_key_file)
+    own = f"{Path(first.auth_key_file).parent}/<agency>.auth.pem"
+    out.line("auth keys for a program of your own: {files}", {}, files=own)
+    tried = f"exchange-agency inbox --home {first.home} --user {first.user}"
+    out.line("try: {command}", {}, command=f"{tried} --passphrase-file {first.passphrase_file}")
+    out.line("Ctrl-C ends it", {})
 
 
 def _refuse_settings() -> None:

@@ -1,10 +1,13 @@
 """What people read, in their language: English, French, Arabic or Russian."""
 
-from exchange.words.languages import ENGLISH, LANGUAGES, Language, chosen, named_on
+from exchange.words.languages import ENGLISH, LANGUAGES, Language, chosen, named_on, preferred
 from exchange.words.texts import (
+    ISOLATE,
+    POP,
     apart,
     gettext,
     in_language,
+    isolates_closed,
     language,
     marked,
     ngettext,
@@ -15,17 +18,21 @@ from exchange.words.texts import (
 
 __all__ = [
     "ENGLISH",
+    "ISOLATE",
     "LANGUAGES",
+    "POP",
     "Language",
     "apart",
     "chosen",
     "gettext",
     "in_language",
+    "isolates_closed",
     "language",
     "marked",
     "named_on",
     "ngettext",
     "pgettext",
+    "preferred",
     "program_in_language",
     "reason",
 ]

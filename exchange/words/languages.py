@@ -6,7 +6,7 @@ commands, dates in ISO form) is the same in every language.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -52,6 +52,17 @@ def chosen(named: str | None, environ: Mapping[str, str]) -> Language:
     for wanted in (named, environ.get(VARIABLE), system):
         if wanted:
             return LANGUAGES.get(_primary(wanted), ENGLISH)
+    return ENGLISH
+
+
+def preferred(ranges: Iterable[tuple[str, float]]) -> Language:
+    """The first that we speak of a reader's languages (tag, quality), which come best first; else English.
+
+    As RFC 4647 section 3.4 looks up: `fr-CA` before `en` means French. A quality of 0 means never.
+    """
+    for tag, quality in ranges:
+        if quality > 0 and (tag == "*" or _primary(tag) in LANGUAGES):
+            return LANGUAGES.get(_primary(tag), ENGLISH)
     return ENGLISH
 
 

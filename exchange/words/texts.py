@@ -22,7 +22,8 @@ from exchange.words.languages import ENGLISH, LANGUAGES, Language
 LOCALE: Final = Path(__file__).with_name("locale")
 DOMAIN: Final = "messages"
 """Click asks gettext for its own texts under this name, so that ours and Click's lie in one catalogue."""
-_ISOLATE, _POP = "\u2068", "\u2069"
+ISOLATE, POP = "\u2068", "\u2069"
+"""Unicode FSI and PDI: what stands between them keeps its direction to itself."""
 _language: ContextVar[Language] = ContextVar("language", default=ENGLISH)
 
 
@@ -82,7 +83,17 @@ def marked(text: str, /) -> str:
 
 def apart(text: str) -> str:
     """Text of another direction within a sentence: isolated where the language runs from right to left."""
-    return f"{_ISOLATE}{text}{_POP}" if text and language().right_to_left else text
+    return f"{ISOLATE}{text}{POP}" if text and language().right_to_left else text
+
+
+def isolates_closed(text: str) -> bool:
+    """Whether every isolate that is opened in the text is closed, and nothing else is."""
+    depth = 0
+    for char in text:
+        depth += (char == ISOLATE) - (char == POP)
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def reason(text: str, field: str | None) -> str:

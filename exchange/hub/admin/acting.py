@@ -12,7 +12,7 @@ from pathlib import Path
 from exchange.hub.admin.commands import Target
 from exchange.hub.admin.hub_act import HubAct, Statement
 from exchange.hub.admin.operator_key import KeySource
-from exchange.hub.admin.weighty import open_operator
+from exchange.hub.admin.weighty import NEXT, WAITS, open_operator
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import require_governance
 from exchange_schemas.codec import JsonValue
@@ -46,12 +46,9 @@ def signers(
     if not approved and governance.k > 1:
         act.write(proposal, replace_file=False)
         target.out.done(
-            f"nothing is changed yet: 1 of {governance.k} operators has signed {proposal}",
+            WAITS,
             {"proposal": str(proposal), "signatures": 1, "needed": governance.k},
         )
-        target.out.note(
-            f"next: exchange-hub operator sign {proposal} --operator-key FILE, on each other operator's "
-            f"machine, then {again}"
-        )
+        target.out.note(NEXT, proposal=str(proposal), again=again)
         return None
     return act.require(governance, origin=hub.settings.origin, act=kind, expected=expected, now=hub.clock())

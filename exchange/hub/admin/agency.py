@@ -16,9 +16,10 @@ import click
 from exchange.directory import enrolment
 from exchange.directory.enrolment import CheckedEnrolment, check_bundle
 from exchange.directory.state import KeyState
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import KeySource, key_options
+from exchange.hub.admin.output import confirm
 from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator
 from exchange.hub.services.agencies import admission, listed, shown
 from exchange_keys.jws import Signed
@@ -38,6 +39,7 @@ _PROPOSAL = click.option(
 
 
 @click.group(name="agency", short_help="Agencies: admit, list, show, suspend, resume, revoke.")
+@language_option
 def group() -> None:
     """Admit agencies, list and show them, suspend, resume or revoke them."""
 
@@ -82,7 +84,12 @@ def list_(target: Target) -> None:
     """List every agency that was ever admitted."""
     with opened_database(target) as engine:
         rows: list[dict[str, JsonValue]] = [asdict(one) for one in listed(engine)]
-    target.out.rows(f"{len(rows)} agencies", rows, columns=("agency", "name", "kind", "country", "status"))
+    target.out.rows(
+        "agencies: {count}",
+        rows,
+        columns=("agency", "name", "kind", "country", "status"),
+        count=len(rows),
+    )
 
 
 @group.command(epilog=examples("exchange-hub agency show embassy-a"))
@@ -165,7 +172,7 @@ def revoke(
 ) -> None:
     """Expel AGENCY, for good: its id and its keys can never be used again."""
     if not yes:
-        click.confirm(f"Expel {agency} for good?", abort=True, err=True)
+        confirm("Expel {agency} for good?", agency=agency)
     _change(target, agency, partial(ExpelEvent, reason=reason), source, proposal)
 
 

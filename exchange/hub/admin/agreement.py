@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from exchange.consent import Policy
-from exchange.hub.admin.commands import Target, examples, hub_command, json_option
+from exchange.hub.admin.commands import Target, examples, hub_command, json_option, language_option
 from exchange.hub.admin.opened import opened_database, opened_hub
 from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.output import Output
@@ -32,6 +32,7 @@ _PROPOSAL = click.option(
 
 
 @click.group(name="agreement", short_help="Sharing agreements between kinds of agency.")
+@language_option
 def group() -> None:
     """Show and sign the sharing agreements: what may ever go, whatever a consent says."""
 
@@ -59,7 +60,9 @@ def show(target: Target) -> None:
         return
     rows = [{"version": found.version, **_row(item)} for item in found.agreements]
     columns = ("from", "to", "purposes", "fields")
-    target.out.rows(f"version {found.version} of the sharing agreements", rows, columns=columns)
+    target.out.rows(
+        "version {version} of the sharing agreements", rows, columns=columns, version=found.version
+    )
 
 
 @group.command(epilog=examples("exchange-hub agreement compare agreements.toml"))
@@ -73,7 +76,7 @@ def compare(target: Target, file: Path) -> None:
     before = None if found is None else found.agreements
     rows = differences(before, wanted)
     columns = ("from", "to", "what", "more", "less")
-    target.out.rows(f"{len(rows)} pairs of kinds would change", rows, columns=columns)
+    target.out.rows("pairs of kinds that would change: {count}", rows, columns=columns, count=len(rows))
 
 
 @group.command(

@@ -10,7 +10,7 @@ import click
 
 from exchange.hub.admin.acting import begun, signers
 from exchange.hub.admin.background import holder_name
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.hub_act import ACCREDIT, ERASE, AccreditAct, EraseAct, read_act
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.operator_key import KeySource, optional_key_options
@@ -19,6 +19,7 @@ from exchange.hub.services.audit_disclosures import forget
 from exchange.hub.services.operators import opr_of
 from exchange.hub.services.slices import append_heads, index_some
 from exchange.hub.services.upkeep import Upkeep
+from exchange.words import marked
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.ids import check_agency, check_id
 
@@ -31,6 +32,7 @@ _APPROVED = click.option("--approved", type=_FILE, help="The act that enough ope
 
 
 @click.group(name="audit", short_help="The audit log: witnesses, files, slices, auditors, erasure.")
+@language_option
 def group() -> None:
     """Have the audit log witnessed and written out, check it, say what auditors may read, forget."""
 
@@ -61,8 +63,12 @@ def slices(target: Target, *, once: bool) -> None:
         released = append_heads(hub)
     receipt = None if released is None else released.receipt
     entry = None if receipt is None else receipt.entry_id
-    said = "there was nothing new" if entry is None else f"entry {entry} is the new heads"
-    target.out.done(f"{taken} entries were put into their slices; {said}", {"entries": taken, "heads": entry})
+    said = (
+        marked("entries put into their slices: {entries}; nothing was new for the heads")
+        if entry is None
+        else marked("entries put into their slices: {entries}; the new heads are entry {heads}")
+    )
+    target.out.done(said, {"entries": taken, "heads": entry})
 
 
 @group.command(
@@ -180,7 +186,11 @@ def accredit(
         if names is None:
             return
         released = accredit_auditor(hub, opr_of(names), wanted.auditor, wanted.about, wanted.iat)
-    said = "all agencies" if wanted.about is None else ", ".join(wanted.about)
     entry = None if released.receipt is None else released.receipt.entry_id
     facts: dict[str, JsonValue] = {**wanted.members(), "entry": entry, "signed_by": list(names)}
-    target.out.done(f"{wanted.auditor} reads the entries about {said}", facts)
+    target.out.done(
+        marked("{auditor} reads the entries about all agencies")
+        if wanted.about is None
+        else marked("{auditor} reads the entries about {about}"),
+        facts,
+    )

@@ -22,7 +22,7 @@ def check(target: Target) -> None:
     """Check what must hold before this hub may serve: tables, durability, log, clock, keys, operators."""
     with opened_hub(target) as hub:
         for warning in check_start(hub):
-            target.out.note(f"warning: {warning}")
+            target.out.note("warning: {warning}", warning=warning)
         facts = ready_facts(hub)
     target.out.facts(facts, title="ready: every start-up check holds")
 

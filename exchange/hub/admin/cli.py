@@ -22,7 +22,7 @@ from exchange.hub.admin import (
     recover,
     retain,
 )
-from exchange.hub.admin.commands import EXIT_CODES, AdminGroup
+from exchange.hub.admin.commands import EXIT_CODES, AdminGroup, language_option
 from exchange.hub.admin.serve import serve
 
 _EPILOG = f"""\b
@@ -49,6 +49,7 @@ which wins. Weighty acts are signed by an operator; where several must sign, a p
     no_args_is_help=True,
 )
 @click.version_option(package_name="homeward-exchange", prog_name="exchange-hub")
+@language_option
 def main() -> None:
     """Run the hub of a Homeward exchange: make it, serve it, admit agencies to it."""
 

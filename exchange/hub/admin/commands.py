@@ -19,6 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from exchange.hub.admin.config import environment, with_defaults
 from exchange.hub.admin.output import Output, visible
 from exchange.hub.settings import Settings
+from exchange.words import LANGUAGES, chosen, gettext, marked, named_on, program_in_language
+from exchange.words.failures import told
+from exchange.words.help import translated
 from exchange_schemas.errors import ConfigInvalid, ExchangeError, MissingExtra
 
 OK, REFUSED, MISUSED = 0, 1, 2
@@ -60,13 +63,15 @@ class AdminGroup(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run; in standalone mode end the process with its exit code."""
+        """Run; in standalone mode in the reader's language, ending the process with its exit code."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        try:
-            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except (click.ClickException, click.Abort, ExchangeError, SQLAlchemyError, OSError) as error:
-            code = report(error)
+        line = sys.argv[1:] if args is None else list(args)
+        with program_in_language(chosen(named_on(line), os.environ)):
+            try:
+                code = translated(self).main(line, prog_name, complete_var, standalone_mode=False, **extra)
+            except (click.ClickException, click.Abort, ExchangeError, SQLAlchemyError, OSError) as error:
+                code = report(error)
         sys.exit(code if isinstance(code, int) else OK)
 
 
@@ -74,32 +79,31 @@ def report(error: Exception) -> int:
     """Say what went wrong on stderr; the exit code for it."""
     message, hint, code = _explain(error)
     if message is not None:
-        click.echo(f"error: {visible(message)}", err=True)
+        click.echo(f"{gettext('error')}: {visible(message)}", err=True)
     if hint is not None:
-        click.echo(f"hint: {visible(hint)}", err=True)
+        click.echo(f"{gettext('hint')}: {visible(gettext(hint))}", err=True)
     return code
 
 
 def _explain(error: Exception) -> tuple[str | None, str | None, int]:
     if isinstance(error, click.UsageError):
         path = "exchange-hub" if error.ctx is None else error.ctx.command_path
-        return error.format_message(), f"{path} --help", MISUSED
+        return gettext(error.format_message()), f"{path} --help", MISUSED
     if isinstance(error, click.ClickException):
-        return error.format_message(), None, REFUSED
+        return gettext(error.format_message()), None, REFUSED
     if isinstance(error, click.Abort):
-        return "stopped", None, REFUSED
+        return gettext("stopped"), None, REFUSED
     if isinstance(error, ExchangeError):
         code = MISUSED if isinstance(error, ConfigInvalid | MissingExtra) else REFUSED
-        rule = "" if error.rule is None else f" [{error.rule}]"
-        return f"{error.message}{rule} ({error.code})", error.hint, code
+        return told(error), error.hint, code
     if isinstance(error, SQLAlchemyError):
         # Its own text may quote a statement's values.
-        kind = type(error).__name__
-        return f"the database refused ({kind})", "exchange-hub check, and the database's own log", REFUSED
+        said = gettext("the database refused ({kind})", kind=type(error).__name__)
+        return said, marked("look at `exchange-hub check`, and at the database's own log"), REFUSED
     if isinstance(error, BrokenPipeError):
         return None, None, REFUSED
     if isinstance(error, OSError):
-        return f"{error.filename or 'the system'}: {error.strerror}", None, REFUSED
+        return f"{error.filename or gettext('the system')}: {error.strerror}", None, REFUSED
     raise error
 
 
@@ -110,7 +114,7 @@ def examples(*lines: str) -> str:
 
 
 def hub_command(command: F) -> Any:
-    """Give a command --data-dir, --config and --json, and hand it a `Target` as its first argument."""
+    """Give a command --data-dir, --config, --json, --lang, and hand it a `Target` as its first argument."""
 
     @functools.wraps(command)
     def run(*args: Any, data_dir: Path | None, config: Path | None, as_json: bool, **options: Any) -> Any:
@@ -118,17 +122,27 @@ def hub_command(command: F) -> Any:
 
     for option in reversed(_HUB_OPTIONS):
         run = option(run)
-    return run
+    return language_option(run)
 
 
 def json_option(command: F) -> Any:
-    """Give a command that needs no hub --json, and hand it an `Output` as its first argument."""
+    """Give a command that needs no hub --json and --lang, and hand it an `Output` as its first argument."""
 
     @functools.wraps(command)
     def run(*args: Any, as_json: bool, **options: Any) -> Any:
         return command(Output(as_json), *args, **options)
 
-    return _JSON(run)
+    return language_option(_JSON(run))
+
+
+def language_option(command: F) -> F:
+    """Give a command or group --lang: `AdminGroup` has read it by then, for help and errors too."""
+    return click.option(
+        "--lang",
+        type=click.Choice(tuple(LANGUAGES)),
+        expose_value=False,
+        help="The language (HOMEWARD_LANG).",
+    )(command)
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")

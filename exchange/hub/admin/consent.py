@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.weighty import open_operator
@@ -21,6 +21,7 @@ from exchange_schemas.limits import LIMITS
 
 
 @click.group(name="consent", short_help="Carry a withdrawal for an agency that is shut out.")
+@language_option
 def group() -> None:
     """Carry a withdrawal that an agency has signed and cannot send itself."""
 
@@ -42,8 +43,7 @@ def withdraw(target: Target, *, file: Path, source: KeySource) -> None:
     iss = Withdrawal.from_bytes(signed.payload).iss
     done = released.body
     target.out.done(
-        f"withdrawn for {iss}: {done['undelivered']} not fetched are never given, "
-        f"{done['delivered']} were fetched before",
+        "withdrawn for {issuer}; not fetched, and never given: {undelivered}; fetched before: {delivered}",
         {"issuer": iss, **done, "operator": key.name},
     )
 

@@ -9,13 +9,14 @@ import click
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.db import migrate, open_engine, reading, storage_errors
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ConfigInvalid
 
 
 @click.group(name="db", short_help="Bring the database's tables up to date.")
+@language_option
 def group() -> None:
     """Bring the database's tables to a revision, or say which one they are at."""
 
@@ -45,7 +46,7 @@ def current(target: Target) -> None:
     """Say which revision the tables are at."""
     revision = revision_of(target.settings())
     target.out.done(
-        "no tables yet" if revision is None else f"the tables are at revision {revision}",
+        "no tables yet" if revision is None else "the tables are at revision {revision}",
         {"revision": revision},
     )
 
@@ -68,4 +69,4 @@ def _move(target: Target, revision: str, *, down: bool) -> None:
     except CommandError as error:
         raise ConfigInvalid(f"the tables cannot be brought there: {error}", field="revision") from None
     reached = revision_of(settings)
-    target.out.done(f"the tables are at revision {reached}", {"revision": reached})
+    target.out.done("the tables are at revision {revision}", {"revision": reached})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.services.deployment import deployment
 from exchange_keys.durable import durable_file
@@ -18,6 +18,7 @@ from exchange_schemas.codec import b64u, encode, sha256
 
 
 @click.group(name="deployment", short_help="What members pin of this hub.")
+@language_option
 def group() -> None:
     """What members pin of this hub: its name, address, operators and log keys."""
 
@@ -33,6 +34,6 @@ def export(target: Target, file: Path) -> None:
     with durable_file(file, replace=True) as written:
         written.write(data)
     target.out.done(
-        f"wrote {file}; its digest, for reading by voice: {b64u(sha256(data))}",
+        "wrote {file}; its digest, for reading by voice: {sha256}",
         {"file": str(file), "sha256": b64u(sha256(data)), "deployment": pins},
     )

@@ -105,7 +105,7 @@ def init(
     target.out.facts(
         facts, title="the hub is made" if facts["made"] else "the hub was there already; all is well"
     )
-    target.out.note("next: exchange-hub deployment export FILE, for the agencies; exchange-hub serve")
+    target.out.note("next: `exchange-hub deployment export FILE`, for the agencies; `exchange-hub serve`")
 
 
 def _values(target: Target, options: Mapping[str, str]) -> dict[str, str]:
@@ -116,7 +116,7 @@ def _values(target: Target, options: Mapping[str, str]) -> dict[str, str]:
             raise ConfigInvalid(
                 f"{name} is set to another value already, in the environment or in {FILE_NAME}",
                 field=name,
-                hint=f"edit {FILE_NAME} if that is wrong; the origin of a hub that has events never changes",
+                hint="edit hub.env if that is wrong; the origin of a hub that has events never changes",
             )
     if _PASSPHRASE_FILE not in values and _PASSPHRASE_FD not in values:
         raise ConfigInvalid(
@@ -178,9 +178,11 @@ def _keys(settings: Settings, *, begun: bool) -> HubKeys:
 
 def _incomplete(settings: Settings, *, begun: bool) -> Conflict:
     folder = settings.keys_dir
-    again = f"nothing was ever signed with them: remove {folder} and repeat"
     return Conflict(
-        f"key files of the hub are missing in {folder}", hint="restore them from a backup" if begun else again
+        f"key files of the hub are missing in {folder}",
+        hint="restore them from a backup"
+        if begun
+        else "nothing was ever signed with them: remove that folder and repeat",
     )
 
 

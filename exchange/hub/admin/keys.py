@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.hub_act import ROTATE, HubKeyAct
 from exchange.hub.admin.key_acts import Papers, key_signers
 from exchange.hub.admin.log_keys import Move, change_log_key
@@ -47,6 +47,7 @@ _NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(name="keys", short_help="The hub's own keys.")
+@language_option
 def group() -> None:
     """The hub's own keys."""
 
@@ -67,7 +68,7 @@ def check(target: Target) -> None:
     settings = target.settings()
     rows = _rows(settings, load_hub_keys(settings), utc_now())
     late = [row for row in rows if row["overdue"]]
-    target.out.rows(f"{len(late)} overdue", late, columns=("kind", "state", "age_days", "next"))
+    target.out.rows("overdue: {count}", late, columns=("kind", "state", "age_days", "next"), count=len(late))
     if late:
         steps = "; ".join(str(row["next"]).partition(": ")[2] for row in late)
         raise Conflict(f"{len(late)} of the hub's keys are overdue", hint=steps)

@@ -28,6 +28,7 @@ from exchange.hub.services.tile_files import write_tiles
 from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.services.witness_guard import ask_witnesses
 from exchange.hub.tilestore import TileStore, open_tiles
+from exchange.words import gettext, marked
 from exchange_schemas.codec import JsonValue, b64u
 from exchange_schemas.errors import ConfigInvalid, LogFork
 
@@ -75,7 +76,7 @@ def tiles(target: Target) -> None:
     with opened_hub(target) as hub, _bar("writing") as progress:
         written = write_tiles(hub, _store(hub), progress=progress)
     target.out.done(
-        f"{written.entries} entries lie in files, {written.files} files are new",
+        "entries that lie in files: {entries}; new files: {files}",
         {"entries": written.entries, "files": written.files},
     )
 
@@ -96,10 +97,10 @@ def fsck(target: Target) -> int:
     ]
     counts: dict[str, JsonValue] = dict(found.counts)
     good = not found.counts
-    said = "both logs are what their entries make them" if good else f"{found.counts.total()} differences"
-    target.out.done(said, {"ok": good, "faults": counts, "findings": listed})
+    said = marked("both logs are what their entries make them") if good else marked("differences: {total}")
+    target.out.done(said, {"ok": good, "faults": counts, "findings": listed}, total=found.counts.total())
     for one in found.listed:
-        target.out.note(f"{one.log} {one.fault}: {one.text}")
+        target.out.note("{log} {fault}: {text}", log=one.log, fault=one.fault, text=one.text)
     return 0 if good else REFUSED
 
 
@@ -143,7 +144,7 @@ def recover(target: Target, *, source: KeySource, mirror: Path) -> None:
     with opened_hub(target) as hub:
         key = open_operator(source, hub)
         for warning in ask_witnesses(hub):
-            target.out.note(f"warning: {warning}")
+            target.out.note("warning: {warning}", warning=warning)
         with _bar("restoring") as progress:
             restored = restore_log(hub, mirror, progress)
         take_as_it_is(hub, key.name, (AUDIT,))
@@ -156,7 +157,9 @@ def recover(target: Target, *, source: KeySource, mirror: Path) -> None:
         "withdrawals": held,
     }
     count = restored.size - restored.before
-    target.out.done(f"{count} entries are back, the log has {restored.size}; logged by {key.name}", facts)
+    target.out.done(
+        "entries that are back: {count}; the log has {size}; logged by {operator}", facts, count=count
+    )
 
 
 def _store(hub: Hub) -> TileStore:
@@ -175,7 +178,7 @@ def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on a terminal; nothing in scripts."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(gettext(label), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -191,12 +194,18 @@ def _tell(target: Target, done: Round, names: dict[str, str]) -> None:
     ]
     facts: dict[str, JsonValue] = {"logs": logs, "lagging": lagging}
     met = ", ".join(
-        f"{one.log} {one.size}" if one.witnessed else f"{one.log} NOT WITNESSED" for one in done.outcomes
+        f"{one.log} {one.size}" if one.witnessed else gettext("{log} NOT WITNESSED", log=one.log)
+        for one in done.outcomes
     )
-    target.out.done(f"published: {met}", facts)
+    target.out.done("published: {met}", facts, met=met)
     for state in done.states:
         if state.failing is not None:
-            target.out.note(f"{names[state.witness]} lags with the {state.log} log: {state.fault}")
+            target.out.note(
+                "{witness} lags with the {log} log: {fault}",
+                witness=names[state.witness],
+                log=state.log,
+                fault=state.fault,
+            )
 
 
 def _until_told() -> threading.Event:

@@ -70,11 +70,13 @@ def _make(target: Target, hub: Hub, changed: LogChange, move: Move, names: list[
         "entry": None if released.receipt is None else released.receipt.entry_id,
     }
     if move.finish:
-        target.out.done(f"the old {move.kind} key signs no more; restart every worker", facts)
+        target.out.done("the old {kind} key signs no more; restart every worker", facts)
         return
     until = None if since is None else format_time(since + CHANGE_LEAST)
-    target.out.done(f"the {move.kind} key is changing: restart every worker, then both keys sign", facts)
+    target.out.done("the {kind} key is changing: restart every worker, then both keys sign", facts)
     target.out.note(
-        "next: exchange-hub deployment export FILE, give it to every member and witness, and not before "
-        f"{until}: exchange-hub keys rotate {move.kind} --finish"
+        "next: `exchange-hub deployment export FILE`, give it to every member and witness, and not before "
+        "{until}: `exchange-hub keys rotate {kind} --finish`",
+        until=until,
+        kind=move.kind,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from exchange.directory.state import Governance
-from exchange.hub.admin.commands import Target, examples, hub_command, json_option
+from exchange.hub.admin.commands import Target, examples, hub_command, json_option, language_option
 from exchange.hub.admin.hub_act import read_signable
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import (
@@ -22,7 +22,7 @@ from exchange.hub.admin.operator_key import (
     passphrase_options,
     read_public,
 )
-from exchange.hub.admin.output import Output
+from exchange.hub.admin.output import Output, confirm
 from exchange.hub.admin.proposal import Proposal
 from exchange.hub.admin.weighty import (
     carry_out,
@@ -32,6 +32,7 @@ from exchange.hub.admin.weighty import (
     submit,
 )
 from exchange.hub.services.operators import require_governance
+from exchange.words import gettext
 from exchange_keys.keyfile import Cost
 from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.codec import b64u
@@ -47,6 +48,7 @@ _PROPOSAL = click.option(
 
 
 @click.group(name="operator", short_help="Operators: their keys, who governs, what several sign.")
+@language_option
 def group() -> None:
     """Operators' keys, who governs this hub, and the acts that several operators sign."""
 
@@ -87,7 +89,13 @@ def keygen(
     them the fingerprint by voice.
     """
     beside = path.with_name(path.name + ".pub") if public is None else public
-    passphrase = read_passphrase("New passphrase: ", file=passphrase_file, fd=passphrase_fd, confirm=True)
+    passphrase = read_passphrase(
+        gettext("New passphrase: "),
+        file=passphrase_file,
+        fd=passphrase_fd,
+        confirm=True,
+        again=gettext("Repeat it: "),
+    )
     chosen = Cost.INSECURE if insecure_allowed() else Cost.named(cost)
     made = make_key(name, path, beside, passphrase=passphrase, cost=chosen)
     out.facts(
@@ -114,7 +122,13 @@ def list_(target: Target) -> None:
         {"name": one.name, "kid": one.kid, "fingerprint": kid_fingerprint(one.kid), "key": b64u(one.key)}
         for one in governance.operators
     ]
-    target.out.rows(f"{governance.k} of {len(rows)} must sign", rows, columns=("name", "fingerprint", "kid"))
+    target.out.rows(
+        "{needed} of {count} must sign",
+        rows,
+        columns=("name", "fingerprint", "kid"),
+        needed=governance.k,
+        count=len(rows),
+    )
 
 
 @group.command(
@@ -144,7 +158,7 @@ def add(
     added = read_public(public_file)
     if added.name != name:
         raise Conflict(f"{public_file.name} is the key of another name than {name}", field="name")
-    target.out.note(f"fingerprint of {name}: {kid_fingerprint(added.kid)}")
+    target.out.note("fingerprint of {name}: {value}", name=name, value=kid_fingerprint(added.kid))
     confirm_fingerprint(kid_fingerprint(added.kid), fingerprint, whose=name)
     _change(target, source, proposal, quorum=quorum, added=added)
 
@@ -194,14 +208,15 @@ def sign(
     if checked is not None:
         confirm_fingerprint(checked.fingerprint, fingerprint, whose=checked.enrolment.agency)
     elif not yes:
-        click.confirm("Sign this?", abort=True, err=True)
+        confirm("Sign this?")
     key = source.open(allow_insecure=insecure_allowed())
     signed = found.signed_by(key.key)
     signed.write(proposal, replace_file=True)
     count = signed.signatures
     out.done(
-        f"{key.name} has signed {proposal}: {count} signatures now",
+        "{signer} has signed {proposal}; signatures now: {signatures}",
         {**facts, "proposal": str(proposal), "signatures": count},
+        signer=key.name,
     )
 
 

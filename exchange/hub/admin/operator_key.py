@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from exchange.hub.admin.output import sentence
 from exchange.hub.services.operators import check_name
 from exchange_keys.durable import durable_file
 from exchange_keys.keyfile import Cost, PublicEntry, read_keyfile, write_keyfile
@@ -54,7 +55,9 @@ class KeySource:
     def open(self, *, allow_insecure: bool) -> OperatorKey:
         """Open the key. Raises: ConfigInvalid, WrongPassphrase, KeyFileCorrupt."""
         passphrase = read_passphrase(
-            f"Passphrase of {self.path.name}: ", file=self.passphrase_file, fd=self.passphrase_fd
+            sentence("Passphrase of {file}: ", file=self.path.name),
+            file=self.passphrase_file,
+            fd=self.passphrase_fd,
         )
         material = read_keyfile(self.path, passphrase=passphrase, allow_insecure=allow_insecure)
         if [entry.use for entry in material.public] != [USE]:

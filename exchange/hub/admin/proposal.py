@@ -150,6 +150,5 @@ def facts_of(event: Event) -> dict[str, JsonValue]:
 
 
 def said(item: SharingAgreement) -> str:
-    """One agreement as one line of words."""
-    who = f"{' '.join(item.snd)} to {' '.join(item.rcp)}"
-    return f"{who}, for {' '.join(item.pur)}: {' '.join(item.fields)}"
+    """One agreement as one line: who to whom, what for, which fields; the same in every language."""
+    return f"{' '.join(item.snd)} -> {' '.join(item.rcp)} ({' '.join(item.pur)}): {' '.join(item.fields)}"

@@ -11,6 +11,7 @@ import click
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.operator_key import KeySource, key_options
+from exchange.hub.admin.output import confirm
 from exchange.hub.admin.weighty import open_operator
 from exchange.hub.services.recover import recover as take_as_it_is
 from exchange.hub.services.withdrawals import replay_journal
@@ -35,13 +36,13 @@ def recover(target: Target, *, source: KeySource, yes: bool) -> None:
     with opened_hub(target) as hub:
         key = open_operator(source, hub)
         for warning in ask_witnesses(hub):
-            target.out.note(f"warning: {warning}")
+            target.out.note("warning: {warning}", warning=warning)
         if not yes:
-            click.confirm("Take this audit log as it is, without what was lost?", abort=True, err=True)
+            confirm("Take this audit log as it is, without what was lost?")
         released = take_as_it_is(hub, key.name)
         held = replay_journal(hub)
     entry = None if released.receipt is None else released.receipt.entry_id
     target.out.done(
-        f"recovered by {key.name}: the hub may serve again; {held} withdrawals hold again",
+        "recovered by {operator}: the hub may serve again; withdrawals that hold again: {withdrawals}",
         {"operator": key.name, "entry": entry, "withdrawals": held},
     )

@@ -17,6 +17,7 @@ from exchange.hub.admin.opened import opened_database, opened_hub
 from exchange.hub.services.retention import Retained, Tell, destroy_due
 from exchange.hub.services.retention_sweep import sweep
 from exchange.hub.services.statements import Statement, listed
+from exchange.words import gettext, marked, pgettext
 from exchange_schemas.codec import JsonValue, encode
 from exchange_schemas.errors import Conflict
 from exchange_schemas.ids import Digest
@@ -51,10 +52,14 @@ def retain(target: Target, *, dry_run: bool, file: Path | None) -> None:
         destroy_due(hub, done, dry_run=dry_run)
         sweep(hub, done, dry_run=dry_run)
     counts: dict[str, JsonValue] = {name: count for name, count in sorted(done.counts.items()) if count}
-    said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()) or "nothing"
+    said = ", ".join(f"{pgettext('fact', name.replace('_', ' '))} {count}" for name, count in counts.items())
     facts: dict[str, JsonValue] = {"destroyed": counts, "dry_run": dry_run}
     facts["statements"] = [_told(statement) for statement in done.statements]
-    target.out.done(f"would destroy: {said}" if dry_run else f"destroyed: {said}", facts)
+    target.out.done(
+        marked("would be destroyed: {said}") if dry_run else marked("destroyed: {said}"),
+        facts,
+        said=said or gettext("nothing"),
+    )
 
 
 @click.command(epilog=examples("exchange-hub destructions", "exchange-hub destructions --json"))
@@ -63,7 +68,9 @@ def destructions(target: Target) -> None:
     """List the statements of destruction, each with the audit entry that names it."""
     with opened_database(target) as engine:
         rows = [_told(statement) for statement in listed(engine)]
-    target.out.rows(f"{len(rows)} statements", rows, columns=("at", "destroyed", "digest", "entry"))
+    target.out.rows(
+        "statements: {count}", rows, columns=("at", "destroyed", "digest", "entry"), count=len(rows)
+    )
 
 
 @contextmanager

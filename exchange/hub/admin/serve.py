@@ -93,13 +93,16 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
 def _prepare(target: Target, hub: Hub) -> None:
     """What must be done before the first request. Raises: Unavailable, AuditUnavailable, StoreCorrupt."""
     for warning in check_start(hub):
-        target.out.note(f"warning: {warning}; the hub starts, and asks again when it publishes")
+        target.out.note(
+            "warning: {warning}; the hub starts, and asks again when it publishes", warning=warning
+        )
     require_governance(hub.engine)
     revived = replay_journal(hub)
     if revived:
         target.out.note(
-            f"warning: {revived} withdrawals were in the guard journal and not in the database; they hold "
-            "again. Was it restored from a backup?"
+            "warning: withdrawals that were in the guard journal and not in the database: {count}; they hold "
+            "again. Was it restored from a backup?",
+            count=revived,
         )
     # From here on the hub can write its log, or it does not start.
     trace = Trace(act=Act.HUB_START)
@@ -184,6 +187,6 @@ def _announcer(target: Target, hub: Hub, url: str) -> Callable[[], None]:
     def announce() -> None:
         base_url = hub.settings.base_url
         facts: dict[str, JsonValue] = {"url": url, "base_url": base_url}
-        target.out.line(f"serving {hub.settings.origin} on {url} for {base_url}", facts)
+        target.out.line("serving {origin} on {url} for {base_url}", facts, origin=hub.settings.origin)
 
     return announce

@@ -9,30 +9,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import click
-
 from exchange.directory.enrolment import fingerprint
 from exchange.directory.state import Governance
 from exchange.hub.admin.commands import Target
 from exchange.hub.admin.operator_key import KeySource, OperatorKey
+from exchange.hub.admin.output import confirm
 from exchange.hub.admin.proposal import Proposal, facts_of, subject_name
 from exchange.hub.services.agencies import admit
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import decide, require_governance
 from exchange.hub.services.release import Released
+from exchange.words import marked
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import NotPermitted
 from exchange_schemas.event import Event
 from exchange_schemas.ids import Digest
 
+WAITS: Final = marked("nothing is changed yet: 1 of {needed} operators has signed {proposal}")
+NEXT: Final = marked(
+    "next: `exchange-hub operator sign {proposal} --operator-key FILE`, on each other operator's machine, "
+    "then `{again}`"
+)
 _DONE: Final = {
-    "governance": "the operators are changed",
-    "admit": "{agency} is admitted",
-    "suspend": "{agency} is suspended: it gets no token and nothing is sent to it until it is resumed",
-    "resume": "{agency} takes part again",
-    "agreements": "version {version} of the sharing agreements is in force",
-    "expel": "{agency} is expelled, for good",
+    "governance": marked("the operators are changed"),
+    "admit": marked("{agency} is admitted"),
+    "suspend": marked(
+        "{agency} is suspended: it gets no token and nothing is sent to it until it is resumed"
+    ),
+    "resume": marked("{agency} takes part again"),
+    "agreements": marked("version {version} of the sharing agreements is in force"),
+    "expel": marked("{agency} is expelled, for good"),
 }
 
 
@@ -69,13 +76,10 @@ def carry_out(
     path = Path(f"{event.event}-{subject_name(event)}.proposal.json") if proposal is None else proposal
     begun.write(path, replace_file=False)
     target.out.done(
-        f"nothing is changed yet: 1 of {governance.k} operators has signed {path}",
+        WAITS,
         {"proposal": str(path), "signatures": 1, "needed": governance.k},
     )
-    target.out.note(
-        f"next: exchange-hub operator sign {path} --operator-key FILE, on each other operator's machine, "
-        f"then exchange-hub operator submit {path}"
-    )
+    target.out.note(NEXT, proposal=str(path), again=f"exchange-hub operator submit {path}")
 
 
 def submit(target: Target, hub: Hub, proposal: Proposal) -> None:
@@ -87,8 +91,7 @@ def submit(target: Target, hub: Hub, proposal: Proposal) -> None:
         released = admit(hub, proposal.event, proposal.bundle)
     governance = require_governance(hub.engine)
     facts = facts_of(event)
-    sentence = _DONE[event.event].format_map(facts)
-    target.out.done(sentence, {**facts, **_outcome(released, proposal, governance)})
+    target.out.done(_DONE[event.event], {**facts, **_outcome(released, proposal, governance)})
 
 
 def confirm_fingerprint(shown: str, expected: str | None, *, whose: str) -> None:
@@ -97,7 +100,7 @@ def confirm_fingerprint(shown: str, expected: str | None, *, whose: str) -> None
     Raises: NotPermitted when it is another one; click.Abort when the person does not confirm.
     """
     if expected is None:
-        click.confirm(f"Did {whose} read you the same fingerprint, by voice?", abort=True, err=True)
+        confirm("Did {whose} read you the same fingerprint, by voice?", whose=whose)
     elif _plain(expected) != _plain(shown):
         raise NotPermitted(
             f"the fingerprint is not that of {whose}",

@@ -1,12 +1,12 @@
 """`/problems/<code>`: what each code of an answer means, as a page for a person or as JSON for a program.
 
-It comes from problems.toml alone; nothing of a request is repeated in it.
+It comes from problems.toml alone; nothing of a request is repeated in it. A page is in the reader's language:
+what `lang` names, else what Accept-Language likes best, else English. JSON is English for everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any, Final
 
 from flask import Response, request
@@ -14,7 +14,9 @@ from marshmallow import validate
 
 from exchange.hub.api.base import Blueprint, Content, JsonSchema
 from exchange.hub.api.problem import Problem, dump, problems
-from exchange.hub.api.schemas import Whole, listed, matching, text
+from exchange.hub.api.problem_page import code_page, list_page
+from exchange.hub.api.schemas import Whole, listed, matching, one_of, text
+from exchange.words import ENGLISH, LANGUAGES, Language, preferred
 from exchange_schemas.errors import NotFound
 
 blp = Blueprint(
@@ -41,6 +43,12 @@ class CodesSchema(JsonSchema):
     problems = listed(ExplainedSchema, limit=200)
 
 
+class LanguageQuery(JsonSchema):
+    """Which language a page is in."""
+
+    lang = one_of(*LANGUAGES, required=False, description="The page's language, instead of Accept-Language.")
+
+
 _EXAMPLE: Final = {
     "code": "CONSENT_WITHDRAWN",
     "status": 403,
@@ -48,7 +56,10 @@ _EXAMPLE: Final = {
     "happened": "The consent was withdrawn.",
     "todo": "Ask the agency that gave it.",
 }
-_DESCRIPTION: Final = "A page for a person; JSON for a client that prefers it (`Accept: application/json`)."
+_DESCRIPTION: Final = (
+    "A page for a person, in English, French, Arabic or Russian as `lang` or Accept-Language asks; JSON, in "
+    "English, for a client that prefers it (`Accept: application/json`)."
+)
 
 
 @blp.route("", methods=["GET"])
@@ -56,18 +67,16 @@ _DESCRIPTION: Final = "A page for a person; JSON for a client that prefers it (`
     auth=False,
     summary="List every error code",
     description=_DESCRIPTION,
+    query=LanguageQuery,
     responses={200: Content(_HTML, _PAGE_SCHEMA, "Every code", CodesSchema)},
     examples={200: {"problems": [_EXAMPLE]}},
 )
-def index() -> Response:
+def index(*, query: Mapping[str, Any]) -> Response:
     """All codes with their titles."""
     if _wants_json():
         return _answer(dump({"problems": [_members(found) for found in problems().values()]}), _JSON)
-    items = "".join(
-        f'<li><a href="/problems/{p.code.lower()}">{escape(p.code)}</a>: {escape(p.title)}</li>'
-        for p in problems().values()
-    )
-    return _page("Error codes", f"<ul>{items}</ul>")
+    spoken = _language(query)
+    return _page(spoken, list_page(spoken, problems().values(), query=_kept(query)))
 
 
 @blp.route("/<code>", methods=["GET"])
@@ -75,17 +84,19 @@ def index() -> Response:
     auth=False,
     summary="Explain an error code",
     description=f"{_DESCRIPTION} This is the `type` of a problem document.",
+    query=LanguageQuery,
     responses={200: Content(_HTML, _PAGE_SCHEMA, "What happened and what to do", ExplainedSchema)},
     examples={200: _EXAMPLE},
 )
-def explain(code: str) -> Response:
+def explain(code: str, *, query: Mapping[str, Any]) -> Response:
     """One code: what happened and what to do."""
     found = problems().get(code.upper()) if code == code.lower() else None
     if found is None:
         raise NotFound("there is no such code")
     if _wants_json():
         return _answer(dump(_members(found)), _JSON)
-    return _page(f"{found.title} ({found.code})", _explained(found))
+    spoken = _language(query)
+    return _page(spoken, code_page(spoken, found, query=_kept(query)))
 
 
 def _wants_json() -> bool:
@@ -103,26 +114,22 @@ def _members(problem: Problem) -> Mapping[str, Any]:
     }
 
 
-def _explained(problem: Problem) -> str:
-    return (
-        f"<h2>What happened</h2><p>{escape(problem.happened)}</p>"
-        f"<h2>What to do</h2><p>{escape(problem.todo)}</p>"
-        f"<p>HTTP status {problem.status}, code <code>{escape(problem.code)}</code></p>"
-        '<p><a href="/problems">Every error code</a></p>'
-    )
+def _language(query: Mapping[str, Any]) -> Language:
+    return LANGUAGES[query["lang"]] if "lang" in query else preferred(request.accept_languages)
 
 
-def _page(title: str, body: str) -> Response:
-    return _answer(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title></head>'
-        f"<body><h1>{escape(title)}</h1>{body}</body></html>\n",
-        _HTML,
-    )
+def _kept(query: Mapping[str, Any]) -> str:
+    """What a link from a page carries on, so that the reader stays in a language asked for by name."""
+    return f"?lang={query['lang']}" if "lang" in query else ""
 
 
-def _answer(content: str | bytes, media_type: str) -> Response:
+def _page(spoken: Language, content: str) -> Response:
+    return _answer(content, _HTML, spoken)
+
+
+def _answer(content: str | bytes, media_type: str, spoken: Language = ENGLISH) -> Response:
     response = Response(content, mimetype=media_type)
     response.headers["Cache-Control"] = "public, max-age=3600"
-    response.headers["Vary"] = "Accept"
+    response.headers["Content-Language"] = spoken.code
+    response.headers["Vary"] = "Accept, Accept-Language"
     return response

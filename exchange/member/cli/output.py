@@ -18,15 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from exchange.words import gettext, ngettext, pgettext
+from exchange.words import ISOLATE, POP, gettext, isolates_closed, ngettext, pgettext
 from exchange_schemas.codec import JsonValue, format_time
 
-FIRST_STRONG_ISOLATE = "\u2068"
-POP_ISOLATE = "\u2069"
 # Cc control, Cf format (direction overrides, joiners aside), Cs surrogates, Zl and Zp line separators.
 _UNFOLDED = 1000
 _JOINERS = "\u200c\u200d"
-_ISOLATES = FIRST_STRONG_ISOLATE + POP_ISOLATE
+_ISOLATES = ISOLATE + POP
 _DROPPED = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -35,26 +33,16 @@ def harmless(text: str) -> str:
 
     Joiners stay, and isolates of which each is closed: they keep a direction to themselves.
     """
-    kept = _JOINERS + _ISOLATES if _closed(text) else _JOINERS
+    kept = _JOINERS + _ISOLATES if isolates_closed(text) else _JOINERS
     return "".join(
         char if char in kept or unicodedata.category(char) not in _DROPPED else " " for char in text
     )
 
 
-def _closed(text: str) -> bool:
-    """Whether every isolate that is opened is closed, and nothing else is."""
-    depth = 0
-    for char in text:
-        depth += (char == FIRST_STRONG_ISOLATE) - (char == POP_ISOLATE)
-        if depth < 0:
-            return False
-    return depth == 0
-
-
 def isolated(text: str) -> str:
     """Harmless text that keeps its own direction to itself (Unicode FSI and PDI)."""
     clean = harmless(text)
-    return clean if clean.isascii() else f"{FIRST_STRONG_ISOLATE}{clean}{POP_ISOLATE}"
+    return clean if clean.isascii() else f"{ISOLATE}{clean}{POP}"
 
 
 def console() -> Console:

@@ -123,7 +123,7 @@ def shell(new_settings: Callable[..., Settings], tmp_path: Path, monkeypatch: py
     for name in list(os.environ):
         if name.startswith("HOMEWARD_"):
             monkeypatch.delenv(name)
-    env = {"HOMEWARD_ENVIRONMENT": "development", "HOMEWARD_INSECURE_KDF": "1"}
+    env = {"HOMEWARD_ENVIRONMENT": "development", "HOMEWARD_INSECURE_KDF": "1", "HOMEWARD_LANG": "en"}
     settings = new_settings(migrated=False)
     url = f"sqlite:///{tmp_path / 'shell' / 'hub' / 'hub.sqlite'}"
     if settings.owner_database_url is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import words
 from exchange_schemas.entry import Act
 from tests.integration.admin.conftest import Shell, both
 from tests.integration.directory.people import Agency
@@ -118,7 +119,7 @@ def test_list_and_show_for_people_and_for_scripts(made: Shell) -> None:
     assert [one["agency"] for one in made.json("agency", "list")] == ["embassy-b", "ngo-a"]
     table = made.run("agency", "list").stdout
     assert "embassy-b" in table
-    assert "2 agencies" in table
+    assert "agencies: 2" in table
     shown = made.json("agency", "show", "ngo-a")
     assert (shown["fingerprint"], len(shown["keys"])) == (agency.fingerprint, 6)
     assert agency.enc.public.kid in made.run("agency", "show", "ngo-a").stdout
@@ -167,3 +168,27 @@ def test_text_of_an_agency_cannot_steer_the_terminal(made: Shell) -> None:
     said = made.run("agency", "admit", bundle, "--fingerprint", agency.fingerprint, *made.signed_by("asha"))
     assert "name: \u2068[red]مؤسسة[/red]\u2069\n" in said.stderr
     assert "[red]" in made.run("agency", "list").stdout
+
+
+def test_in_another_language_people_read_other_words_and_programs_the_same(made: Shell) -> None:
+    made.admit("ngo-a")
+    catalogue = words.read("fr")
+    for command in (
+        ("agency", "show", "ngo-a"),
+        ("check",),
+        ("deployment", "export", made.path("pins.json")),
+    ):
+        english = made.json(*command)
+        assert made.json(*command, "--lang", "fr") == english
+        if command[0] != "deployment":
+            names = [name.replace("_", " ") for name in english]
+            assert [name for name in names if not catalogue.get(name, context="fact")] == []
+    again = made.init("asha", "--json", "--lang", "fr")
+    names = [name.replace("_", " ") for name in json.loads(again.stdout)]
+    assert [name for name in names if not catalogue.get(name, context="fact")] == []
+    listed = made.run("agency", "list", "--lang", "ru").stdout
+    assert ("организаций: 1" in listed, "вид" in listed, "The ngo-a" in listed) == (True, True, True)
+    said = made.run(
+        "agency", "suspend", "ngo-a", "--reason", "security", "--lang=ar", *made.signed_by("asha")
+    )
+    assert said.stdout.startswith("عُلّقت \u2068ngo-a\u2069: ")

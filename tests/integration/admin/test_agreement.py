@@ -82,7 +82,7 @@ def test_where_two_must_sign_the_second_reads_what_it_lets_go(pair: Shell) -> No
     assert pair.json("agreement", "show")[0]["version"] == 1
     assert "(SENDER_MISMATCH)" in pair.run("operator", "submit", proposal, code=1).stderr
     seen = pair.run("operator", "sign", proposal, "--yes", *pair.signed_by("ben"), data_dir=False).stderr
-    assert "ngo to embassy, for trace: child_ref sex" in seen
+    assert "ngo -> embassy (trace): child_ref sex" in seen
     assert pair.json("operator", "submit", proposal)["signed_by"] == ["asha", "ben"]
     assert pair.json("agreement", "show")[0]["version"] == 2
     assert "the next one is 3" in pair.run("operator", "submit", proposal, code=1).stderr

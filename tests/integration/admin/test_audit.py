@@ -29,7 +29,7 @@ def test_the_slices_are_brought_up_to_date_by_a_command(made: Shell) -> None:
     assert found is not None
     assert found.covers == size
     assert made.json("audit", "slices", "--once") == {"entries": 1, "heads": None}
-    assert "nothing new" in made.run("audit", "slices", "--once").stdout
+    assert "nothing was new" in made.run("audit", "slices", "--once").stdout
 
 
 def holder(made: Shell) -> int:

@@ -1,12 +1,14 @@
 """What anybody may read: metadata, keys, health, the interface description, the pages of the codes."""
 
 import re
+from html import escape
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from exchange.hub.api.problem import problems
+from exchange.words import LANGUAGES, gettext, in_language
 from tests.integration.http.conftest import BASE_URL, Exchange
 
 
@@ -66,13 +68,72 @@ def test_a_code_is_explained_in_json_to_a_client_that_prefers_it(exchange: Excha
     }
     listed = exchange.client.get("/problems", headers={"Accept": "application/json"}).json
     assert [one["code"] for one in listed["problems"]] == list(problems())
-    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Vary"] == "Accept, Accept-Language"
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "text/html, application/json;q=0.5", "image/png"])
 def test_everybody_else_gets_the_page_of_a_code(exchange: Exchange, accept: str | None) -> None:
     headers = {} if accept is None else {"Accept": accept}
     assert exchange.client.get("/problems/forbidden", headers=headers).mimetype == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("asked", "language"),
+    [
+        (None, "en"),
+        ("", "en"),
+        ("fr", "fr"),
+        ("fr-CA, en;q=0.8", "fr"),
+        ("en;q=0.2, ru;q=0.9, ar;q=0.4", "ru"),
+        ("de, ar;q=0.3", "ar"),
+        ("de, pl;q=0.3", "en"),
+        ("ru;q=0, fr;q=0.1", "fr"),
+        ("*", "en"),
+        ("x" * 4000, "en"),
+        ("fr;q=nonsense, \x7f;;,", "en"),
+    ],
+)
+def test_a_page_is_in_the_language_that_the_reader_likes_best(
+    exchange: Exchange, asked: str | None, language: str
+) -> None:
+    headers = {} if asked is None else {"Accept-Language": asked}
+    for path in ("/problems", "/problems/consent_withdrawn"):
+        page = exchange.client.get(path, headers=headers)
+        assert page.status_code == 200
+        assert page.headers["Content-Language"] == language
+        assert page.headers["Vary"] == "Accept, Accept-Language"
+        assert f'<html lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}">' in page.text
+        with in_language(LANGUAGES[language]):
+            assert escape(gettext("Consent withdrawn")) in page.text
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_no_page_has_an_english_sentence_in_another_language(exchange: Exchange, code: str) -> None:
+    for one in problems().values():
+        page = exchange.client.get(f"/problems/{one.code.lower()}?lang={code}").text
+        english = (one.title, one.happened, one.todo, "What happened", "What to do", "Every error code")
+        assert [text for text in english if f">{escape(text)}<" in page] == []
+        assert f'<code dir="ltr">{one.code}</code>' in page
+
+
+def test_a_language_asked_for_by_name_wins_and_is_kept_in_links(exchange: Exchange) -> None:
+    page = exchange.client.get("/problems?lang=ar", headers={"Accept-Language": "fr"})
+    assert page.headers["Content-Language"] == "ar"
+    assert 'href="/problems/forbidden?lang=ar"' in page.text
+    assert 'href="/problems?lang=ar"' in exchange.client.get("/problems/forbidden?lang=ar").text
+    assert '<a href="?lang=ru" hreflang="ru" lang="ru" dir="ltr">русский</a>' in page.text
+    assert exchange.client.get("/problems?lang=xx").status_code == 422
+
+
+@pytest.mark.parametrize("language", ["fr", "ar", "ru"])
+def test_what_programs_read_is_english_whatever_the_reader_speaks(exchange: Exchange, language: str) -> None:
+    headers = {"Accept": "application/json", "Accept-Language": language}
+    explained = exchange.client.get(f"/problems/forbidden?lang={language}", headers=headers)
+    assert explained.json["title"] == problems()["FORBIDDEN"].title
+    assert explained.headers["Content-Language"] == "en"
+    plain = exchange.client.get("/v1/inbox").json
+    assert exchange.client.get("/v1/inbox", headers={"Accept-Language": language}).json == plain
+    assert plain["title"] == problems()["UNAUTHORIZED"].title
 
 
 @pytest.mark.parametrize("code", ["MALFORMED", "nope", "<script>", "a" * 5000])

@@ -11,6 +11,7 @@ from exchange.words import (
     language,
     ngettext,
     pgettext,
+    preferred,
     reason,
 )
 
@@ -36,6 +37,21 @@ def test_the_command_line_decides_before_the_setting_before_the_system(
     named: str | None, environ: dict[str, str], code: str
 ) -> None:
     assert chosen(named, environ).code == code
+
+
+@pytest.mark.parametrize(
+    ("ranges", "code"),
+    [
+        ([("fr-CA", 1.0), ("en", 0.8)], "fr"),
+        ([("de", 1.0), ("ar-EG", 0.3)], "ar"),
+        ([("ru", 0.0), ("fr", 0.0), ("*", 0.1)], "en"),
+        ([("AR", 1.0)], "ar"),
+        ([("de", 1.0)], "en"),
+        ([], "en"),
+    ],
+)
+def test_a_reader_gets_the_first_language_that_both_speak(ranges: list[tuple[str, float]], code: str) -> None:
+    assert preferred(ranges).code == code
 
 
 def test_only_arabic_runs_from_right_to_left() -> None:
