@@ -98,7 +98,7 @@ def _measure(hub: Hub, connections: int) -> tuple[Side, Side]:
     def ours() -> None:
         leaf = _leaf(hub)
         with writing(hub.engine) as conn:
-            append(conn, [leaf], now=hub.clock())
+            append(conn, [leaf], now=hub.clock(), ends=True)
 
     mine, bare = Side(), Side()
     for number in range(ROUNDS + 1):

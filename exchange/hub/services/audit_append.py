@@ -1,8 +1,9 @@
 """Appending to the audit log, inside the transaction that makes the answer: the one place that writes it.
 
 SQLite: the write lock is held, the frontier is extended here and set only if nobody else set it. PostgreSQL:
-the entry is inserted and the database's own trigger does the rest, before the commit. Whatever fails here
-fails the whole transaction: there is no queue and no second try.
+the entry is inserted and the database's own trigger does the rest, before the commit. From the trigger to
+the commit nobody else can append, so the commit is sent along with it: nothing waits for this program in
+between. Whatever fails here fails the whole transaction: there is no queue and no second try.
 """
 
 import sqlite3
@@ -12,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, Integer, column, insert, text
 
 from exchange.hub.db import busy, is_busy
 from exchange.hub.models.log import log_entry, log_leaf
@@ -35,11 +36,14 @@ _SET_HEAD: Final = (
 )
 _INSERT: Final = Statement(insert(log_entry), fills=("entry_id", "entry"))
 _APPEND_NOW: Final = Statement(text("SET CONSTRAINTS log_entry_append IMMEDIATE"))
+# A missing place is a division by zero: the database takes the transaction back by itself.
 _PLACES: Final = Statement(
-    select(log_leaf.c.entry_id, log_leaf.c.idx, log_leaf.c.frontier).where(
-        log_leaf.c.entry_id.in_(bindparam("ids", expanding=True))
-    )
+    text(
+        "SELECT wanted.id AS entry_id, idx, frontier, 1 / CAST(idx IS NOT NULL AS integer) AS found"
+        " FROM unnest(CAST(:ids AS text[])) AS wanted (id) LEFT JOIN log_leaf ON entry_id = wanted.id"
+    ).columns(log_leaf.c.entry_id, log_leaf.c.idx, log_leaf.c.frontier, column("found", Integer))
 )
+_COMMIT: Final = Statement(text("COMMIT"))
 _Node = tuple[int, int, bytes]
 """A complete subtree: level, index, hash."""
 
@@ -63,12 +67,18 @@ class Appended:
 
 
 def append(
-    conn: Connection, leaves: Sequence[Leaf], *, now: datetime, beside: Sequence[Call] = ()
+    conn: Connection,
+    leaves: Sequence[Leaf],
+    *,
+    now: datetime,
+    beside: Sequence[Call] = (),
+    ends: bool = False,
 ) -> list[Appended]:
     """Give the entries, one at least, their places in the log, in this order.
 
     Nothing may be written in the transaction after this. `beside`: what is written with them, before them.
-    `now`: the clock at this moment (PostgreSQL uses the database's).
+    `now`: the clock at this moment (PostgreSQL uses the database's). `ends`: the transaction is to be
+    committed, and on PostgreSQL it is when this returns.
     Raises: AuditUnavailable when the log cannot take them; Unavailable when the database is busy.
     """
     if not conn.in_transaction():
@@ -79,7 +89,7 @@ def append(
         if isinstance(driver, sqlite3.Connection):
             together(conn, *beside)
             return _append_sqlite(driver.cursor(), leaves, now)
-        return _append_postgres(conn, leaves, beside)
+        return _append_postgres(conn, leaves, beside, ends=ends)
     except (sqlite3.Error, psycopg.Error) as error:
         if is_busy(error):
             raise busy() from error
@@ -118,14 +128,15 @@ def _is_off(ts_us: int, now_us: int, latest_us: int) -> bool:
     return abs(ts_us - now_us) > CLOCK_SLACK_US or ts_us < latest_us - CLOCK_SLACK_US
 
 
-def _append_postgres(conn: Connection, leaves: Sequence[Leaf], beside: Sequence[Call]) -> list[Appended]:
-    # One round trip. The trigger runs in the last but one: from there to the commit nobody else appends.
+def _append_postgres(
+    conn: Connection, leaves: Sequence[Leaf], beside: Sequence[Call], *, ends: bool
+) -> list[Appended]:
+    # One round trip. What follows a statement that fails is not run, the commit least of all.
     rows = [{"entry_id": leaf.entry_id, "entry": leaf.entry} for leaf in leaves]
     places = _PLACES.call(ids=[leaf.entry_id for leaf in leaves])
-    *_, found = together(conn, *beside, _INSERT.for_each(rows), _APPEND_NOW.call(), places)
-    placed = {row.entry_id: row for row in found.rows}
-    if len(placed) != len(leaves):
-        raise AuditUnavailable("the audit log did not take the entry, so nothing is answered")
+    ending = [_COMMIT.call()] if ends else []
+    done = together(conn, *beside, _INSERT.for_each(rows), _APPEND_NOW.call(), places, *ending)
+    placed = {row.entry_id: row for row in done[len(beside) + 2].rows}
     return [_appended(leaf, placed[leaf.entry_id]) for leaf in leaves]
 
 

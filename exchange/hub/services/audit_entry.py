@@ -108,13 +108,14 @@ def prepare(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Prepare
 def append_entries(conn: Connection, entries: Sequence[Prepared], now: datetime) -> list[Logged]:
     """Append these in their order, with their disclosures; the last thing that a transaction does.
 
+    On PostgreSQL the transaction is committed then, unless there are none.
     Raises: AuditUnavailable when the log cannot take them; Unavailable when the database is busy.
     """
     if not entries:
         return []
     beside = disclosing({one.entry_id: one.disclosures for one in entries})
     leaves = [Leaf(one.entry_id, one.data, one.ts_us) for one in entries]
-    places = append(conn, leaves, now=now, beside=beside)
+    places = append(conn, leaves, now=now, beside=beside, ends=True)
     return [Logged(one.entry_id, one.data, place) for one, place in zip(entries, places, strict=True)]
 
 

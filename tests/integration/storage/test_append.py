@@ -25,6 +25,7 @@ from exchange_schemas.entry import Act
 from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden
 from tests.integration.storage import only
 from tests.integration.storage.logs import check_log, put
+from tests.integration.storage.test_failures import as_owner
 
 NewCaller = Callable[..., Caller]
 TRACE = Trace(Act.INBOX_LIST)
@@ -109,6 +110,35 @@ def test_a_transaction_taken_back_leaves_no_gap(hub: Hub) -> None:
         conn.rollback()
     assert put(hub, 1).index == 1
     check_log(hub)
+
+
+@only.POSTGRES
+def test_an_append_that_ends_its_transaction_is_committed_and_lets_others_append(hub: Hub) -> None:
+    now = hub.clock()
+    entry = f'{{"ts":{microseconds(now)}}}'.encode()
+    with hub.engine.connect() as conn:
+        conn.begin()
+        [placed] = append(conn, [Leaf(b64u(os.urandom(16)), entry, microseconds(now))], now=now, ends=True)
+        assert put(hub, 1).index == placed.index + 1
+        conn.rollback()
+    assert check_log(hub).head.size == 2
+
+
+@only.POSTGRES
+@pytest.mark.parametrize("ends", [False, True])
+def test_an_entry_that_got_no_place_is_taken_back_by_the_database(hub: Hub, ends: bool) -> None:
+    as_owner(hub, "ALTER TABLE log_entry DISABLE TRIGGER log_entry_append")
+    now = hub.clock()
+    entry = f'{{"ts":{microseconds(now)}}}'.encode()
+    leaf = Leaf(b64u(os.urandom(16)), entry, microseconds(now))
+    with hub.engine.connect() as conn:
+        conn.begin()
+        with pytest.raises(AuditUnavailable):
+            append(conn, [leaf], now=now, ends=ends)
+        conn.commit()
+    assert check_log(hub).head.size == 0
+    as_owner(hub, "ALTER TABLE log_entry ENABLE ALWAYS TRIGGER log_entry_append")
+    assert put(hub, 0).index == 0
 
 
 def test_an_append_outside_a_transaction_is_a_mistake(hub: Hub) -> None:
