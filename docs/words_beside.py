@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from exchange.auditor.report.charts import GOOD_TO_BAD
-from exchange.auditor.report.document import OTHERS, WEEKDAYS, document
+from exchange.auditor.report.content import OTHERS, WEEKDAYS
+from exchange.auditor.report.document import document
 from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.matching import BINS, LAST_BIN
 from exchange.auditor.verdict import Fault

@@ -17,7 +17,8 @@ from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.reading import signed_tree
 from exchange.auditor.report.charts import drawer
-from exchange.auditor.report.document import Document, document
+from exchange.auditor.report.content import Document
+from exchange.auditor.report.document import document
 from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.page import Provenance, page
 from exchange.auditor.verdict import Verdict

@@ -11,7 +11,8 @@ from datetime import date
 from html import escape
 from typing import Any, Final
 
-from exchange.auditor.report.document import OTHERS, WEEKDAYS, Cell, Figure, next_period
+from exchange.auditor.report.content import OTHERS, WEEKDAYS, Cell, Figure
+from exchange.auditor.report.periods import next_period
 from exchange.words import gettext, language, pgettext
 from exchange.words.languages import ENGLISH
 from exchange_schemas.errors import MissingExtra

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 from exchange.auditor.report.charts import WIDTHS, Draw, said, svg
-from exchange.auditor.report.document import Cell, Document, Figure, Notice
+from exchange.auditor.report.content import Cell, Document, Figure, Notice
 from exchange.member.page import head
 from exchange.words import gettext, language, pgettext
 from exchange.words.languages import ENGLISH

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.auditlog import Story
-from exchange.auditor.report.document import OTHERS, Document, Figure, document
+from exchange.auditor.report.content import OTHERS, Document, Figure
+from exchange.auditor.report.document import document
 from exchange.auditor.report.figures import Figures, Office
 from exchange.auditor.report.matching import BINS, LAST_BIN, Questions, bin_of
 from exchange.auditor.rows import Glance

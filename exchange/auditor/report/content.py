@@ -1,0 +1,57 @@
+"""What a report is made of: figures as titled tables, notices, a summary; for the page and for JSON alike."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+Cell = str | int
+OTHERS: Final = "all others"
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LISTED: Final = 25
+"""The most rows of a list, and agencies of a figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: `shape` says how it is drawn, `rows` have a cell for each of `columns`.
+
+    Shapes: "stack" (period, name, count), "heat" (weekday, hour, count), "bars" (name, count), "parts"
+    (name, part, count), "list" (not drawn: the table is the figure).
+    """
+
+    key: str
+    shape: str
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should look at first. `grave`: it must never happen."""
+
+    text: str
+    grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report. `unit` is "day", "week" or "month"; `summary` pairs a name with a number."""
+
+    unit: str
+    first: datetime | None
+    last: datetime | None
+    summary: tuple[tuple[str, Cell], ...]
+    notices: tuple[Notice, ...]
+    figures: tuple[Figure, ...]
+
+
+def moment(at_us: int) -> datetime:
+    """A time in µs, aware UTC."""
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC)
+
+
+def day_of(at_us: int) -> str:
+    """The day of a time in µs, ISO 8601."""
+    return moment(at_us).date().isoformat()
