@@ -7,17 +7,16 @@ encrypted store. Its plaintext is never whole in memory, and never on the disk.
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from exchange.agency.downloading import OnBytes, begun, fetch, take
 from exchange.agency.fetched import Fetched
 from exchange.member.files import disk_errors
 from exchange.member.session import Session
-from exchange_keys.attachments import Sink, digest_of, open_stream
+from exchange_keys.attachments import Sink, open_stream
 from exchange_keys.envelope import UnlockedGrant, unlock_grant
 from exchange_keys.grants import part_context
 from exchange_keys.parts import PartContext
@@ -29,7 +28,6 @@ from exchange_schemas.errors import Malformed, PartDigest, PartMissing
 from exchange_schemas.ids import PartId
 from exchange_schemas.message import validate_content
 
-OnBytes = Callable[[str, int, int], None]
 _JPEG = b"\xff\xd8\xff"
 # What stands for the photo while the content of the kind is checked: the descriptor stays with the sender.
 _PHOTO_THERE: Mapping[str, JsonValue] = {
@@ -83,9 +81,8 @@ def open_parts(session: Session, fetched: Fetched, core: GrantCore, on_bytes: On
     if all(ref.f != "photo" for ref in core.parts):
         yield _complete(core, opened)
         return
-    with disk_errors("photo"):
-        sealed = tempfile.TemporaryFile(dir=session.home.spool)  # noqa: SIM115 - closed by the next line
-    with sealed:
+    ref, _ = unlocked.key_of("photo")
+    with begun(session.home.spool, fetched.gid, ref) as sealed:
         photo = _photo(session, unlocked, fetched, sealed=sealed, on_bytes=on_bytes)
         yield _complete(core, replace(opened, photo=photo))
 
@@ -124,15 +121,11 @@ def _photo(
     core, (ref, key) = unlocked.core, unlocked.key_of("photo")
     inline = {part.p: part.ct for part in fetched.parts}[ref.p]
     with disk_errors("photo"):
-        if inline is None:
-            _download(session, fetched, ref, sealed, on_bytes)
-        else:
-            sealed.write(inline)
         # Step (6): the whole ciphertext, before any of it is decrypted.
-        sealed.seek(0)
-        digest = digest_of(sealed)
-        if sealed.seek(0, os.SEEK_END) != ref.len or digest != ref.sha256:
-            raise PartDigest("photo: the part is not the one that the grant names", field="photo")
+        if inline is None:
+            fetch(session.hub, f"/v1/grants/{fetched.gid}/parts/{ref.p}", ref, sealed, on_bytes)
+        else:
+            take(inline, ref, sealed)
     # Steps (7) and (8).
     photo, seen = ProvedPhoto(sealed, key, part_context(core, ref)), _FirstBytes()
     photo.open_into(seen)
@@ -151,14 +144,3 @@ class _FirstBytes:
     def write(self, data: bytes, /) -> None:
         """Look at the next bytes."""
         self.first += data[: len(_JPEG) - len(self.first)]
-
-
-def _download(session: Session, fetched: Fetched, ref: PartRef, target: BinaryIO, on_bytes: OnBytes) -> None:
-    done = 0
-    with session.hub.download(f"/v1/grants/{fetched.gid}/parts/{ref.p}") as pieces:
-        for piece in pieces:
-            done += len(piece)
-            if done > ref.len:
-                raise PartDigest("photo: the part is longer than the grant says", field="photo")
-            target.write(piece)
-            on_bytes("downloading", done, ref.len)

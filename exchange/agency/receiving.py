@@ -17,10 +17,11 @@ from exchange.agency.attesting import arranges_release
 from exchange.agency.chains import gap_before, note_seen
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted
+from exchange.agency.downloading import OnBytes, sweep
 from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
 from exchange.agency.message_rows import Evidence
 from exchange.agency.model import InboxItem, Message
-from exchange.agency.opening import OnBytes, Opened, open_parts
+from exchange.agency.opening import Opened, open_parts
 from exchange.agency.verification import Verified, verify
 from exchange.agency.withdrawals import bury
 from exchange.consent import check_detention
@@ -113,6 +114,7 @@ class Receiver:
                 "this message was deleted here; it is never fetched again",
                 rule="deletion-done",
             )
+        sweep(self.session.home.spool, self.session.now())
         fetched = self._fetch(checked)
         self.session.directory.ensure_fresh(size=fetched.directory_size)
         try:
@@ -123,7 +125,9 @@ class Receiver:
                 alarms = self._check_chain(verified.core, fetched)
                 message = self._keep(fetched, verified, opened, alarms)
         except ProtocolError as error:
-            self._refuse(fetched, error)
+            # It may have died while its photo came: that is no fault of what was sent.
+            if not self._is_dead(checked, error):
+                self._refuse(fetched, error)
             raise
         if self.session.carried is not None:
             self.session.carried.forget(under=f"{GRANTS}{checked}")
@@ -143,12 +147,21 @@ class Receiver:
         try:
             answer = self.session.hub.get(f"/v1/grants/{gid}")
         except ProtocolError as error:
-            # A tombstone is no proof by itself: its withdrawal is, and the next grant's `prev`.
-            stone = tombstone_of(error)
-            if stone is not None:
-                bury(self.session, stone)
+            self._is_dead(gid, error)
             raise
         return read_fetched(gid, answer)
+
+    def _is_dead(self, gid: GrantId, error: ProtocolError) -> bool:
+        """Whether the hub has answered with a tombstone, which is then taken.
+
+        It is no proof by itself: its withdrawal is, and the next grant's `prev`.
+        """
+        stone = tombstone_of(error)
+        if stone is None:
+            return False
+        sweep(self.session.home.spool, self.session.now(), gid)
+        bury(self.session, stone)
+        return True
 
     def _known_withdrawn(self, fetched: Fetched) -> bool:
         """Whether this agency has seen a withdrawal of the consent that comes with the grant, or was asked

@@ -116,6 +116,9 @@ class CarriedWire(Wire):
         super().__init__()
         self._answers = answers
 
+    def pause(self, seconds: float) -> None:
+        """Nothing: what no courier has brought is not there a moment later either."""
+
     def send(self, call: Call) -> Answer:
         """The brought answer. Raises: HubUnreachable when there is none."""
         found = self._found(call)

@@ -6,6 +6,7 @@ It must never hand out an answer whose receipt does not verify.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from exchange_schemas.codec import Encodable, JsonValue, b64u, decode, encode, s
 from exchange_schemas.errors import HubRefused, Malformed
 from exchange_schemas.limits import LIMITS
 
+_CONTENT_RANGE = re.compile("bytes ([0-9]{1,15})-[0-9]{1,15}/[0-9]{1,15}")
 RECEIPT_HEADER = "Homeward-Receipt"
 
 
@@ -32,6 +34,14 @@ class RawReceipt:
     value: JsonValue
     request: str
     first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Bytes on their way; `start` is the place of the first in the whole."""
+
+    start: int
+    pieces: Iterator[bytes]
 
 
 @dataclass(slots=True)
@@ -109,12 +119,25 @@ class Transport:
         return self._json(self._call("PUT", path, params=params, body=lambda: data, extra=extra))
 
     @contextmanager
-    def download(self, path: str) -> Iterator[Iterator[bytes]]:
-        """The pieces of a binary answer, in constant memory; its receipt is fetched at the next sync."""
-        call = self._prepare("GET", path)
+    def download(self, path: str, *, start: int = 0, tag: str = "") -> Iterator[Download]:
+        """A binary answer in pieces, in constant memory; its receipt is fetched at the next sync.
+
+        `start`: how much of it is here already, of the bytes whose entity tag is `tag`. The hub may
+        give all of it all the same. Raises: the problem's error, HubUnreachable, HubRefused.
+        """
+        extra = {"Accept": "application/octet-stream"}
+        if start > 0:
+            extra |= {"Range": f"bytes={start}-", "If-Range": f'"{tag}"'}
+        call = self._prepare("GET", path, extra=extra)
+        with self.wire.stream(call) as (answer, pieces):
+            if answer.status != 401 or not self.tokens.take_nonce(answer.headers):
+                self._finish(answer)
+                yield _downloaded(answer, start, pieces)
+                return
+        # The proof lacked the hub's newest nonce, which came with that answer.
         with self.wire.stream(call) as (answer, pieces):
             self._finish(answer)
-            yield pieces
+            yield _downloaded(answer, start, pieces)
 
     def _prepare(
         self,
@@ -210,6 +233,16 @@ class Transport:
             # What was deposited twice gets the first receipt again, with status 200.
             first = answer.method == "GET" or answer.status != 200
             self.keep(RawReceipt(receipt, b64u(sha256(proof.encode())), first))
+
+
+def _downloaded(answer: Answer, start: int, pieces: Iterator[bytes]) -> Download:
+    """Raises: HubRefused when the hub gives another range than the one it was asked for."""
+    if answer.status != 206:
+        return Download(0, pieces)
+    place = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if place is None or int(place[1]) != start:
+        raise HubRefused("the hub gave another range than the one it was asked for", field="Content-Range")
+    return Download(start, pieces)
 
 
 def request_body(body: Mapping[str, Encodable]) -> bytes:

@@ -88,6 +88,10 @@ class Wire:
         self._session.auth = _keep_headers
         self._session.headers["User-Agent"] = "homeward-agency"
 
+    def pause(self, seconds: float) -> None:
+        """Wait before another attempt."""
+        self._sleep(seconds)
+
     def close(self) -> None:
         """Drop the connections."""
         self._session.close()

@@ -219,6 +219,10 @@ class TooLarge(RequestError, code="TOO_LARGE"):
     """The request or an object in it is over its limit."""
 
 
+class RangeUnsatisfiable(RequestError, code="RANGE_NOT_SATISFIABLE"):
+    """No byte of the range that was asked for is there."""
+
+
 class Conflict(RequestError, code="CONFLICT"):
     """The request contradicts the state of the thing it names."""
 

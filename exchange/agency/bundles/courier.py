@@ -17,6 +17,7 @@ from typing import BinaryIO
 from exchange.agency.bundles.content import ANSWER, CALL, WANT, Frame, read_frames, write_frame
 from exchange.agency.bundles.counting import Counting
 from exchange.agency.bundles.file import Making, opened, write_bundle
+from exchange.agency.downloading import download
 from exchange.agency.uploading import OnBytes, upload
 from exchange.member.carried import GRANTS, CarriedAnswers, call_id, path_of
 from exchange.member.problems import problem_error
@@ -176,17 +177,12 @@ class Courier:
         parts = decode(answer.body, limit=ANSWER_BYTES, depth=12).get("parts")
         for part in parts if isinstance(parts, list) else []:
             if isinstance(part, dict) and part.get("ct") is None:
-                yield self._part(hub, f"{GRANTS}{gid}/parts/{part.get('p')}")
+                yield self._part(hub, f"{GRANTS}{gid}/parts/{part.get('p')}", str(part.get("sha256")))
 
-    def _part(self, hub: Transport, path: str) -> _Given:
+    def _part(self, hub: Transport, path: str, tag: str) -> _Given:
         file = self.session.home.spool / "fetched.frame"
-        with hub.download(path) as pieces, file.open("wb") as target:
-            size = 0
-            for piece in pieces:
-                size += len(piece)
-                if size > LIMITS.sealed_part_bytes:
-                    raise Malformed("parts: longer than a part may be", field="parts")
-                target.write(piece)
+        with file.open("w+b") as target:
+            download(hub, path, target, tag=tag, limit=LIMITS.sealed_part_bytes)
         return _Given(path, 200, file)
 
     # -- what is kept of offices ---------------------------------------------------------------------------

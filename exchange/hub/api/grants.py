@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from marshmallow import fields
 
 from exchange.hub.api.base import (
@@ -30,6 +30,7 @@ from exchange.hub.api.schemas import (
 )
 from exchange.hub.services import grants, recipient_receipts
 from exchange.hub.services.deposit_checks import INLINE_BYTES
+from exchange.hub.services.ranges import Asked
 from exchange_schemas.entry import Act
 from exchange_schemas.ids import GrantId, PartId, check_id
 from exchange_schemas.limits import LIMITS
@@ -108,16 +109,21 @@ def fetch(gid: str) -> Response:
     scope="envelopes:receive",
     act=Act.PART_FETCH,
     summary="Fetch a large part of a grant",
-    description="The consent is decided again, and the answer logged, as for the grant itself.",
-    responses={200: BYTES},
-    problems=(410,),
+    description=(
+        "The consent is decided again, and the answer logged, as for the grant itself. After a broken line "
+        "Range asks for the bytes that are missing, one range at a time; the entity tag is the ciphertext's "
+        "digest, and with If-Range other bytes than those are given whole."
+    ),
+    responses={200: BYTES, 206: BYTES},
+    problems=(410, 416),
 )
 def fetch_part(gid: str, p: str) -> Response:
-    """The ciphertext, in constant memory."""
+    """The ciphertext or a range of it, in constant memory."""
     hub, caller = current_hub(), current_caller()
     grant, part = GrantId(check_id(gid, field="gid")), PartId(check_id(p, field="p"))
-    released, length, pieces = grants.fetch_part(hub, caller, grant, part)
-    return respond_stream(released, pieces, length)
+    asked = Asked(request.headers.get("Range"), request.headers.get("If-Range"))
+    released, pieces = grants.fetch_part(hub, caller, grant, part, asked)
+    return respond_stream(released, pieces, pieces.length)
 
 
 @blp.route("/<string:gid>/receipt", methods=["POST"])

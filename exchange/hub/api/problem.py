@@ -29,6 +29,7 @@ from exchange_schemas.errors import (
     Malformed,
     MethodNotAllowed,
     NotFound,
+    RangeUnsatisfiable,
     RateLimited,
     ServiceError,
     TooLarge,
@@ -175,6 +176,8 @@ def _add_headers(response: Response, error: ExchangeError, known: Problem) -> No
     if known.code != INTERNAL and isinstance(error, ServiceError | RateLimited):
         wait = error.detail.get("retry_after_s", RETRY_AFTER_S)
         response.headers["Retry-After"] = str(wait)
+    if isinstance(error, RangeUnsatisfiable) and "bytes" in error.detail:
+        response.headers["Content-Range"] = f"bytes */{error.detail['bytes']}"
 
 
 def _challenge(error: Unauthorized) -> str:

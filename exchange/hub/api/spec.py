@@ -18,6 +18,7 @@ from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields, validate
 
 from exchange.hub.api.problem import members_of, problems
+from exchange.hub.api.ranges import CONTENT_RANGE, add_ranges
 from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
@@ -59,7 +60,12 @@ _QUOTA: Final = {
     )
 }
 _QUOTA_REFS: Final = {name: {"$ref": f"#/components/headers/{name}"} for name in _QUOTA}
-_HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+_HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {
+    401: _CHALLENGE,
+    416: CONTENT_RANGE,
+    429: _RETRY,
+    503: _RETRY,
+}
 # Of several codes, the one to show.
 _TYPICAL: Final[Mapping[int, str]] = {403: "FORBIDDEN", 410: "GRANT_EXPIRED", 422: "MALFORMED"}
 # An attachment of 25 MiB, padded (PADMÉ adds 12 % at most) and sealed.
@@ -219,6 +225,8 @@ def describe(
         parameters.append(copy.deepcopy(_COURIER))
     if parameters:
         entry["parameters"] = parameters
+    if HTTPStatus.PARTIAL_CONTENT in responses:
+        add_ranges(entry)
     body = _request_body(request, form, raw_content, examples.get("request"))
     if body is not None:
         entry["requestBody"] = body

@@ -25,6 +25,7 @@ from exchange.hub.models.parts import part
 from exchange.hub.services.agreements import deciding, tag
 from exchange.hub.services.directory_read import head
 from exchange.hub.services.parties import asking_parties, parties_in, party_of, policy_of
+from exchange.hub.services.ranges import Asked, Span, span_of
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.standings import Held, confirmations_of, held_in, holding
 from exchange.hub.sql import Call, Statement
@@ -122,10 +123,12 @@ def fetch(hub: Hub, caller: Caller, gid: GrantId) -> Released:
     return release(hub, caller, trace, work, asks=_asking(caller, stored.core))
 
 
-def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Released, int, Pieces]:
-    """One part of the caller's grant: the release, its length in bytes, and its ciphertext in pieces.
+def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId, asked: Asked) -> tuple[Released, Pieces]:
+    """One part of the caller's grant, or the range of it that is asked for: the release and the ciphertext.
 
-    Raises: as `fetch`; NotFound when the grant has no such part, or it came with the grant.
+    Each is a fetch of its own: decided again, and logged.
+    Raises: as `fetch`; NotFound when the grant has no such part, or it came with the grant;
+    RangeUnsatisfiable, after what the decision refuses with.
     """
     with storage_errors(), reading(hub.engine) as conn:
         stored = _read(conn, caller, gid)
@@ -137,7 +140,10 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
 
     def work(unit: Unit) -> Answer:
         _, policy = _decide(unit, caller, stored)
-        return Answer(body={}, trace=replace(trace, pol=tag(policy)))
+        with deciding(policy):
+            span = span_of(asked, ref.len, ref.sha256)
+        said = replace(trace, pol=tag(policy))
+        return Answer(body={}, trace=said, status=span.status, headers=span.headers())
 
     blob = hub.blobs.open(ref.sha256)
     try:
@@ -145,7 +151,7 @@ def fetch_part(hub: Hub, caller: Caller, gid: GrantId, p: PartId) -> tuple[Relea
     except ExchangeError:
         blob.close()
         raise
-    return released, ref.len, Pieces(blob)
+    return released, Pieces(blob, span_of(asked, ref.len, ref.sha256))
 
 
 # -- reading what cannot change ------------------------------------------------------------------------
@@ -171,16 +177,20 @@ def _part_of(core: GrantCore, p: PartId) -> PartRef:
 
 
 class Pieces(Iterator[bytes]):
-    """An open blob, a piece at a time. A server closes it, also when nobody read it to its end."""
+    """Some bytes of an open blob, a piece at a time. A server closes it, also when nobody read to the end."""
 
-    def __init__(self, blob: BinaryIO) -> None:
-        self._blob = blob
+    def __init__(self, blob: BinaryIO, span: Span) -> None:
+        self.length = span.length
+        self._blob, self._left = blob, span.length
+        blob.seek(span.first)
 
     def __next__(self) -> bytes:
-        piece = self._blob.read(CHUNK)
+        # Nothing is read once all is given: a server may have closed it by then.
+        piece = b"" if self._left == 0 else self._blob.read(min(CHUNK, self._left))
         if piece == b"":
             self.close()
             raise StopIteration
+        self._left -= len(piece)
         return piece
 
     def close(self) -> None:

@@ -72,14 +72,23 @@ def served_exchange(make_hub: Callable[..., Hub], folder: Path) -> Iterator[Exch
 
 @dataclass
 class Exchange:
-    """`lose` counts answers that are dropped after the hub has done its work, by path prefix."""
+    """`lose` counts answers that are dropped after the hub has done its work, by path prefix.
+
+    `cut` holds, by a part of the path, after how many bytes each of the next answers breaks off; `hold`
+    after how many every one waits for `released`.
+    """
 
     hub: Hub
     folder: Path
     port: int
     operator: SigningKey = field(default_factory=SigningKey.generate)
     lose: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, list[int]] = field(default_factory=dict)
+    hold: dict[str, int] = field(default_factory=dict)
+    released: threading.Event = field(default_factory=threading.Event)
     change: Callable[[str, bytes], bytes] | None = None
+    asked: list[tuple[str, str, str]] = field(default_factory=list)
+    """(path, Range, status) of every answer."""
     _server: BaseWSGIServer | None = None
     _thread: threading.Thread | None = None
 
@@ -118,12 +127,24 @@ class Exchange:
                 body = self.change(environ["PATH_INFO"], body)
             headers = [(name, value) for name, value in said[1] if name.lower() != "content-length"]
             start_response(said[0], [*headers, ("Content-Length", str(len(body)))])
-            return [body]
+            path = environ["PATH_INFO"]
+            self.asked.append((path, environ.get("HTTP_RANGE", ""), said[0][:3]))
+            breaks = next((after for infix, after in self.cut.items() if infix in path and after), None)
+            if breaks is not None:
+                return [body[: breaks.pop(0)]]
+            return self._held(path, body)
 
         self._server = make_server("127.0.0.1", self.port, wsgi, threaded=True)
         self._server.log = lambda *args: None  # type: ignore[method-assign]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
+
+    def _held(self, path: str, body: bytes) -> Iterator[bytes]:
+        after = next((after for infix, after in self.hold.items() if infix in path), len(body))
+        yield body[:after]
+        if after < len(body):
+            self.released.wait(60)
+            yield body[after:]
 
     def stop(self) -> None:
         """The hub is down."""

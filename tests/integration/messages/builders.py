@@ -24,6 +24,7 @@ from exchange.hub.services import consents, deposit, grants, recipient_receipts,
 from exchange.hub.services.agreements import agreements_in
 from exchange.hub.services.directory_read import position
 from exchange.hub.services.hub import Hub, utc_now
+from exchange.hub.services.ranges import WHOLE, Asked
 from exchange.hub.services.release import Caller, Proof, Released
 from exchange.log.tree import Frontier, leaf_hash
 from exchange_keys.envelope import (
@@ -370,9 +371,9 @@ class World:
     def fetch(self, rcp: Agency, gid: GrantId) -> Released:
         return grants.fetch(self.hub, self.caller(rcp), gid)
 
-    def fetch_part(self, rcp: Agency, gid: GrantId, p: PartId) -> bytes:
-        _, length, pieces = grants.fetch_part(self.hub, self.caller(rcp), gid, p)
-        data = b"".join(pieces)
+    def fetch_part(self, rcp: Agency, gid: GrantId, p: PartId, asked: Asked = WHOLE) -> bytes:
+        _, pieces = grants.fetch_part(self.hub, self.caller(rcp), gid, p, asked)
+        length, data = pieces.length, b"".join(pieces)
         assert len(data) == length
         return data
 

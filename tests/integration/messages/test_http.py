@@ -86,7 +86,25 @@ def test_the_whole_way_of_a_record_with_a_photo(
     photo = receiver.call("GET", f"/v1/grants/{item['gid']}/parts/{large['p']}")
     assert photo.data == path.read_bytes()
     assert photo.content_length == path.stat().st_size
-    assert photo.headers["Homeward-Receipt"] == world.last().id
+    assert (photo.headers["ETag"], photo.headers["Accept-Ranges"]) == (f'"{digest}"', "bytes")
+    logged = world.last()
+    assert photo.headers["Homeward-Receipt"] == logged.id
+
+    rest = {"Range": "bytes=50000-", "If-Range": photo.headers["ETag"]}
+    more = receiver.call("GET", f"/v1/grants/{item['gid']}/parts/{large['p']}", headers=rest)
+    assert (more.status_code, more.data) == (206, path.read_bytes()[50_000:])
+    assert more.headers["Content-Range"] == f"bytes 50000-{len(photo.data) - 1}/{len(photo.data)}"
+    # A fetch of its own in the log, with what the whole one says.
+    again = world.last()
+    assert more.headers["Homeward-Receipt"] == again.id != logged.id
+    assert (again.act, again.out, again.fld, again.pur) == ("part:fetch", "allow", logged.fld, logged.pur)
+    beyond = receiver.call(
+        "GET", f"/v1/grants/{item['gid']}/parts/{large['p']}", headers={"Range": f"bytes={len(photo.data)}-"}
+    )
+    assert (beyond.status_code, beyond.json["code"]) == (416, "RANGE_NOT_SATISFIABLE")
+    assert beyond.headers["Content-Range"] == f"bytes */{len(photo.data)}"
+    refused = entry_of(world, beyond)
+    assert (refused.act, refused.out, refused.rsn) == ("part:fetch", "deny", "RANGE_NOT_SATISFIABLE")
 
     receipt = {"receipt": world.sign_receipt(sealed, embassy).to_json()}
     assert receiver.call("POST", f"/v1/grants/{item['gid']}/receipt", json=receipt).status_code == 200
@@ -102,7 +120,9 @@ def test_the_whole_way_of_a_record_with_a_photo(
     assert (dead.status_code, dead.json["code"]) == (410, "CONSENT_WITHDRAWN")
     assert dead.json["tombstone"]["withdrawal"] == body["withdrawal"]
     assert entry_of(world, dead).out == "deny"
-    assert receiver.call("GET", f"/v1/grants/{item['gid']}/parts/{large['p']}").status_code == 410
+    for wanted in ({}, rest, {"Range": "bytes=9999999-"}):
+        gone = receiver.call("GET", f"/v1/grants/{item['gid']}/parts/{large['p']}", headers=wanted)
+        assert (gone.status_code, gone.json["code"]) == (410, "CONSENT_WITHDRAWN")
 
 
 def test_a_conflict_names_the_head(world: World, ngo: Agency, embassy: Agency, login: Any) -> None:
@@ -151,7 +171,7 @@ def test_what_is_not_the_callers_is_not_there(
         ("POST", f"/v1/grants/{'A' * 22}/receipt", {"receipt": "text"}),
         ("POST", f"/v1/consents/{'A' * 22}/withdrawal", {"withdrawal": None}),
         ("GET", "/v1/grants/short", None),
-        ("GET", "/v1/consents/short", None),
+        ("GET", "/v1/consents/no-id-at-all", None),
         ("PUT", "/v1/parts/short", None),
         ("GET", "/v1/audit/receipts/short", None),
         ("GET", "/v1/audit/log/tile/0/1", None),

@@ -275,8 +275,8 @@ def test_receipt_ids_of_binary_and_token_answers_are_noted() -> None:
     part = Reply(200, b"ciphertext" * 10_000, {"Homeward-Receipt": "entry-of-part"})
     with running(scripted(token=token, part=part)) as hub:
         client = Client(hub)
-        with client.hub.download("/v1/part") as pieces:
-            assert b"".join(pieces) == part.body
+        with client.hub.download("/v1/part") as coming:
+            assert (coming.start, b"".join(coming.pieces)) == (0, part.body)
     assert client.noted == ["entry-of-token", "entry-of-part"]
 
 
@@ -285,8 +285,8 @@ def test_a_refused_download_is_the_problem_and_no_bytes() -> None:
         running(scripted(part=problem(404, "NOT_FOUND"))) as hub,
         pytest.raises(Exception, match="NOT_FOUND"),
     ):
-        with Client(hub).hub.download("/v1/part") as pieces:
-            list(pieces)
+        with Client(hub).hub.download("/v1/part") as coming:
+            list(coming.pieces)
 
 
 def test_an_upload_is_streamed_and_begins_anew_with_every_attempt() -> None:

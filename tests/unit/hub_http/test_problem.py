@@ -42,6 +42,7 @@ STATUSES = {
     "STORAGE_FULL": 507,
     "METHOD_NOT_ALLOWED": 405,
     "UNSUPPORTED_MEDIA": 415,
+    "RANGE_NOT_SATISFIABLE": 416,
 }
 OWN_FAILURES = (errors.LogError, errors.LocalError)
 
