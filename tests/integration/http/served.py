@@ -33,6 +33,7 @@ class Server(WireClient):
     """A running hub and one agency that may use it."""
 
     settings: Settings
+    pid: int
 
     def raw(self, request: bytes) -> tuple[int, bytes]:
         """What comes back for these very bytes."""
@@ -90,9 +91,18 @@ def prepare(settings: Settings, keys: Sequence[AuthKey], *, kind: str) -> None:
 
 @contextmanager
 def served(
-    folder: Path, keys: Sequence[AuthKey], *, kind: str = "ngo", extra: Mapping[str, str] | None = None
+    folder: Path,
+    keys: Sequence[AuthKey],
+    *,
+    kind: str = "ngo",
+    extra: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """Make the hub in `folder`, serve it for the block; `extra` are settings beside the usual ones."""
+    """Make the hub in `folder`, serve it for the block.
+
+    `extra` are settings beside the usual ones; `within` is a command that takes the server's command, and
+    becomes it.
+    """
     port = free_port()
     env = environment(folder, port) | dict(extra or {})
     settings = Settings.from_environment(env)
@@ -101,7 +111,7 @@ def served(
     command += ["--port", str(port), "--workers", "2", "--blocking-threads", "4", "--no-access-log"]
     quiet = (folder / "server.log").open("wb")
     with subprocess.Popen(
-        [*command, "wsgi:app"],
+        [*within, *command, "wsgi:app"],
         cwd=ROOT,
         env=os.environ | env,
         stdout=quiet,
@@ -109,7 +119,7 @@ def served(
         start_new_session=True,
     ) as process:
         try:
-            running = Server(port, settings.base_url, AGENCY, keys[0], settings=settings)
+            running = Server(port, settings.base_url, AGENCY, keys[0], settings=settings, pid=process.pid)
             wait_for(running, process)
             yield running
         finally:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from exchange.hub.db import reading, writing
 from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
@@ -25,7 +25,12 @@ class StoredLog:
 
 def check_log(hub: Hub) -> StoredLog:
     """Read the whole log and recompute every leaf, frontier, node and the head from the entries."""
-    with reading(hub.engine) as conn:
+    return check_log_in(hub.engine)
+
+
+def check_log_in(engine: Engine) -> StoredLog:
+    """The same, of the log in this database."""
+    with reading(engine) as conn:
         rows = conn.execute(
             select(log_leaf, log_entry.c.entry)
             .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)

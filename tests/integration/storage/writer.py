@@ -37,7 +37,8 @@ def _start(url: str, folder: str, seed: str, count: int) -> int:
     return child
 
 
-def write(folder: Path, url: str, log: SigningKey, count: int) -> None:
+def hub_over(folder: Path, url: str, log: SigningKey) -> Hub:
+    """A hub with connections of its own."""
     settings = Settings(
         origin="exchange.example",
         base_url="https://exchange.example",
@@ -47,7 +48,11 @@ def write(folder: Path, url: str, log: SigningKey, count: int) -> None:
     )
     token = TokenKey(AuthKey.generate("ES256"), datetime(2026, 1, 1, tzinfo=UTC))
     keys = HubKeys((token,), log, log)
-    hub = Hub(settings, open_engine(url), utc_now, os.urandom, keys, FolderBlobs(settings.blobs_dir))
+    return Hub(settings, open_engine(url), utc_now, os.urandom, keys, FolderBlobs(settings.blobs_dir))
+
+
+def write(folder: Path, url: str, log: SigningKey, count: int) -> None:
+    hub = hub_over(folder, url, log)
     trace = Trace(Act.INBOX_LIST)
     for _ in range(count):
         proof = Proof(os.urandom(32), utc_now() + timedelta(minutes=2), "a.b.c")
