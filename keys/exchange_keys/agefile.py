@@ -15,6 +15,7 @@ from exchange_keys.passphrase import check_strength
 from exchange_schemas.errors import ConfigInvalid, KeyFileCorrupt, MissingExtra, WrongPassphrase
 
 MAX_BYTES = 64 * 1024
+_TOO_MUCH_WORK = "Excessive work parameter"
 
 
 def seal_with_passphrase(plain: bytes, passphrase: bytes) -> bytes:
@@ -38,12 +39,22 @@ def seal_to_recipients(plain: bytes, recipients: Sequence[str]) -> bytes:
 
 
 def open_with_passphrase(sealed: bytes, passphrase: bytes) -> bytes:
-    """What `seal_with_passphrase` sealed. Raises: MissingExtra, WrongPassphrase, KeyFileCorrupt."""
+    """What `seal_with_passphrase` sealed.
+
+    Raises: MissingExtra, WrongPassphrase, KeyFileCorrupt; ConfigInvalid where this machine is so much slower
+    than the one that sealed it that pyrage does not begin: the passphrase may well be the right one.
+    """
     pyrage = _pyrage()
     _check_file(sealed)
     try:
         plain: bytes = pyrage.passphrase.decrypt(sealed, passphrase.decode())
-    except (pyrage.DecryptError, UnicodeDecodeError):
+    except (pyrage.DecryptError, UnicodeDecodeError) as error:
+        # pyrage has one class for all; only its text tells them apart.
+        if str(error).startswith(_TOO_MUCH_WORK):
+            raise ConfigInvalid(
+                "the age file: opening it takes more work than this machine does in reasonable time now",
+                hint="the passphrase was not tried: try again when nothing else runs, or on a faster machine",
+            ) from None
         raise WrongPassphrase("the age file does not open with this passphrase") from None
     return plain
 

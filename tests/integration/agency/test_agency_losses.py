@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from exchange.agency import Client
@@ -21,7 +22,7 @@ from exchange.member.new_users import add_approver
 from exchange.member.recovery import RecoveryKey, make_recovery, recover
 from exchange.member.rotation import COMPROMISED
 from exchange.member.users import NewUser
-from exchange_keys.agefile import open_with_passphrase, seal_with_passphrase
+from exchange_keys.agefile import open_with_identity, seal_to_recipients
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Conflict, KeyRevoked, RecipientDenied, Unauthorized
 from tests.integration.agency.exchange_world import (
@@ -35,7 +36,8 @@ from tests.integration.agency.test_agency_attachments import picture
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
-SAFE = b"words for the officer's safe"
+# What the officer's safe holds. That a passphrase opens it as well has its test in test_agency_custody.py.
+SAFE = pyrage.x25519.Identity.generate()
 
 
 def standing(exchange: Exchange, client: Client, name: str, after: int) -> None:
@@ -54,7 +56,7 @@ def test_a_laptop_is_lost_and_the_agency_works_on(
     exchange: Exchange, ngo: Client, embassy: Client, tmp_path: Path
 ) -> None:
     age = tmp_path / "recovery.age"
-    make_recovery(embassy.session, partial(seal_with_passphrase, passphrase=SAFE), age)
+    make_recovery(embassy.session, partial(seal_to_recipients, recipients=[str(SAFE.to_public())]), age)
     lost, backup = exchange.folder / "embassy", tmp_path / "backup"
     embassy.close()
     shutil.copytree(lost, backup)
@@ -73,7 +75,7 @@ def test_a_laptop_is_lost_and_the_agency_works_on(
     # 2 to 4: the backup, opened from the safe; a new approver with the root; every key at once.
     for file in (backup / "users").iterdir():
         file.unlink()
-    key = RecoveryKey.from_bytes(open_with_passphrase(age.read_bytes(), SAFE))
+    key = RecoveryKey.from_bytes(open_with_identity(age.read_bytes(), str(SAFE)))
     secret = b"maria's new passphrase"
     recover(Home(backup), key, NewUser("maria", secret, insecure=True))
     with exchange.client(backup, "maria", secret) as maria:
