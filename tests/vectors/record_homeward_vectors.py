@@ -15,6 +15,7 @@ from typing import Any
 from tests.vectors.recording.attachments import attachment_file
 from tests.vectors.recording.basics import codec_file, keys_file
 from tests.vectors.recording.decisions import decision_file
+from tests.vectors.recording.deposits import deposit_file
 from tests.vectors.recording.directory import directory_file
 from tests.vectors.recording.envelopes import envelope_file
 from tests.vectors.recording.grants import grant_file
@@ -50,6 +51,7 @@ def record() -> Mapping[str, dict[str, Any]]:
         "receipts": receipt_file(),
         "objects": object_file(world, directory["roots"]),
         "envelopes": envelope_file(world, directory["roots"]),
+        "deposits": deposit_file(directory["roots"]),
     }
 
 

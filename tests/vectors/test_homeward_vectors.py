@@ -49,6 +49,7 @@ NAMES = (
     "envelopes",
     "attachments",
     "pages",
+    "deposits",
 )
 FILES: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in NAMES}
 MAKERS = {"Ed25519": SigningKey.from_seed, "ML-DSA-65": MlDsaKey, "X-Wing": EncKey.from_seed}

@@ -29,6 +29,7 @@ RESULTS = {
     "envelopes": {"cases": ("values",)},
     "attachments": {"cases": ("plain",)},
     "pages": {"cases": ("size", "root")},
+    "deposits": {"cases": ("taken",)},
 }
 
 

@@ -121,9 +121,9 @@ def _deposit(unit: Unit, draft: Draft, early: _Early, trace: Trace) -> Answer:
     if again is not None:
         return again
     # (5) cheap equality
-    check_self_grant(draft, first=first)
     if early.unequal is not None:
         raise early.unequal
+    check_self_grant(draft, first=first)
     # (6) keys active in the directory
     known = check_keys(unit, draft, authority)
     # (7) the consent decision for each recipient

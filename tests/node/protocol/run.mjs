@@ -9,6 +9,7 @@ import { checkKind, openPlaintext } from './src/catalogue.mjs'
 import { Refused, b64u, decodeValue, time, unb64u } from './src/codec.mjs'
 import { EncKey, digest, join, pad, padme, partContext, publicKey, rootDigest } from './src/crypto.mjs'
 import { decide } from './src/decision.mjs'
+import { Hub } from './src/deposit.mjs'
 import { Directory } from './src/directory.mjs'
 import { Following } from './src/following.mjs'
 import { grantDigest, openAttachment, openGrant } from './src/grants.mjs'
@@ -40,7 +41,7 @@ function outcomes(cases, run) {
 // One recorded change of a JSON value (schemas/README.md, "Vectors").
 function bend(value, change, path = change.at) {
   if (path.length === 0) {
-    if ('repeat' in change) return Array(change.repeat).fill(value).flat()
+    if ('repeat' in change) return typeof value === 'string' ? value.repeat(change.repeat) : Array(change.repeat).fill(value).flat()
     if ('merge' in change) {
       return Object.fromEntries(Object.entries({ ...value, ...change.merge }).filter(([, item]) => item !== null))
     }
@@ -199,6 +200,22 @@ const RUNS = {
         const { gid, withdrawn, now } = item
         const me = { directory, keys, agency: file.agency, gid, withdrawn, now: time(now), nowText: now }
         return { values: receive(me, item.answer) }
+      }),
+    }
+  },
+  deposits: (file) => {
+    const directory = storyOf(load('directory'))
+    const hub = () => {
+      const made = new Hub(directory, file.now)
+      file.consents.forEach((jws) => made.register(jws))
+      file.withdrawals.forEach(({ jws }) => made.withdraw(jws))
+      file.before.forEach(({ caller, body }) => made.deposit(caller, body))
+      return made
+    }
+    return {
+      cases: outcomes(file.cases, (item) => {
+        const body = item.changes.reduce((bent, change) => bend(bent, change), item.body)
+        return { taken: hub().deposit(item.caller, body) }
       }),
     }
   },

@@ -98,22 +98,26 @@ class Sender:
 
     def regranted(self) -> Sent:
         """The embassy gets its grant later than the commission, in a supplementary manifest."""
-        first = self.send(to={"agency": COMMISSION}).envelope
+        return self.later(self.send(to={"agency": COMMISSION}).envelope)
+
+    def later(self, first: SealedEnvelope, **changes: Any) -> Sent:
+        """A supplementary manifest that grants to the embassy what `first` holds for its sender."""
         mine = unlock_grant(first.grants[-1].core, first.grants[-1].sealed, enc("ngo enc"))
         rests = a_consent()
-        draft = EnvelopeDraft(**self._draft({}))
-        later = Recipient(
-            agency=EMBASSY,
-            kid=EMBASSY_ENC.public.kid,
-            enc_public_raw=EMBASSY_ENC.public.raw,
-            thread=ThreadId(an_id("thread")),
-            seq=1,
-            prev=NO_PREVIOUS,
-            fields=("child_ref", "last_seen", "sex"),
-            values={"child_ref": record.encode_field("child_ref", VALUES["child_ref"])},
-            consent_digest=Digest(b64u(sha256(rests.to_bytes()))),
-            subj=rests.subj,
-        )
+        draft = EnvelopeDraft(**self._draft({}) | {"eid": EnvelopeId(json_of(first.grants[-1].core)["eid"])})
+        values: dict[str, Any] = {
+            "agency": EMBASSY,
+            "kid": EMBASSY_ENC.public.kid,
+            "enc_public_raw": EMBASSY_ENC.public.raw,
+            "thread": ThreadId(an_id("thread")),
+            "seq": 1,
+            "prev": NO_PREVIOUS,
+            "fields": ("child_ref", "last_seen", "sex"),
+            "values": {"child_ref": record.encode_field("child_ref", VALUES["child_ref"])},
+            "consent_digest": Digest(b64u(sha256(rests.to_bytes()))),
+            "subj": rests.subj,
+        }
+        later = Recipient(**(values | changes))
         sealed = regrant(draft, mine, [later], envelope_key(NGO))
         parts = {**first.parts, **sealed.parts}
         given = sign(rests.to_bytes(), "hx-consent", [approver(NGO, "amal")])
@@ -143,6 +147,7 @@ class Sender:
         draft: Mapping[str, Any] | None = None,
         to: Mapping[str, Any] | None = None,
         own: Mapping[str, bytes] | None = None,
+        mine: Mapping[str, Any] | None = None,
     ) -> Sent:
         rests = a_consent() if consent is None else consent
         plain = {name: record.encode_field(name, value) for name, value in VALUES.items()}
@@ -168,6 +173,7 @@ class Sender:
             seq=1,
             prev=NO_PREVIOUS,
         )
+        myself = replace(myself, **(mine or {}))
         members: dict[str, Any] = {
             **self._draft(plain),
             "kind": kind,
