@@ -41,7 +41,7 @@ from exchange_keys.jose import (
 from exchange_schemas.ids import AgencyId, new_id
 from tests.node.tools import HERE, NODE
 
-ROUNDS: Final = 4
+ROUNDS: Final = 9
 TOKEN_AIM: Final = 1.0
 GET_AIM: Final = 0.6
 _PEER: Final = HERE / "peers"

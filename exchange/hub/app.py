@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import MapAdapter
 
 from exchange.hub.api import (
     audit,
@@ -122,8 +123,16 @@ def described_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS)
     return app, api
 
 
+class _Application(Flask):
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Match by path and method: no address is built here, and no Host header is believed or read."""
+        if request is None:
+            return super().create_url_adapter(request)
+        return MapAdapter(self.url_map, "", "", "", "https", request.path, request.method)
+
+
 def _empty_app() -> Flask:
-    app = Flask("exchange.hub", static_folder=None, template_folder=None)
+    app = _Application("exchange.hub", static_folder=None, template_folder=None)
     # What is refused is refused at the exact address: no redirects to a tidier one.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False

@@ -6,6 +6,7 @@ audit log. It must never open a SQLite file on a network file system, nor leave 
 
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -31,6 +32,7 @@ RETRY_AFTER_S: Final = 2
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "homeward_reading"
 _GATE: Final = "homeward_gate"
+_KEPT: Final = "homeward_kept"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
 # WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
 _NETWORK: Final = frozenset(
@@ -75,11 +77,20 @@ def open_engine(url: str) -> Engine:
 
     Raises: ConfigInvalid when a SQLite file lies on a network file system.
     """
-    parsed = make_url(url)
+    parsed, kept = make_url(url), _Kept()
     if parsed.drivername == "sqlite":
-        return _open_sqlite(parsed)
-    engine = create_engine(parsed, isolation_level="READ COMMITTED", hide_parameters=True, **_POOL)
-    event.listen(engine, "connect", _limit_postgres)
+        engine = _open_sqlite(parsed, kept)
+    else:
+        options = {_KEPT: kept}
+        engine = create_engine(
+            parsed,
+            isolation_level="READ COMMITTED",
+            hide_parameters=True,
+            execution_options=options,
+            **_POOL,
+        )
+        event.listen(engine, "connect", _limit_postgres)
+    event.listen(engine, "engine_disposed", lambda _engine: kept.close())
     return engine
 
 
@@ -89,15 +100,56 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Raises: Unavailable when other threads or processes write for too long (SQLite).
     """
-    gate = engine.get_execution_options().get(_GATE)
+    options = engine.get_execution_options()
+    gate, kept = options.get(_GATE), options.get(_KEPT, _NOTHING)
     if gate is not None and not gate.acquire(BUSY_S):
         raise busy()
     try:
-        with engine.begin() as conn:
-            yield conn
+        conn = kept.take() or engine.connect()
+        try:
+            with conn.begin():
+                yield conn
+        except BaseException:
+            # The database may have gone away, and then it has for all.
+            conn.close()
+            kept.close()
+            raise
+        kept.give(conn)
     finally:
         if gate is not None:
             gate.release()
+
+
+class _Kept:
+    """Connections that have just written, kept for the next: the pool's own care costs as much as a commit.
+
+    A few, because no reader can have them. Threads share them.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._free: deque[Connection] = deque()
+
+    def take(self) -> Connection | None:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return None
+
+    def give(self, conn: Connection) -> None:
+        if len(self._free) < self._most:
+            self._free.append(conn)
+        else:
+            conn.close()
+
+    def close(self) -> None:
+        # Not back into the pool: whatever they are connected to may be gone.
+        while (conn := self.take()) is not None:
+            conn.invalidate()
+            conn.close()
+
+
+_NOTHING: Final = _Kept(0)
 
 
 @contextmanager
@@ -123,7 +175,7 @@ def _reader(engine: Engine) -> Engine:
 # -- SQLite --------------------------------------------------------------------------------------------
 
 
-def _open_sqlite(url: URL) -> Engine:
+def _open_sqlite(url: URL, kept: _Kept) -> Engine:
     path = Path(f"{url.database}")
     refuse_network(path.parent, Path("/proc/mounts"))
 
@@ -138,7 +190,7 @@ def _open_sqlite(url: URL) -> Engine:
         )
 
     # SQLite waits by sleeping ever longer, which starves its writers: they take turns here instead.
-    options = {_GATE: WriteGate(path.with_name(f"{path.name}-gate"))}
+    options = {_GATE: WriteGate(path.with_name(f"{path.name}-gate")), _KEPT: kept}
     engine = create_engine(url, creator=connect, hide_parameters=True, execution_options=options, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from exchange.hub.admin.acting import begun, signers
-from exchange.hub.admin.background import holder_name
 from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.hub_act import ACCREDIT, ERASE, AccreditAct, EraseAct, read_act
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.operator_key import KeySource, optional_key_options
+from exchange.hub.admin.works import holder_name
 from exchange.hub.services.accreditation import accredit as accredit_auditor
 from exchange.hub.services.audit_disclosures import forget
 from exchange.hub.services.operators import opr_of

@@ -14,29 +14,30 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 
 import click
 
-from exchange.hub.admin.background import upkeep_beside
+from exchange.hub.admin.beside import start_beside
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
-from exchange.hub.admin.publisher import start_publisher
+from exchange.hub.admin.works import works_of
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import HUB, require_governance
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.services.witness_guard import check_start
-from exchange.hub.webhooks.sender import run_beside
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import ConfigInvalid, Conflict
 
 _STOP_S: Final = 15
+_LOOK_S: Final = 1.0
 _BACKLOG: Final = 1024
 _COLLECT_EVERY: Final = 20_000
 _SWITCH_S: Final = 0.0005
@@ -81,13 +82,11 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
-    _start_webhooks(hub)
-    stop_publisher = start_publisher(hub)
+    stop = start_beside(works_of(hub))
     try:
-        with upkeep_beside(hub):
-            server.serve(target_loader=_loader(hub), wrap_loader=False)
+        server.serve(target_loader=_loader(hub, os.getpid()), wrap_loader=False)
     finally:
-        stop_publisher()
+        stop()
 
 
 def _prepare(target: Target, hub: Hub) -> None:
@@ -147,31 +146,23 @@ def _server(host: str, port: int, workers: int, threads: int) -> Any:
     )
 
 
-def _start_webhooks(hub: Hub) -> None:
-    """A process beside the workers tells agencies that something waits; it ends when this one does.
-
-    It talks to addresses that agencies chose, so it is not forked: it has none of this hub's keys.
-    """
-    fresh = multiprocessing.get_context("spawn")
-    work = partial(_send_webhooks, hub.settings.database_url, os.getpid())
-    fresh.Process(target=work, name="webhooks", daemon=True).start()
-
-
-def _send_webhooks(database_url: str, parent: int) -> None:
-    # The server ends it by SIGTERM; an interrupt from the terminal is the server's to answer.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    run_beside(open_engine(database_url), parent)
-
-
-def _loader(hub: Hub) -> Callable[[], Any]:
+def _loader(hub: Hub, server: int) -> Callable[[], Any]:
     """What each worker runs first: the application, over a connection pool of its own."""
     from exchange.hub.app import create_app_from
 
     def load() -> Any:
         _tune()
+        threading.Thread(target=_end_with, args=(server,), daemon=True).start()
         return create_app_from(replace(hub, engine=open_engine(hub.settings.database_url)))
 
     return load
+
+
+def _end_with(server: int) -> None:
+    """End this worker when the server that started it is gone: else it would keep the port and the keys."""
+    while os.getppid() == server:
+        time.sleep(_LOOK_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _tune() -> None:

@@ -114,7 +114,7 @@ def read_form(max_bytes: int) -> Mapping[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Malformed("body: a parameter appears twice", field="body")
-    if any("\x00" in text for pair in pairs for text in pair):
+    if "\x00" in text or "%00" in text:
         raise Malformed("body: a NUL in the text", field="body")
     return fields
 

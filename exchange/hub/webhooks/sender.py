@@ -8,7 +8,6 @@ something waits, for whom it is, and nothing else.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -42,20 +41,25 @@ class Sender:
 
     def once(self) -> int:
         """Tell everybody who is due, if this process holds the lease; how many were told."""
-        if not queue.hold_lease(self.engine, self.holder, self.now()):
+        # A hub in which nothing waits writes nothing.
+        if not queue.due(self.engine, self.now()) or not queue.hold_lease(
+            self.engine, self.holder, self.now()
+        ):
             return 0
         # A slow endpoint holds up nobody else, and all are done before the lease is.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return sum(pool.map(self._tell, queue.due(self.engine, self.now())))
 
-    def run(self, alive: Callable[[], bool], sleep: Callable[[float], None] = time.sleep) -> None:
-        """Again and again while `alive`; a database that is busy or away is asked again later."""
-        while alive():
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Again and again until `wait(seconds)` says that it is time to end.
+
+        A database that is busy or away is asked again later.
+        """
+        while not wait(EVERY_S):
             try:
                 self.once()
             except ServiceError as error:
                 _LOG.warning("webhooks wait: %s", error.code)
-            sleep(EVERY_S)
 
     def _tell(self, item: Due) -> bool:
         now = self.now()
@@ -75,8 +79,3 @@ def message(item: Due, now: int) -> bytes:
     """The body: a type, a time, and whose inbox it is. Standard Webhooks, "Payload structure"."""
     at = format_time(datetime.fromtimestamp(now, UTC))
     return encode({"type": "inbox.waiting", "timestamp": at, "data": {"agency": item.agency}})
-
-
-def run_beside(engine: Engine, parent: int) -> None:
-    """The process's own loop: until the server that started it is gone."""
-    Sender(engine).run(lambda: os.getppid() == parent)
