@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from exchange_keys.envelope import (
@@ -46,6 +47,8 @@ class Sent:
     def answer(self, grant: int = 0) -> Answer:
         given = self.envelope.grants[grant]
         core = json_of(given.core)
+        sealed = {name: path.read_bytes() for name, path in self.envelope.attachments.items()}
+        sealed |= self.envelope.parts
         return {
             "core": b64u(given.core),
             "sealed": b64u(given.sealed),
@@ -54,7 +57,7 @@ class Sent:
                 {
                     "p": ref["p"],
                     "sha256": ref["sha256"],
-                    "ct": b64u(self.envelope.parts[Digest(ref["sha256"])]),
+                    "ct": b64u(sealed[Digest(ref["sha256"])]),
                 }
                 for ref in core["parts"]
             ],
@@ -148,6 +151,7 @@ class Sender:
         to: Mapping[str, Any] | None = None,
         own: Mapping[str, bytes] | None = None,
         mine: Mapping[str, Any] | None = None,
+        spool: Path | None = None,
     ) -> Sent:
         rests = a_consent() if consent is None else consent
         plain = {name: record.encode_field(name, value) for name, value in VALUES.items()}
@@ -181,7 +185,9 @@ class Sender:
         }
         if members["sender"] != NGO:
             myself = replace(myself, agency=members["sender"])
-        sealed = seal_envelope(EnvelopeDraft(**members), [Recipient(**recipient)], myself, envelope_key(NGO))
+        sealed = seal_envelope(
+            EnvelopeDraft(**members), [Recipient(**recipient)], myself, envelope_key(NGO), spool=spool
+        )
         given = (
             None if recipient["consent_digest"] is None else sign(rests.to_bytes(), "hx-consent", approvers)
         )
