@@ -130,7 +130,7 @@ def _stack(figure: Figure, narrow: bool) -> dict[str, Any]:
                 "field": "n",
                 "type": "quantitative",
                 "stack": "zero",
-                "axis": _counts_axis(4),
+                "axis": _counts_axis(figure, 4),
             },
             "color": _colour("b", names, narrow),
             "order": {"field": "place", "type": "quantitative"},
@@ -158,15 +158,18 @@ def _bars(figure: Figure, narrow: bool) -> dict[str, Any]:
             "x": {
                 "field": "n",
                 "type": "quantitative",
-                "axis": _counts_axis(3 if narrow else 6),
+                "axis": _counts_axis(figure, 3 if narrow else 6),
             },
         },
     }
 
 
-def _counts_axis(ticks: int) -> dict[str, Any]:
-    """Every shape draws counts: between 0 and 1 there is no tick."""
-    return {"title": None, "tickCount": ticks, "tickMinStep": 1}
+def _counts_axis(figure: Figure, ticks: int) -> dict[str, Any]:
+    """Every shape draws counts: there are no more steps than what is counted, so none lies between two."""
+    sums: dict[Cell, int] = {}
+    for row in figure.rows:
+        sums[row[0]] = sums.get(row[0], 0) + int(row[-1])
+    return {"title": None, "tickCount": max(1, min(ticks, max(sums.values(), default=1)))}
 
 
 def _names_axis(figure: Figure) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def _parts(figure: Figure, narrow: bool) -> dict[str, Any]:
             "x": {
                 "field": "n",
                 "type": "quantitative",
-                "axis": _counts_axis(3 if narrow else 6),
+                "axis": _counts_axis(figure, 3 if narrow else 6),
             },
             "color": _colour("b", parts, narrow),
             "order": {"field": "place", "type": "quantitative"},
@@ -280,7 +283,8 @@ def _colour(field: str, names: list[str], narrow: bool) -> dict[str, Any]:
         "field": field,
         "type": "nominal",
         "scale": {"domain": shown, "range": colours},
-        "legend": legend if len(names) > 1 else None,
+        # Also of one alone: nothing else in the drawing says what it is.
+        "legend": legend,
     }
 
 
