@@ -19,6 +19,9 @@ from exchange_schemas.receipt import RecipientReceipt
 PAGE = 100
 MAX_PAGES = 100_000
 _RECEIPTS = "sent_receipt"
+_STATES = "sent_state"
+UNFETCHED = frozenset({"waiting", "dead"})
+"""States of a grant, by the hub's word, that its recipient has never fetched; dead: and never will."""
 
 
 def outbox(session: Session) -> Iterator[OutboxItem]:
@@ -63,6 +66,8 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
         except (KeyRevoked, KeyNotActive) as error:
             # It was good when it came; its key was revoked since. One such receipt must not hide the others.
             unproved = error.code
+    state = str(value.get("state"))
+    _note(session.store, gid, state)
     return OutboxItem(
         gid=gid,
         eid=EnvelopeId(check_id(value.get("eid"), field="eid")),
@@ -70,7 +75,7 @@ def _item(session: Session, value: JsonValue) -> OutboxItem:
         recipient=recipient,
         thread=ThreadId(check_id(value.get("thread"), field="thread")),
         seq=seq,
-        state=str(value.get("state")),
+        state=state,
         outcome=None if receipt is None else receipt.outcome,
         outcome_code=unproved if receipt is None else receipt.code,
         kid=None if value.get("rcp_kid") is None else check_kid(value["rcp_kid"], field="rcp_kid"),
@@ -81,6 +86,19 @@ def _keep(session: Session, gid: GrantId, receipt: JsonValue) -> None:
     """Keep a verified receipt: it proves who opened what after the hub has forgotten the grant."""
     if session.store.get(_RECEIPTS, gid) is None:
         session.store.put(_RECEIPTS, gid, {"receipt": receipt})
+
+
+def _note(store: Store, gid: GrantId, state: str) -> None:
+    """Keep what the hub said of a grant, so that a report can tell what was sent from what was fetched."""
+    kept = store.get(_STATES, gid)
+    if kept is None or kept["state"] != state:
+        store.put(_STATES, gid, {"state": state})
+
+
+def state_of(store: Store, gid: str) -> str | None:
+    """What the hub last said of a grant of ours: waiting, fetched, receipted or dead; None: never asked."""
+    kept = store.get(_STATES, gid)
+    return None if kept is None else str(kept["state"])
 
 
 def unreceipted(store: Store, *, most: int) -> list[str]:

@@ -25,7 +25,9 @@ from exchange_schemas.errors import Conflict
 @click.option("--report", is_flag=True, help="Write the report as REF.html and REF.json.")
 @click.option("--out", type=click.Path(path_type=Path), help="The page's file; the JSON lies beside it.")
 @click.option("--values", is_flag=True, help="With the values that this agency holds, not the names alone.")
-@click.option("--ask-hub", is_flag=True, help="Fetch the recipients' newest signed receipts first.")
+@click.option(
+    "--ask-hub", is_flag=True, help="Fetch the newest signed receipts, and what was fetched, first."
+)
 def subject(
     options: Options,
     *,
@@ -61,10 +63,18 @@ def subject(
         print_json(found)
     else:
         rows = [
-            (one.agency, str(one.messages), ", ".join(one.fields), one.state, one.deletion)
+            (
+                one.agency,
+                str(one.messages),
+                str(one.unfetched),
+                ", ".join(one.fields),
+                one.state,
+                one.deletion,
+            )
             for one in found.recipients
         ]
-        print_table("received by", ("agency", "messages", "fields", "now", "deletion"), rows)
+        columns = ("agency", "messages", "never fetched", "fields", "now", "deletion")
+        print_table("received by", columns, rows)
 
 
 def _gather(client: Client, ref: str | None, thread: str | None, *, values: bool) -> SubjectReport:

@@ -19,7 +19,7 @@ from exchange.agency import (
 )
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.model import Message
-from exchange.agency.outbox import receipt_of
+from exchange.agency.outbox import UNFETCHED, receipt_of, state_of
 from exchange.agency.records import Records
 from exchange.agency.sent_rows import SentRow
 from exchange.agency.subject.model import (
@@ -140,6 +140,7 @@ def _given(session: Session, row: SentRow) -> Given:
         said=tuple(name for name in row.fields if name not in known),
         consent=None if row.cid is None else ConsentId(row.cid),
         expires=row.expires,
+        state=state_of(session.store, row.gid),
         outcome=None if receipt is None else receipt.outcome,
         outcome_at=None if receipt is None else receipt.iat,
         outcome_code=None if receipt is None else receipt.code,
@@ -246,6 +247,7 @@ def _manifest_digest(manifest: Mapping[str, JsonValue]) -> Digest:
 def _recipients(session: Session, given: Sequence[Given], consents: Sequence[Agreed]) -> Iterable[Recipient]:
     for agency in dict.fromkeys(one.to for one in given):
         grants = [one for one in given if one.to == agency]
+        reached = [one for one in grants if not _unfetched(one)]
         mine = [one for one in consents if one.own and one.recipient == agency]
         name, kind = _named(session, agency)
         yield Recipient(
@@ -253,12 +255,18 @@ def _recipients(session: Session, given: Sequence[Given], consents: Sequence[Agr
             name=name,
             kind=kind,
             messages=sum(one.again is None for one in grants),
-            fields=tuple(sorted({name for one in grants for name in one.fields})),
+            unfetched=sum(one.again is None and _unfetched(one) for one in grants),
+            fields=tuple(sorted({name for one in reached for name in one.fields})),
             first=grants[0].when,
             last=grants[-1].when,
             state=_state(mine),
             deletion=_deletion(mine),
         )
+
+
+def _unfetched(one: Given) -> bool:
+    """A signed receipt says more than the hub."""
+    return one.outcome is None and one.state in UNFETCHED
 
 
 def _state(consents: Sequence[Agreed]) -> str:

@@ -34,6 +34,7 @@ class Given:
     """One grant that left this agency. `fields` are fields of the record, `said` the message's own.
 
     `outcome` is what the recipient signed (opened or refused, with a code); None: not known here.
+    `state` is what the hub last said of it: waiting, fetched, receipted or dead; None: never asked.
     `again`: the grant that replaced it, for a newer key of the same agency. `entry`: the log's entry.
     """
 
@@ -48,6 +49,7 @@ class Given:
     said: tuple[str, ...]
     consent: ConsentId | None
     expires: datetime | None
+    state: str | None
     outcome: str | None
     outcome_at: datetime | None
     outcome_code: str | None
@@ -136,15 +138,18 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One agency in short: what it was ever given, when, and where that stands now.
+    """One agency in short: what it was ever sent, when, and where that stands now.
 
-    `state`: allowed (a consent is in force), ended, or withdrawn; `deletion` as in `Ended`, else none.
+    `fields` are those of the messages that it has fetched, or may have; `unfetched` counts the others, by the
+    hub's word. `state`: allowed (a consent is in force), ended, or withdrawn; `deletion` as in `Ended`, else
+    none.
     """
 
     agency: AgencyId
     name: str
     kind: str
     messages: int
+    unfetched: int
     fields: tuple[str, ...]
     first: datetime
     last: datetime

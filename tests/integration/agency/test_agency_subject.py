@@ -28,7 +28,13 @@ from exchange_schemas.errors import (
     RecordUnknown,
 )
 from exchange_schemas.limits import LIMITS
-from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange, child_with_decision
+from tests.integration.agency.exchange_world import (
+    PASSPHRASE,
+    USER,
+    Exchange,
+    child_with_decision,
+    found_terms,
+)
 from tests.integration.agency.test_agency_deletions import newest, told
 from tests.unit.agency.cli_runner import CommandLine, secret_file
 
@@ -167,6 +173,34 @@ def test_what_is_not_known_is_said_and_an_unsent_record_has_a_short_report(
     assert "Nothing of this record was sent" in html
     with pytest.raises(RecordUnknown):
         gather.of_record(ngo.session, ngo.records, "nothing")
+
+
+def test_what_was_never_fetched_is_not_said_to_have_been_received(ngo: Client, embassy: Client) -> None:
+    ref = child_with_decision(ngo)
+    ngo.sync()
+    first = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    (unasked,) = gather.of_record(ngo.session, ngo.records, ref).recipients
+    assert (unasked.unfetched, "sex" in unasked.fields) == (0, True), "not known, so it may have been"
+    list(ngo.outbox())
+    (waits,) = gather.of_record(ngo.session, ngo.records, ref).given
+    assert waits.state == "waiting"
+    ngo.withdraw(first.cid)
+    list(ngo.outbox())
+    report = gather.of_record(ngo.session, ngo.records, ref)
+    (short,) = report.recipients
+    assert (short.messages, short.unfetched, short.fields) == (1, 1, ())
+    html = "".join(page(report))
+    read(html)
+    for said in ("nothing: it has fetched no message", "1 message was never fetched", "not given any more"):
+        assert said in html
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    (gid,) = (item.gid for item in embassy.inbox(waiting_only=True) if item.eid == sent.eid)
+    embassy.open_grant(gid)
+    list(ngo.outbox())
+    (short,) = gather.of_record(ngo.session, ngo.records, ref).recipients
+    assert (short.messages, short.unfetched, "sex" in short.fields) == (2, 1, True)
 
 
 def test_who_only_received_reports_on_a_thread(ngo: Client, embassy: Client) -> None:
