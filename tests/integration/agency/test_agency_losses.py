@@ -26,6 +26,7 @@ from exchange_keys.agefile import open_with_identity, seal_to_recipients
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Conflict, KeyRevoked, RecipientDenied, Unauthorized
 from tests.integration.agency.exchange_world import (
+    CHILD,
     PASSPHRASE,
     ROOT_PASSPHRASE,
     Exchange,
@@ -57,6 +58,10 @@ def test_a_laptop_is_lost_and_the_agency_works_on(
 ) -> None:
     age = tmp_path / "recovery.age"
     make_recovery(embassy.session, partial(seal_to_recipients, recipients=[str(SAFE.to_public())]), age)
+    own = child_with_decision(embassy)
+    embassy.sync()
+    embassy.consents.grant(own, to="ngo", terms=found_terms())
+    before = embassy.send("found_notice", to=["ngo"], record=own)
     lost, backup = exchange.folder / "embassy", tmp_path / "backup"
     embassy.close()
     shutil.copytree(lost, backup)
@@ -79,6 +84,11 @@ def test_a_laptop_is_lost_and_the_agency_works_on(
     secret = b"maria's new passphrase"
     recover(Home(backup), key, NewUser("maria", secret, insecure=True))
     with exchange.client(backup, "maria", secret) as maria:
+        # Nobody's passphrase is left, and all that the backup held is readable: records, and what was sent.
+        fields = maria.records.get(own).fields
+        assert {name: fields[name] for name in CHILD} == CHILD
+        (shown,) = maria.timeline(record=own)
+        assert (shown.eid, shown.kind) == (before.eid, "found_notice")
         standing(exchange, maria, "resume", 2)
         new = NewUser("noor", b"noor's new passphrase", insecure=True)
         add_approver(maria.session, new, root_file=None, root_passphrase=ROOT_PASSPHRASE)
