@@ -2,6 +2,7 @@
 
 The commissions become parties of the consent's audit entry as well: each can prove with the entry's own
 receipt what was announced, and an auditor sees when one was left out. Nothing of a child is in a notice.
+Whoever admits a commission is refused where an entry would have no room for it: `commissions-told`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from exchange.hub.models.directory import directory_agency
 from exchange.hub.models.notices import notice
@@ -18,6 +19,7 @@ from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange_schemas.codec import JsonValue, decode, encode, format_time
 from exchange_schemas.entry import Act
+from exchange_schemas.errors import Conflict
 from exchange_schemas.ids import AgencyId
 from exchange_schemas.limits import LIMITS
 
@@ -31,13 +33,22 @@ if TYPE_CHECKING:
 LISTING: Final = "notices"
 VITAL: Final = "vital-interest"
 """The `pol` of the entry that registers a consent on vital interest."""
-# Beside issuer and recipient an entry has room for so many parties.
-_MOST: Final = LIMITS.parties_per_entry - 2
+MOST: Final = LIMITS.parties_per_entry - 3
+"""So many commissions have room in an entry beside issuer, recipient and the courier who brought it."""
 _COMMISSIONS: Final = (
     select(directory_agency.c.agency)
     .where(directory_agency.c.kind == "commission", directory_agency.c.status == "active")
     .order_by(directory_agency.c.agency)
-    .limit(_MOST)
+    # No more take part (`check_room`); a directory from before that rule must not stop a sharing in danger.
+    .limit(MOST)
+)
+_TAKING_PART: Final = (
+    select(func.count())
+    .select_from(directory_agency)
+    .where(directory_agency.c.kind == "commission", directory_agency.c.status == "active")
+)
+_IS_ONE: Final = select(directory_agency.c.kind == "commission").where(
+    directory_agency.c.agency == bindparam("of")
 )
 _PAGE: Final = (
     select(notice)
@@ -55,6 +66,21 @@ def is_vital(item: Consent) -> bool:
 def commissions(conn: Connection) -> list[AgencyId]:
     """The commissions that take part at present."""
     return [AgencyId(name) for name in conn.execute(_COMMISSIONS).scalars()]
+
+
+def check_room(conn: Connection, agency: AgencyId) -> None:
+    """That each commission can be told of a sharing on vital interest, now that `agency` takes part as well.
+
+    Raises: Conflict; the directory's head is locked by then, so that two admissions cannot both be the last.
+    """
+    is_commission = conn.execute(_IS_ONE, {"of": agency}).scalar_one()
+    if is_commission and conn.execute(_TAKING_PART).scalar_one() > MOST:
+        raise Conflict(
+            f"{MOST} commissions take part already, and each must be told of every sharing on vital interest",
+            field="kind",
+            rule="commissions-told",
+            hint="suspend or expel a commission that takes no part any more",
+        )
 
 
 def announce(unit: Unit, item: Consent, positions: Mapping[AgencyId, int]) -> None:

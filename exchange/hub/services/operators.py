@@ -16,6 +16,7 @@ from exchange.directory.state import Governance
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.services.directory_append import append_event
 from exchange.hub.services.directory_read import governance_of
+from exchange.hub.services.notices import check_room
 from exchange.hub.services.release import Answer, Released, Trace, release_admin
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import KidUnknown, Malformed, NotPermitted
@@ -99,6 +100,8 @@ def decide(hub: Hub, signed: Signed, follow: Sequence[tuple[Signed, Mapping[Kid,
 
     def work(unit: Unit) -> Answer:
         index = append_event(unit, signed, {})
+        if isinstance(event, AdmitEvent | ResumeEvent):
+            check_room(unit.conn, event.agency)
         for item, keys in follow:
             append_event(unit, item, keys)
         return Answer({"index": index}, trace)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from exchange.directory.events import operator
@@ -17,7 +17,7 @@ from exchange.hub.models.directory import (
     directory_node,
 )
 from exchange.hub.models.log import log_entry, log_leaf
-from exchange.hub.services import directory, directory_append
+from exchange.hub.services import directory, directory_append, notices
 from exchange.hub.services.agencies import admit, listed, shown
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import decide, governance_now
@@ -302,3 +302,45 @@ def test_two_operators_commands_at_once_take_turns(operators: Operators) -> None
         head = conn.execute(select(directory_head.c.size)).scalar_one()
         indexes = conn.execute(select(directory_event.c.idx).order_by(directory_event.c.idx)).scalars().all()
     assert (head, list(indexes)) == (25, list(range(25)))
+
+
+def commissions(hub: Hub, count: int) -> None:
+    """So many commissions that take part, as rows alone."""
+    rows = [
+        {
+            "agency": f"commission-{n:03}",
+            "name": "A commission",
+            "kind": "commission",
+            "country": "XK",
+            "public_authority": True,
+            "contact": "desk@commission.example",
+            "status": "active",
+            "root": "A" * 43,
+            "standing_since": 0,
+        }
+        for n in range(count)
+    ]
+    with hub.engine.begin() as conn:
+        conn.execute(insert(directory_agency), rows)
+
+
+def test_no_more_commissions_take_part_than_can_be_told_of_a_sharing_on_vital_interest(
+    operators: Operators,
+) -> None:
+    hub, last, ngo = operators.hub, Agency.named("commission-z"), Agency.named("ngo-a")
+    commissions(hub, notices.MOST - 1)
+    admit(hub, operators.admission(last, kind="commission"), last.bundle(kind="commission"))
+    one_more = Agency.named("commission-y")
+    before = counts(hub)
+    with pytest.raises(Conflict) as full:
+        admit(hub, operators.admission(one_more, kind="commission"), one_more.bundle(kind="commission"))
+    assert (full.value.rule, full.value.field) == ("commissions-told", "kind")
+    assert counts(hub) == before
+    assert (entries(hub)[-1].out, entries(hub)[-1].pol) == ("deny", "commissions-told")
+    # Others are admitted as before, and one that leaves makes room for one.
+    admit(hub, operators.admission(ngo), ngo.bundle())
+    operators.suspend(last)
+    admit(hub, operators.admission(one_more, kind="commission"), one_more.bundle(kind="commission"))
+    with pytest.raises(Conflict) as back:
+        operators.resume(last)
+    assert back.value.rule == "commissions-told"

@@ -200,6 +200,22 @@ class World:
         with writing(self.hub.engine) as conn:
             conn.execute(update(directory_key).where(directory_key.c.kid == public.kid).values(status=status))
 
+    def add_commission(self, name: str) -> None:
+        """A commission that takes part; nothing is signed by it."""
+        row = {
+            "agency": name,
+            "name": name,
+            "kind": "commission",
+            "country": "JO",
+            "public_authority": True,
+            "contact": "role@example.org",
+            "status": "active",
+            "root": EVIDENCE,
+            "standing_since": 0,
+        }
+        with writing(self.hub.engine) as conn:
+            conn.execute(insert(directory_agency), row)
+
     def set_agency(self, agency: Agency, status: str) -> None:
         with writing(self.hub.engine) as conn:
             conn.execute(

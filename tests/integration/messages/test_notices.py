@@ -1,14 +1,18 @@
 """Sharing on vital interest is announced to every commission, in the transaction that registers it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from exchange.hub.services import audit_pulls, notices
+from exchange.hub.models.notices import notice
+from exchange.hub.services import audit_pulls, consents, notices
 from exchange.hub.services.notices import VITAL
 from exchange_schemas.consent import Authority, Screening
 from exchange_schemas.errors import Malformed, NotFound, PolicyDenied, ScreeningDenied, StageDenied
+from exchange_schemas.ids import AgencyId
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import EVIDENCE, GivenConsent, World
 
@@ -91,6 +95,32 @@ def test_a_commission_that_takes_no_part_hears_nothing(
     world.set_agency(commission, "suspended")
     urgent(world, ngo, embassy)
     assert commission.id not in world.last().own
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_as_many_commissions_as_may_take_part_are_all_told(
+    world: World, ngo: Agency, embassy: Agency, commission: Agency, carried: bool
+) -> None:
+    more = [AgencyId(f"commission-{n:02}") for n in range(notices.MOST - 1)]
+    for name in more:
+        world.add_commission(name)
+    told = [commission.id, *more]
+    given = world.sign_consent(
+        world.draft_consent(ngo, embassy, authorities=DANGER, exp=world.now + timedelta(hours=70)),
+        ngo.approver,
+        ngo.second,
+    )
+    caller = world.caller(ngo)
+    if carried:
+        courier = world.admit("courier")
+        caller = replace(caller, carrier=courier.id)
+    assert consents.register(world.hub, caller, given.body).status == 201
+    entry = world.last()
+    assert set(told) < set(entry.own)
+    assert len(entry.own) == notices.MOST + (3 if carried else 2)
+    with world.hub.engine.connect() as conn:
+        heard = set(conn.execute(select(notice.c.agency)).scalars())
+    assert heard == set(told)
 
 
 def test_the_same_consent_again_announces_nothing_twice(
