@@ -108,7 +108,8 @@ MEMBERS = {
     "org": "the agency that acted",
     "out": "allow, deny or error",
     "own": "every party: actor, sender, recipient, issuer; sorted",
-    "pol": "the sharing agreements in force, `agreements@3`; for a refusal its rule as well, `C20-policy@3`",
+    "pol": "the sharing agreements in force, `agreements@3`; for a refusal its rule as well, `C20-policy@3`; "
+    "of what a courier carried first the office, `carried:ngo-a/C20-policy@3`",
     "pur": "purpose",
     "rec": "commitment to the envelope",
     "req": "SHA-256 of the caller's DPoP proof, which only the caller could make",

@@ -105,6 +105,13 @@ class CarriedAnswers:
                 self._store.delete(self._bodies, ident)
             self._file(ident).unlink(missing_ok=True)
 
+    def clear_stray_files(self) -> None:
+        """Delete files that no answer names: the program was killed while it kept or forgot one."""
+        named = {self._file(ident) for ident in self.ids()}
+        for path in self._folder.glob(f"*{_FILE}"):
+            if path not in named:
+                path.unlink(missing_ok=True)
+
     def _file(self, ident: str) -> Path:
         return self._folder / f"{ident}{_FILE}"
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from exchange.agency.bundles.content import ANSWER, CALL, WANT, Frame, read_frames, write_frame
 from exchange.agency.bundles.counting import Counting
-from exchange.agency.bundles.file import Making, opened, write_bundle
+from exchange.agency.bundles.file import Making, alone, opened, write_bundle
 from exchange.agency.downloading import download
 from exchange.agency.uploading import OnBytes, upload
 from exchange.member.carried import GRANTS, CarriedAnswers, call_id, path_of
@@ -27,7 +27,15 @@ from exchange.net.wire import ANSWER_BYTES, Answer
 from exchange_keys.jws import Signed
 from exchange_schemas.bundle import BACK, OUT, Cover
 from exchange_schemas.codec import JsonValue, b64u, decode, encode
-from exchange_schemas.errors import BundleExpired, BundleForeign, Malformed, RecordUnknown
+from exchange_schemas.errors import (
+    BundleExpired,
+    BundleForeign,
+    ExchangeError,
+    Forbidden,
+    HubRefused,
+    Malformed,
+    RecordUnknown,
+)
 from exchange_schemas.ids import AgencyId, check_agency
 from exchange_schemas.limits import LIMITS
 
@@ -38,7 +46,8 @@ _PAGE = 100
 _MAX_PAGES = 10_000
 _WAITING = ("waiting", "fetched")
 # These are about the courier, or pass: they are no answer to the office.
-_NOT_AN_ANSWER = (401, 403, 429)
+_NOT_AN_ANSWER = (401, 429)
+_OF_THE_COURIER = "courier-"
 _CALLS = {"POST": ("/v1/consents", "/v1/envelopes", GRANTS, "/v1/disclosures"), "PUT": ("/v1/parts/",)}
 
 
@@ -71,7 +80,7 @@ class Courier:
                 raise BundleForeign("the bundle is on its way back to an office", field="way", rule="B3-way")
             counting.seen(cover)
 
-        with opened(self.session, path, accept) as (signed, cover, content):
+        with alone(self.session), opened(self.session, path, accept) as (signed, cover, content):
             answers = self._answers(cover.iss)
             again = counting.seen(cover)
             if self._cover_of(cover.iss) != signed:
@@ -107,9 +116,8 @@ class Courier:
             for frame in self._collected(hub, want):
                 _write(file, call_id("GET", frame.path), frame.path, frame.status, frame.body)
 
-        made = write_bundle(self.session, path, making, fill)
-        counting.made(made)
-        return made
+        with alone(self.session):
+            return write_bundle(self.session, path, making, fill, note=counting.made)
 
     # -- the hub -------------------------------------------------------------------------------------------
 
@@ -139,7 +147,7 @@ class Courier:
             self._upload(hub, path, frame.body)
             answers.put(ident, path, 200, b"{}")
         else:
-            answer = _final(hub.forward(method, path, data=_in_memory(frame.body)))
+            answer = final(hub.forward(method, path, data=_in_memory(frame.body)))
             answers.put(ident, path, answer.status, answer.body)
 
     def _upload(self, hub: Transport, path: str, body: bytes | Path) -> None:
@@ -166,11 +174,11 @@ class Courier:
         yield _Given("/v1/inbox", 200, inbox.body())
         receipts = _listed(hub, "/v1/outbox", None, keep=lambda item: item.get("gid") in watch)
         yield _Given("/v1/outbox", 200, receipts.body(end=True))
-        yield from _directory(self.session.hub, want.get("after"))
+        yield from _directory(hub, want.get("after"))
         yield _Given("/v1/consents", 200, _listed(hub, "/v1/consents", None).body(end=True))
 
     def _grant(self, hub: Transport, gid: str) -> Iterator[_Given]:
-        answer = _final(hub.forward("GET", GRANTS + gid))
+        answer = final(hub.forward("GET", GRANTS + gid))
         yield _Given(GRANTS + gid, answer.status, answer.body)
         if answer.status != 200:
             return
@@ -252,7 +260,7 @@ def _directory(hub: Transport, after: JsonValue) -> Iterator[_Given]:
         raise Malformed("after: a number is needed", field="after")
     for _ in range(_MAX_PAGES):
         params: dict[str, str | int] = {"after": after, "limit": 500}
-        answer = _final(hub.forward("GET", "/v1/directory/events", params=params))
+        answer = final(hub.forward("GET", "/v1/directory/events", params=params))
         yield _Given(path_of("/v1/directory/events", params), answer.status, answer.body)
         events = decode(answer.body, limit=ANSWER_BYTES, depth=12).get("events")
         if not isinstance(events, list) or not events:
@@ -260,11 +268,24 @@ def _directory(hub: Transport, after: JsonValue) -> Iterator[_Given]:
         after += len(events)
 
 
-def _final(answer: Answer) -> Answer:
-    """An answer to the office. Raises: the refusal when it is one of the courier, or passes."""
+def final(answer: Answer) -> Answer:
+    """An answer to the office. Raises: the refusal when it is one of the courier, or passes.
+
+    What the hub refuses the office (a consent that ended, a recipient that is shut out) is an answer: it goes
+    back to the office, and what else the bundle holds is submitted.
+    """
     if answer.status in _NOT_AN_ANSWER or answer.status >= 500:
         raise problem_error(answer.status, answer.body)
+    if answer.status == 403:
+        error = problem_error(answer.status, answer.body)
+        if isinstance(error, HubRefused) or _of_the_courier(error):
+            raise error
     return answer
+
+
+def _of_the_courier(error: ExchangeError) -> bool:
+    """Its cover, or its own token, does not allow this: a missing scope is refused without a rule."""
+    return isinstance(error, Forbidden) and (error.rule is None or error.rule.startswith(_OF_THE_COURIER))
 
 
 def _write(file: BinaryIO, ident: str, path: str, status: int, body: bytes | Path) -> None:

@@ -27,6 +27,7 @@ from exchange.agency.sealing import sealing_key
 from exchange.agency.signatures import sole_signer
 from exchange.directory.state import ENVELOPE
 from exchange.member.files import disk_errors
+from exchange.member.locks import hold
 from exchange.member.session import Session
 from exchange_keys.bundles import BundleContext, open_content, seal_content
 from exchange_keys.durable import durable_file
@@ -53,9 +54,18 @@ class Making:
     answers: str | None = None
 
 
-def write_bundle(session: Session, path: Path, making: Making, fill: Callable[[BinaryIO], None]) -> Cover:
+def write_bundle(
+    session: Session,
+    path: Path,
+    making: Making,
+    fill: Callable[[BinaryIO], None],
+    *,
+    note: Callable[[Cover], None],
+) -> Cover:
     """Make a bundle: `fill` writes the content, which is then sealed, signed and put in place as a whole.
 
+    `note` remembers the bundle before the file has its name: whatever is cut short, a file that is there is
+    known to its maker, and a number that was used is not used again.
     Raises: Conflict (the file is there), StorageFull, KeyNotActive, RecipientDenied, ConfigInvalid.
     """
     now = session.now().replace(microsecond=0)
@@ -86,7 +96,22 @@ def write_bundle(session: Session, path: Path, making: Making, fill: Callable[[B
             file.write(_MAGIC + _LENGTH.pack(len(signed)) + signed)
             while chunk := sealed.read(_CHUNK):
                 file.write(chunk)
+            note(cover)
     return cover
+
+
+@contextmanager
+def alone(session: Session) -> Iterator[None]:
+    """One command on this machine works with bundles at a time; what a killed one left behind is deleted.
+
+    Raises: StoreLocked.
+    """
+    with hold(session.home.spool / ".bundles", what="a courier bundle"):
+        for path in session.home.spool.glob("*.frame"):
+            path.unlink(missing_ok=True)
+        if session.carried is not None:
+            session.carried.clear_stray_files()
+        yield
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from exchange.agency import outbox
 from exchange.agency.bundles.content import ANSWER, CALL, WANT, read_frames, write_frame
 from exchange.agency.bundles.counting import Counting
-from exchange.agency.bundles.file import Making, opened, write_bundle
+from exchange.agency.bundles.file import Making, alone, opened, write_bundle
 from exchange.agency.bundles.pending import Pending, fallen, pending, unregistered, withdrawn_unconfirmed
 from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
@@ -82,14 +82,18 @@ class Office:
         Conflict (the file is there), KeyNotActive, RecipientDenied, StorageFull.
         """
         self._answers()
-        dropped = self._drop_fallen()
-        calls = list(pending(self.session, self.spool, self.receiver))
         counting = Counting(self.session.store)
-        making = Making(OUT, to, counting.next_seq(OUT, to), lasts)
-        cover = write_bundle(self.session, path, making, lambda file: self._fill(file, calls))
-        with self.session.store.writing():
-            counting.made(cover)
-            self.session.store.put(_MADE, cover.id, {"to": cover.to, "seq": cover.seq})
+
+        def note(cover: Cover) -> None:
+            with self.session.store.writing():
+                counting.made(cover)
+                self.session.store.put(_MADE, cover.id, {"to": cover.to, "seq": cover.seq})
+
+        with alone(self.session):
+            dropped = self._drop_fallen()
+            calls = list(pending(self.session, self.spool, self.receiver))
+            making = Making(OUT, to, counting.next_seq(OUT, to), lasts)
+            cover = write_bundle(self.session, path, making, lambda file: self._fill(file, calls), note=note)
         return Exported(cover, len(calls), dropped)
 
     def take(self, path: Path) -> Imported:
@@ -106,7 +110,7 @@ class Office:
                 )
             again = Counting(self.session.store).seen(cover)
 
-        with opened(self.session, path, accept) as (_, cover, content):
+        with alone(self.session), opened(self.session, path, accept) as (_, cover, content):
             if again:
                 return Imported(cover, again=True)
             answers.forget(keep_grants=True)

@@ -126,6 +126,7 @@ def checkpoint() -> Response:
     scope="directory:read",
     act=Act.DIRECTORY_READ,
     unlogged="a page without a new event",
+    carried=True,
     summary="Read the events after those that the caller has",
     query=EventsQuery,
     responses={200: EventPage},

@@ -31,6 +31,8 @@ __all__ = [
     "prepare",
 ]
 
+CARRIED: Final = "carried:"
+"""Begins the `pol` of what a courier did: the office that it was for; the rule comes behind a slash."""
 _TAG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}")
 
 
@@ -151,9 +153,18 @@ def _entry(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict, said: Mappi
         cns=said.get("cns"),
         rec=said.get("rec"),
         req=None if actor.proof is None else Digest(b64u(sha256(actor.proof.encode()))),
-        pol=trace.pol if trace.pol is not None else _tag(verdict),
+        pol=_pol(trace, verdict),
         opr=trace.opr if actor.operator is None else actor.operator,
     )
+
+
+def _pol(trace: Trace, verdict: Verdict) -> str | None:
+    """What the trace says, else the rule that refused; of what a courier carried both."""
+    tag = _tag(verdict)
+    if trace.pol is None or tag is None:
+        return tag if trace.pol is None else trace.pol
+    alone = trace.pol.startswith(CARRIED) and "/" not in trace.pol
+    return f"{trace.pol}/{tag}" if alone else trace.pol
 
 
 def _tag(verdict: Verdict) -> str | None:

@@ -7,12 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from exchange.agency.bundles.courier import HEADER
 from exchange.agency.bundles.file import Making, write_bundle
+from exchange.directory.events import sign_event
+from exchange.hub.models.log import log_entry
+from exchange.hub.services import operators
 from exchange_keys.jws import Signed
 from exchange_schemas.bundle import BACK
 from exchange_schemas.codec import b64u
+from exchange_schemas.entry import Act, Entry
 from exchange_schemas.errors import (
     BundleBroken,
     BundleExpired,
@@ -21,12 +26,14 @@ from exchange_schemas.errors import (
     Conflict,
     ExchangeError,
     Forbidden,
+    HubUnreachable,
     KidUnknown,
     Malformed,
     OriginMismatch,
     Replay,
     SigInvalid,
 )
+from exchange_schemas.event import SuspendEvent
 from exchange_schemas.ids import AgencyId
 from exchange_schemas.limits import LIMITS
 from tests.integration.agency.exchange_world import (
@@ -85,7 +92,7 @@ def test_a_bundle_for_somebody_else_or_of_the_other_way_is_refused(trip: Trip) -
         trip.courier.office.export(trip.path(), to=AgencyId("office"))
     stranger = trip.path()
     making = Making(BACK, AgencyId("office"), 1, timedelta(days=1), "A" * 22)
-    write_bundle(trip.embassy.session, stranger, making, lambda file: None)
+    write_bundle(trip.embassy.session, stranger, making, lambda file: None, note=lambda cover: None)
     with pytest.raises(BundleForeign) as unasked:
         trip.office.office.take(stranger)
     assert unasked.value.rule == "B3-answers"
@@ -152,6 +159,56 @@ def test_the_hub_lets_only_the_named_courier_carry_and_only_what_couriers_do(tri
         with pytest.raises((Malformed, SigInvalid, ExchangeError)):
             hub.get("/v1/inbox", {"limit": 1})
     hub.also = {}
+
+
+def suspended(exchange: Exchange, agency: str) -> None:
+    """What `exchange-hub agency suspend` does."""
+    event = SuspendEvent(
+        origin=exchange.hub.settings.origin,
+        iat=exchange.hub.clock().replace(microsecond=0) + timedelta(seconds=2),
+        agency=AgencyId(agency),
+        reason="security",
+    )
+    operators.decide(exchange.hub, sign_event(event, [exchange.operator]))
+
+
+def test_what_the_hub_refuses_the_office_goes_back_to_it_and_holds_nothing_else_up(
+    trip: Trip, exchange: Exchange
+) -> None:
+    with exchange.joined("clinic") as clinic:
+        trip.office.office.take(trip.whole())
+        for to in ("embassy", "clinic"):
+            ref, _ = offer(trip.office, to)
+            with pytest.raises(HubUnreachable):
+                trip.office.send("found_notice", to=[to], record=ref)
+        stick = trip.out()
+        suspended(exchange, "embassy")
+        done = trip.courier.courier.carry(stick)
+        # The clinic's consent is taken; its envelope stands behind the refused one in the office's own chain.
+        assert (done.taken, done.refused) == (1, 3)
+        taken = trip.office.office.take(trip.back())
+        assert [text.partition(":")[0] for text in taken.alarms] == ["a consent", "the found_notice"]
+        assert all("RECIPIENT_DENIED" in text for text in taken.alarms)
+        # The office learns of the suspension from the same stick, and has sealed the other one anew.
+        assert trip.office.session.directory.state().agencies[AgencyId("embassy")].status == "suspended"
+        (job,) = trip.office.spooled()
+        assert job.recipients == ("clinic",)
+        assert trip.office.office.take(trip.whole()).sent == 1
+        assert [item.kind for item in clinic.inbox()] == ["found_notice"]
+
+
+def test_the_entry_of_what_was_refused_names_the_office_and_the_rule(trip: Trip, exchange: Exchange) -> None:
+    ref, _ = offer(trip.office)
+    notice(trip.office, ref)
+    stick = trip.out()
+    suspended(exchange, "embassy")
+    trip.courier.courier.carry(stick)
+    with exchange.hub.engine.connect() as conn:
+        found = [Entry.from_bytes(bytes(one)) for one in conn.execute(select(log_entry.c.entry)).scalars()]
+    denied = [one for one in found if one.out == "deny"]
+    assert [one.act for one in denied] == [Act.CONSENT_REGISTER, Act.ENVELOPE_DEPOSIT]
+    assert {(one.org, one.pol) for one in denied} == {("courier", "carried:office/agency-active")}
+    assert all(one.own == ("courier", "embassy", "office") for one in denied)
 
 
 def test_without_the_offices_cover_its_signed_bytes_are_worth_nothing(trip: Trip) -> None:
