@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from exchange_schemas.codec import encode
+from exchange_schemas.codec import Encodable, encode
 from exchange_schemas.envelope import GrantCore, PartRef
 from exchange_schemas.errors import Malformed
 from exchange_schemas.payload import members_of
@@ -50,8 +50,14 @@ class CoreWriter:
 
 def write_part(ref: PartRef) -> WrittenPart:
     """A part's reference as JSON text; its id, field, length and digest are the sealer's own."""
-    text = encode({"p": ref.p, "f": ref.f, "len": ref.len, "sha256": ref.sha256})
-    return WrittenPart(ref, text.decode("ascii"))
+    return WrittenPart(ref, f'{{"f":"{ref.f}","len":{ref.len},"p":"{ref.p}","sha256":"{ref.sha256}"}}')
+
+
+def _text(written: Encodable) -> str:
+    """As JSON: every text that passes is an id, a digest, a name or a code, ASCII that needs no escape."""
+    if isinstance(written, str):
+        return f'"{written}"'
+    return str(written) if type(written) is int else encode(written).decode("ascii")
 
 
 def _checked(members: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
@@ -64,6 +70,5 @@ def _checked(members: Mapping[str, object]) -> tuple[dict[str, object], dict[str
             written = declared[name].write(value)
             # As it is read back, times to the second.
             values[name] = declared[name].read(written, name)  # type: ignore[arg-type]  # what write() gives
-            # Every text that passes is an id, a digest, a name or a code: ASCII that needs no escape.
-            texts[name] = f'"{written}"' if isinstance(written, str) else encode(written).decode("ascii")
+            texts[name] = _text(written)
     return values, texts
