@@ -29,6 +29,8 @@ _CHECKPOINTS: Final = "checkpoints"
 _EVIDENCE: Final = "evidence"
 _LOCK: Final = ".lock"
 _SALTS: Final = "salts.json"
+PART_FILE: Final = "partial.sqlite"
+"""What an auditor of some agencies pulls (`exchange.auditor.partial`)."""
 _SALTS_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -98,6 +100,12 @@ class Mirror:
     @property
     def checkpoint(self) -> str:
         """The newest checkpoint that was pulled, a signed note. Raises: LogIncomplete."""
+        if not self.has_checkpoint() and (self.folder / PART_FILE).is_file():
+            raise LogIncomplete(
+                "the folder holds the entries about some agencies only, and this needs the whole log",
+                field="DIR",
+                hint="`exchange-audit verify` checks what is there",
+            )
         return self._read_text(_CHECKPOINT, "the folder has no checkpoint: the pull never finished")
 
     def has_checkpoint(self) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from exchange.auditor.history import Trust
-from exchange.auditor.mirror import Mirror
+from exchange.auditor.mirror import PART_FILE, Mirror
 from exchange.auditor.pull import check_change
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.tree import HASH_BYTES, leaf_hash, verify_inclusion
@@ -31,7 +31,6 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.limits import LIMITS
 
-_FILE: Final = "partial.sqlite"
 _PAGE: Final = 100
 _PATH_MOST: Final = 63
 _FINDINGS: Final = 20
@@ -93,7 +92,7 @@ class Partial:
 
     def exists(self) -> bool:
         """Whether a part was ever pulled here."""
-        return (self.folder / _FILE).is_file()
+        return (self.folder / PART_FILE).is_file()
 
     def pull(
         self, source: Source, vkey: str, *, progress: Callable[[int, int], None] = lambda done, total: None
@@ -175,7 +174,7 @@ class Partial:
             return tree
         old = open_checkpoint(row[0], known)
         if tree.size < old.size:
-            hint = f"tell the other auditors; the log's signed notes are in {self.folder / _FILE}"
+            hint = f"tell the other auditors; the log's signed notes are in {self.folder / PART_FILE}"
             raise LogFork(
                 "the hub's log is shorter than the one pulled before", rule="rolled-back", hint=hint
             )
@@ -202,7 +201,7 @@ class Partial:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
-            db = sqlite3.connect(self.folder / _FILE)
+            db = sqlite3.connect(self.folder / PART_FILE)
             try:
                 db.executescript(_SCHEMA)
                 yield db
@@ -211,7 +210,7 @@ class Partial:
         except sqlite3.OperationalError as error:
             raise StorageFull("the part of the log cannot be written", field="DIR") from error
         except sqlite3.DatabaseError as error:
-            raise LogIncomplete(f"{_FILE} is damaged", field="DIR") from error
+            raise LogIncomplete(f"{PART_FILE} is damaged", field="DIR") from error
 
 
 def _proved(item: JsonValue, tree: Checkpoint) -> tuple[int, bytes, bytes, int]:

@@ -74,7 +74,7 @@ class Home:
         if not self.profile_file.is_file():
             raise ConfigInvalid(
                 f"no agency lives in the folder {self.path.name}",
-                hint="run `exchange-agency init` first, or name the folder with --home or HOMEWARD_HOME",
+                hint="run `init` first, or name the folder with --home or HOMEWARD_HOME",
             )
         return Profile.from_bytes(read_bounded(self.profile_file, limit=MAX_BYTES, what="agency.json"))
 

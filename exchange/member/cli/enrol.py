@@ -101,10 +101,12 @@ def _say_founded(options: Options, profile: Profile, user: str, *, no_root: bool
         folder=options.folder(),
         user=user,
     )
+    # Auditors enrol with the same command of a program of their own.
+    program = click.get_current_context().find_root().info_name
     if no_root:
-        say("Next: `exchange-agency enrol --request FILE`, and `root sign` where the root is.")
+        say("Next: `{program} enrol --request FILE`, and `root sign` where the root is.", program=program)
     else:
-        say("Next: `exchange-agency enrol --out FILE`. Afterwards keep root.key offline.")
+        say("Next: `{program} enrol --out FILE`. Afterwards keep root.key offline.", program=program)
 
 
 @click.command()

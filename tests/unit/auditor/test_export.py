@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exchange.auditor.export import FORMATS, write_export
-from exchange.auditor.mirror import Mirror
+from exchange.auditor.mirror import PART_FILE, Mirror
 from exchange.auditor.reading import proved_leaves, signed_tree
 from exchange.auditor.rows import COLUMNS
 from exchange.log.tiles import Tile, encode_bundle
@@ -113,3 +113,17 @@ def test_parquet_without_its_extra_says_so(
     assert code == 1
     assert 'pip install "homeward-exchange[parquet]"' in err
     assert not (tmp_path / "e.parquet").exists()
+
+
+def test_a_copy_of_some_entries_is_not_taken_for_a_pull_that_broke_off(
+    audit: CommandLine, tmp_path: Path
+) -> None:
+    part = Mirror(tmp_path / "part")
+    part.pin(VKEY)
+    (part.folder / PART_FILE).touch()
+    for words in (("export", "--out", tmp_path / "out"), ("prove", "--out", tmp_path / "out")):
+        ident = ("0",) if words[0] == "prove" else ()
+        code, _, err = audit.run(words[0], part.folder, *ident, *words[1:])
+        assert code != 0
+        assert "some agencies only" in err
+        assert "never finished" not in err
