@@ -20,7 +20,7 @@ from exchange.hub.services.release import Caller
 from exchange_schemas.errors import AuditUnavailable
 from tests.integration.storage import only
 from tests.integration.storage.logs import check_log
-from tests.integration.storage.test_faults import answer
+from tests.integration.storage.test_faults import answer, ready
 
 pytestmark = only.POSTGRES
 
@@ -75,6 +75,8 @@ def test_a_full_disk_gives_no_answer_and_leaves_nothing_half_done(
     with pytest.raises(AuditUnavailable):
         answer(hub, new_caller)
     assert check_log(hub).ids == answered
+    assert ready(hub) == "S9-writable"
     filler.unlink()
+    assert ready(hub) is None
     answered.append(answer(hub, new_caller))
     assert check_log(hub).ids == answered
