@@ -19,7 +19,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from docs.words_beside import beside_the_source
+from docs.words_beside import CLICK_COUNTED, beside_the_source
 from exchange.agency.cli.main import cli as agency
 from exchange.auditor.cli.main import cli as auditor
 from exchange.hub.admin.cli import main as hub
@@ -96,6 +96,8 @@ def beside_texts() -> Iterator[Text]:
     """What comes from data: the catalogue of fields, the error tree, the rules, Click's own texts."""
     for context, text in beside_the_source():
         yield Text(context, text)
+    for one, many in CLICK_COUNTED:
+        yield Text("", one, many)
 
 
 def _of_command(command: click.Command) -> Iterator[str]:

@@ -11,6 +11,7 @@ from exchange.auditor.verdict import Fault
 from exchange.consent.refusals import RULES
 from exchange.hub.api.problem import problems
 from exchange.member.problems import HINTS
+from exchange.member.rotation import Step
 from exchange.words.failures import summary
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.errors import error_codes, error_for
@@ -66,6 +67,14 @@ HUB_FACTS = (
     *("sealed keys", "parts", "unused uploads", "proofs", "revoked tokens", "pulls", "rate leases"),
     *("blobs", "cut short"),
 )
+STATE = "state"
+LIFE = (
+    *("active", "withdrawn", "superseded", "expired", "suspended", "expelled", "draining", "revoked"),
+    *("waiting", "fetched", "receipted", "dead", "opened", "refused", "allow", "deny", "error"),
+    *("due", "asked", "answered", "declined", "owed", "held", "done", "open", "overdue"),
+    *("allowed", "ended", "none", "entered"),
+    *(str(step) for step in Step),
+)
 FACTS = ("records", "consents", "messages", "receipts", "agency", "file", "fingerprint", "root", "signed")
 CLICK = (
     "Usage:",
@@ -88,7 +97,24 @@ CLICK = (
     "{name} {filename!r} does not exist.",
     "{name} {filename!r} is a directory.",
     "{name} {filename!r} is a file.",
+    "{name} {filename!r} is not readable.",
+    "{name} {filename!r} is not writable.",
+    "Choose from:\n\t{choices}",
+    "Missing parameter: {param_name}",
+    "Missing {param_type}",
+    "Argument {name!r} takes {nargs} values.",
+    "Could not open file {filename!r}: {message}",
+    "file",
+    "directory",
+    "path",
 )
+CLICK_COUNTED = (
+    ("Got unexpected extra argument ({args})", "Got unexpected extra arguments ({args})"),
+    ("Option {name!r} requires an argument.", "Option {name!r} requires {nargs} arguments."),
+    ("Did you mean {possibility}?", "(Did you mean one of: {possibilities}?)"),
+    ("{value!r} is not {choice}.", "{value!r} is not one of {choices}."),
+)
+"""What Click says by a number: the form for one, and for many."""
 
 
 def beside_the_source() -> Iterator[tuple[str, str]]:
@@ -108,6 +134,8 @@ def beside_the_source() -> Iterator[tuple[str, str]]:
         yield CODE, text
     for problem in problems().values():
         yield from (("", text) for text in (problem.title, problem.happened, problem.todo))
+    for text in LIFE:
+        yield STATE, text
     for text in (*FACTS, *HUB_FACTS):
         yield FACT, text
     for fault in Fault:

@@ -80,6 +80,11 @@ def basis_label(name: str) -> str:
     return gettext(load_catalogue().basis_labels.get(name, name))
 
 
+def state_words(state: str) -> str:
+    """Where a thing stands (a key, a grant, a request), in words; a word that is no state stays."""
+    return pgettext("state", state)
+
+
 def code_words(code: str) -> str:
     """A code in words."""
     return pgettext("code", code.replace("_", " "))

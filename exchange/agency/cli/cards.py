@@ -11,7 +11,14 @@ from rich.text import Text
 from exchange.agency.model import Message, Record
 from exchange.agency.records import RecordDetail
 from exchange.agency.release import Sendable
-from exchange.agency.wording import code_words, field_label, field_words, kind_label, purpose_label
+from exchange.agency.wording import (
+    code_words,
+    field_label,
+    field_words,
+    kind_label,
+    purpose_label,
+    state_words,
+)
 from exchange.member.cli.output import console, isolated, plain
 from exchange.words import gettext
 from exchange_schemas.catalogue import Catalogue, load_catalogue
@@ -56,7 +63,7 @@ def print_record(record: Record, detail: RecordDetail) -> None:
     may = may_be_sent(detail.sendable)
     table.add_section()
     table.add_row(gettext("may be sent for"), may)
-    table.add_row(gettext("source"), isolated(record.source))
+    table.add_row(gettext("source"), isolated(state_words(record.source)))
     if detail.same_person:
         table.add_row(gettext("perhaps the same person"), ", ".join(detail.same_person))
     for name, text in detail.to_transcribe:

@@ -10,6 +10,7 @@ from exchange.agency.cli.session import open_client, open_second
 from exchange.agency.cli.terms import terms_options
 from exchange.agency.model import Checked, ConsentInfo
 from exchange.agency.terms import Terms
+from exchange.agency.wording import state_words
 from exchange.member.cli import exits
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
@@ -309,4 +310,5 @@ def _row(one: ConsentInfo) -> tuple[str, ...]:
 
 
 def _status(one: ConsentInfo) -> str:
-    return f"{one.status}, VITAL INTEREST" if one.vital_interest else one.status
+    said = state_words(one.status)
+    return f"{said}, {gettext('VITAL INTEREST')}" if one.vital_interest else said

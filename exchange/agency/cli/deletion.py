@@ -8,6 +8,7 @@ from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import day
 from exchange.agency.deletion_rows import AskedDeletion, OwedDeletion
 from exchange.agency.deletions import Hold, outcome_words
+from exchange.agency.wording import state_words
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
@@ -86,8 +87,14 @@ def answer(options: Options, gid: str, law: str | None, until: str | None, partl
 
 
 def _asked_row(row: AskedDeletion) -> tuple[str, ...]:
-    return row.consent, row.recipient, f"{row.since:%Y-%m-%d}", row.state, outcome_words(row.outcome)
+    return (
+        row.consent,
+        row.recipient,
+        f"{row.since:%Y-%m-%d}",
+        state_words(row.state),
+        outcome_words(row.outcome),
+    )
 
 
 def _owed_row(row: OwedDeletion) -> tuple[str, ...]:
-    return row.gid, row.issuer, f"{row.since:%Y-%m-%d}", row.state, outcome_words(row.outcome)
+    return row.gid, row.issuer, f"{row.since:%Y-%m-%d}", state_words(row.state), outcome_words(row.outcome)

@@ -8,6 +8,7 @@ import time
 import click
 
 from exchange.agency.cli.session import open_client
+from exchange.agency.wording import code_words, state_words
 from exchange.member.cli.exits import ALARM
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_json_line, print_table, say
@@ -68,13 +69,16 @@ def show(options: Options, agency: str | None) -> None:
         print_json({"agencies": shown, "keys": keys} if agency is not None else shown)
         return
     if agency is None:
-        rows = [(one.agency, one.name, one.kind, one.country, one.status) for one in agencies]
+        rows = [
+            (one.agency, one.name, code_words(one.kind), one.country, state_words(one.status))
+            for one in agencies
+        ]
         print_table("agencies", ("agency", "name", "kind", "country", "status"), rows)
         return
     print_table(
         "keys of {agency}",
         ("use", "alg", "kid", "status", "until"),
-        [(key.use, key.alg, key.kid, key.status, key.expires) for key in keys],
+        [(key.use, key.alg, key.kid, state_words(key.status), key.expires) for key in keys],
         agency=agency,
     )
 

@@ -6,6 +6,7 @@ import click
 
 from exchange.agency.cli.session import open_client
 from exchange.agency.history import Asked
+from exchange.agency.wording import state_words
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say, say_count
@@ -74,7 +75,14 @@ def requests(options: Options, everything: bool) -> None:
         print_json(rows)
         return
     shown = (
-        (one.gid, one.agency, f"{one.since:%Y-%m-%d}", str(len(one.envelopes)), one.state, str(one.granted))
+        (
+            one.gid,
+            one.agency,
+            f"{one.since:%Y-%m-%d}",
+            str(len(one.envelopes)),
+            state_words(one.state),
+            str(one.granted),
+        )
         for one in rows
     )
     print_table("requests", ("request", "of", "since", "envelopes", "state", "granted"), shown)
@@ -105,7 +113,7 @@ def _say_answer(done: Asked) -> None:
     say(
         "{agency}: {state}, {granted} of {count} given again",
         agency=done.agency,
-        state=done.state,
+        state=state_words(done.state),
         granted=done.granted,
         count=len(done.envelopes),
     )

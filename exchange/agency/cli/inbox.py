@@ -9,6 +9,7 @@ import click
 from exchange.agency.cli.cards import message_json, print_message
 from exchange.agency.cli.session import open_client
 from exchange.agency.photo import thumbnail
+from exchange.agency.wording import state_words
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, print_json, print_table, say
@@ -35,7 +36,7 @@ def inbox(options: Options, everything: bool) -> None:
             one.purpose,
             f"{one.issued:%Y-%m-%d}",
             f"{one.expires:%Y-%m-%d}",
-            one.state,
+            state_words(one.state),
         )
         for one in items
     ]

@@ -13,6 +13,7 @@ import click
 from exchange.agency.cli.session import open_client
 from exchange.agency.client import Client
 from exchange.agency.key_rotation import Changed, KeyRow, RootSource
+from exchange.agency.wording import state_words
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, ROOT
 from exchange.member.cli.options import Options, common_options, root_options
 from exchange.member.cli.output import alarm, confirm, print_json, print_table, say, say_count
@@ -61,7 +62,16 @@ def list_(options: Options) -> None:
         late = f" {gettext('OVERDUE')}" if row.overdue(now) else ""
         age = "" if row.since is None else str((now - row.since).days)
         where = gettext("here") if row.here else ""
-        return (row.use, row.status, age, due + late, row.next or "", row.user or "", where, row.kid)
+        return (
+            row.use,
+            state_words(row.status),
+            age,
+            due + late,
+            state_words(row.next or ""),
+            row.user or "",
+            where,
+            row.kid,
+        )
 
     print_table(
         "keys of this agency",
@@ -93,9 +103,9 @@ def check(options: Options) -> None:
             [
                 (
                     row.use,
-                    row.status,
+                    state_words(row.status),
                     "" if row.due is None else format_time(row.due)[:10],
-                    row.next or "",
+                    state_words(row.next or ""),
                     row.mend(now) or "",
                 )
                 for row in late

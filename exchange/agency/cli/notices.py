@@ -30,7 +30,16 @@ def notices(options: Options, everything: bool) -> None:
         print_json(found)
         return
     for one in found:
-        when = f"{one.at:%Y-%m-%d %H:%M}"
-        alarm("{when} UTC, log entry {entry}: {said}", when=when, entry=one.entry, said=one.sentence())
+        alarm(
+            "{when} UTC, log entry {entry}: VITAL INTEREST: {issuer} shares {fields} with {recipient} "
+            "for {purposes} until {end} UTC",
+            when=f"{one.at:%Y-%m-%d %H:%M}",
+            entry=one.entry,
+            issuer=one.issuer,
+            fields=", ".join(one.fields),
+            recipient=one.recipient,
+            purposes=", ".join(one.purposes),
+            end=f"{one.expires:%Y-%m-%d %H:%M}",
+        )
     if not found:
         say("nothing new was shared on vital interest")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from exchange.agency.cli.session import open_client
+from exchange.agency.wording import state_words
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_json_line, print_table
 
@@ -18,7 +19,10 @@ def outbox(options: Options) -> None:
     if options.json:
         print_json(items)
         return
-    rows = [(one.gid, one.recipient, one.kind, one.state, one.outcome or "") for one in items]
+    rows = [
+        (one.gid, one.recipient, one.kind, state_words(one.state), state_words(one.outcome or ""))
+        for one in items
+    ]
     print_table("outbox", ("grant", "to", "kind", "state", "receipt"), rows)
 
 
@@ -35,7 +39,14 @@ def receipts(options: Options) -> None:
                 )
             return
         rows = [
-            (f"{one.at:%Y-%m-%d %H:%M:%S}", one.act, one.outcome, one.reason or "", str(one.index), one.id)
+            (
+                f"{one.at:%Y-%m-%d %H:%M:%S}",
+                one.act,
+                state_words(one.outcome),
+                one.reason or "",
+                str(one.index),
+                one.id,
+            )
             for one in found
         ]
     print_table("receipts", ("time", "what", "outcome", "why", "index", "entry"), rows)

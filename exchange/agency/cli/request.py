@@ -11,6 +11,7 @@ from exchange.agency.cli.values import end_of
 from exchange.agency.closures import Closed
 from exchange.agency.model import Sent
 from exchange.agency.requests import AnswerTimes, Request
+from exchange.agency.wording import code_words, state_words
 from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
@@ -225,7 +226,7 @@ def _row(one: Request, now: datetime) -> tuple[str, ...]:
         one.partner,
         one.kind,
         "" if one.due is None else f"{one.due:%Y-%m-%d}",
-        state,
+        state_words(state),
         ", ".join(one.given),
         ", ".join(f"{name} ({code})" for name, code in one.refused.items()),
         ", ".join(one.silent),
@@ -239,5 +240,13 @@ def _times_row(one: AnswerTimes) -> tuple[str, ...]:
 
 def _closed_row(one: Closed) -> tuple[str, ...]:
     days = ["" if day is None else str(day) for day in (one.follow_up_due, one.followed_up, one.destroy_by)]
-    here = "yes" if one.here else "no"
-    return one.thread, one.partner, one.record or "", one.outcome, f"{one.closed:%Y-%m-%d}", *days, here
+    here = gettext("yes") if one.here else gettext("no")
+    return (
+        one.thread,
+        one.partner,
+        one.record or "",
+        code_words(one.outcome),
+        f"{one.closed:%Y-%m-%d}",
+        *days,
+        here,
+    )

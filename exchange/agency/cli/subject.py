@@ -12,6 +12,7 @@ from exchange.agency.client import Client
 from exchange.agency.subject import gather
 from exchange.agency.subject.model import SubjectReport
 from exchange.agency.subject.page import page
+from exchange.agency.wording import state_words
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import plain, print_json, print_table, say
 from exchange.member.files import write_private
@@ -68,8 +69,8 @@ def subject(
                 str(one.messages),
                 str(one.unfetched),
                 ", ".join(one.fields),
-                one.state,
-                one.deletion,
+                state_words(one.state),
+                state_words(one.deletion),
             )
             for one in found.recipients
         ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from exchange.agency.cli.session import open_client
+from exchange.agency.wording import code_words
 from exchange.member import os_keyring
 from exchange.member.cli.options import Options, common_options, root_options
 from exchange.member.cli.output import print_json, print_table, say
@@ -119,4 +120,4 @@ def list_(options: Options) -> None:
     if options.json:
         print_json([{"user": name, "role": role} for name, role in rows])
         return
-    print_table("users", ("user", "role"), rows)
+    print_table("users", ("user", "role"), [(name, code_words(role)) for name, role in rows])

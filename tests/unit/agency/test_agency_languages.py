@@ -9,7 +9,7 @@ import pytest
 
 from exchange.agency.cli.cards import print_message
 from exchange.agency.model import Message
-from exchange.agency.wording import field_words
+from exchange.agency.wording import field_words, state_words
 from exchange.member.cli import exits
 from exchange.member.cli.output import harmless, isolated
 from exchange.member.home import Home
@@ -209,3 +209,37 @@ def test_a_message_is_a_card_in_the_readers_language(
     shown = capsys.readouterr().out
     assert kind in shown
     assert message.gid in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "active", "approver", "source"),
+    [
+        ("fr", "actif", "approbateur", "saisi ici"),
+        ("ar", "سارٍ", "معتمِد", "أُدخل هنا"),
+        ("ru", "действует", "утверждающий", "введено здесь"),
+    ],
+)
+def test_where_a_thing_stands_is_said_in_the_readers_language(
+    agency: CommandLine, ref: str, code: str, active: str, approver: str, source: str
+) -> None:
+    with in_language(LANGUAGES[code]):
+        assert state_words("active") == active
+    assert approver in agency("--lang", code, "user", "list").out
+    assert source in agency("--lang", code, "record", "show", ref).out
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("en", "Got unexpected extra argument (x)"),
+        ("fr", "Argument de trop (x)"),
+        ("ar", "معطى زائد (x)"),
+        ("ru", "Лишний аргумент (x)"),
+    ],
+)
+def test_what_click_says_by_a_number_is_in_the_readers_language(
+    agency: CommandLine, code: str, line: str
+) -> None:
+    assert line in agency("--lang", code, "spool", "x", ok=False).err
+    one_of = agency("--lang", code, "consent", "grant", "x", "--kind", "no", ok=False).err
+    assert ("is not one of" in one_of) is (code == "en")
