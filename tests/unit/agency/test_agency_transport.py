@@ -289,6 +289,37 @@ def test_a_refused_download_is_the_problem_and_no_bytes() -> None:
             list(coming.pieces)
 
 
+def test_the_rest_of_a_download_is_asked_for_by_its_tag() -> None:
+    rest = Reply(206, b"56789", {"Content-Range": "bytes 5-9/10", "ETag": '"tag"'})
+    with running(scripted(part=rest)) as hub:
+        with Client(hub).hub.download("/v1/part", start=5, tag="tag") as coming:
+            assert (coming.start, b"".join(coming.pieces)) == (5, b"56789")
+    (asked,) = hub.of("/v1/part")
+    assert (asked.headers["Range"], asked.headers["If-Range"]) == ("bytes=5-", '"tag"')
+
+
+def test_other_bytes_come_whole_and_say_so() -> None:
+    with running(scripted(part=Reply(200, b"whole"))) as hub:
+        with Client(hub).hub.download("/v1/part", start=5, tag="tag") as coming:
+            assert (coming.start, b"".join(coming.pieces)) == (0, b"whole")
+
+
+@pytest.mark.parametrize("said", ["bytes 4-9/10", "bytes 5-9/*", "bytes */10", "items 5-9/10", "5-9/10", ""])
+def test_another_range_than_the_one_asked_for_is_refused(said: str) -> None:
+    with running(scripted(part=Reply(206, b"56789", {"Content-Range": said}))) as hub:
+        with pytest.raises(HubRefused), Client(hub).hub.download("/v1/part", start=5, tag="tag"):
+            pass
+
+
+def test_a_download_whose_proof_lacks_the_newest_nonce_is_asked_for_again() -> None:
+    stale = problem(401, "UNAUTHORIZED")
+    stale.headers["DPoP-Nonce"] = "newest"
+    with running(scripted(part=in_turn(stale, Reply(200, b"whole")))) as hub:
+        with Client(hub).hub.download("/v1/part") as coming:
+            assert b"".join(coming.pieces) == b"whole"
+    assert len(hub.of("/v1/part")) == 2
+
+
 def test_an_upload_is_streamed_and_begins_anew_with_every_attempt() -> None:
     with running(scripted(part=in_turn(Reply(drop=True), answer({"ok": 1}, 201)))) as hub:
         assert Client(hub).hub.put("/v1/part", b"x" * 100_000, {}) == {"ok": 1}
