@@ -5,8 +5,10 @@ import re
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Whatever the machine speaks: tests compare English texts unless they ask for another language.
 os.environ["HOMEWARD_LANG"] = "en"
@@ -56,3 +58,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: by folder, and as they stand within one."""
     here = Path(__file__).parent
     items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))
+
+
+class _ByFile(LoadFileScheduling):
+    """A file is one process's work, and so are those that share a sandbox, which takes long to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shares = nodeid.startswith("tests/sandbox/")
+        return "tests/sandbox" if shares else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile | None:
+    """The same as `--dist loadfile`, but for the folder above."""
+    return _ByFile(config, log) if config.getvalue("dist") == "loadfile" else None

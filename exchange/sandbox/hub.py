@@ -15,6 +15,8 @@ import requests
 from exchange.sandbox.programs import CommandFailed, environment, program, run, secret_file
 
 START_SECONDS: Final = 60
+# `serve` says that it stops within 15.
+STOP_SECONDS: Final = 20
 OPERATOR: Final = "noor"
 # On this machine alone no TLS is needed; in production the hub refuses this switch.
 # An integrator's tests ask faster than any agency: the limits are counted and said, and far away.
@@ -85,7 +87,7 @@ class LocalHub:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
 
