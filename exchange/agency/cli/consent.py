@@ -85,7 +85,8 @@ def list_(options: Options, ref: str | None, received: bool) -> None:
     if options.json:
         print_json(found)
         return
-    print_table("consents", ("consent", "from", "to", "for", "until", "status"), [_row(one) for one in found])
+    columns = ("consent", "from", "to", "for", "until", "status", "record")
+    print_table("consents", columns, [_row(one) for one in found])
 
 
 @consent.command("show")
@@ -306,7 +307,7 @@ def _say_checked(one: Checked) -> None:
 
 def _row(one: ConsentInfo) -> tuple[str, ...]:
     until = f"{one.expires:%Y-%m-%d %H:%M}" if one.vital_interest else f"{one.expires:%Y-%m-%d}"
-    return one.cid, one.issuer, one.recipient, ", ".join(one.purposes), until, _status(one)
+    return one.cid, one.issuer, one.recipient, ", ".join(one.purposes), until, _status(one), one.record or ""
 
 
 def _status(one: ConsentInfo) -> str:

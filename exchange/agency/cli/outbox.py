@@ -47,6 +47,6 @@ def receipts(options: Options) -> None:
                 str(one.index),
                 one.id,
             )
-            for one in found
+            for one in sorted(found, key=lambda one: one.index)
         ]
     print_table("receipts", ("time", "what", "outcome", "why", "index", "entry"), rows)

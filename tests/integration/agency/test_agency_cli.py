@@ -75,7 +75,8 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
         "--screening-evidence", "form 3", "--days", "30", "--json",
     ).json  # fmt: skip
     cid = granted[0]["cid"]
-    assert cid in ngo("consent", "list").out
+    (listed,) = [line for line in ngo("consent", "list").out.splitlines() if cid in line]
+    assert ref in listed, "whoever grants anew must see for whom"
     assert "name_given" in ngo("consent", "show", cid[:6]).out
     refused = ngo(
         "send", ref, "--kind", "found_notice", "--to", "embassy", "--field", "guardian_status", ok=False
