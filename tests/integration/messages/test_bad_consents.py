@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from exchange.hub.services.deposit import deposit
 from exchange_schemas.consent import Authority
 from exchange_schemas.errors import (
     Conflict,
@@ -22,7 +23,7 @@ from exchange_schemas.ids import Digest
 from tests.integration.conftest import Clock
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import EVIDENCE, World, utc_now
-from tests.integration.messages.edits import grant_of
+from tests.integration.messages.edits import body_of, grant_of
 
 FACILITY = ("current_facility",)
 
@@ -115,9 +116,15 @@ def test_sixty_four_recipients_are_served_and_one_more_is_too_many(world: World,
     names = {f"ngo-{number}": {} for number in range(65)}
     given = [world.consent(ngo, one) for one in world.admit_all(names)]
     recipients = [world.recipient(ngo, world.agencies[item.consent.rcp], item) for item in given]
-    assert world.deposit(ngo, world.seal(ngo, recipients[:64])).status == 201
-    with pytest.raises((TooLarge, Malformed)):
+    sealed = world.seal(ngo, recipients[:64])
+    assert world.deposit(ngo, sealed).status == 201
+    # The sender's program seals no more, and a sender that does is refused by the hub.
+    grants = body_of(sealed)["grants"]
+    with pytest.raises(TooLarge):
+        deposit(world.hub, world.caller(ngo), {**body_of(sealed), "grants": [*grants, grants[0]]})
+    with pytest.raises(Malformed) as refused:
         world.seal(ngo, recipients)
+    assert refused.value.field == "recipients"
 
 
 def test_location_is_not_given_any_more_once_either_side_took_the_match_back(
