@@ -33,9 +33,10 @@ class WriteGate:
         if not self._threads.acquire(timeout=timeout_s):
             return False
         try:
-            if self._take(_NEXT, deadline):
-                taken = self._take(_WRITER, deadline)
-                self._give(_NEXT)
+            file = self._descriptor()
+            if _take(file, _NEXT, deadline):
+                taken = _take(file, _WRITER, deadline)
+                _give(file, _NEXT)
                 if taken:
                     return True
         except BaseException:
@@ -47,7 +48,7 @@ class WriteGate:
     def release(self) -> None:
         """Give the turn to whoever waits."""
         try:
-            self._give(_WRITER)
+            _give(self._file, _WRITER)
         finally:
             self._threads.release()
 
@@ -57,22 +58,24 @@ class WriteGate:
             os.close(self._file)
             self._file = -1
 
-    def _take(self, byte: int, deadline: float) -> bool:
-        while True:
-            try:
-                fcntl.lockf(self._descriptor(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-                return True
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() >= deadline:
-                    return False
-            time.sleep(_POLL_S)
-
-    def _give(self, byte: int) -> None:
-        fcntl.lockf(self._descriptor(), fcntl.LOCK_UN, 1, byte)
-
     def _descriptor(self) -> int:
         # A forked process starts without the locks and must not share the place in the file.
         if self._file < 0 or self._process != os.getpid():
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._process = os.getpid()
         return self._file
+
+
+def _take(file: int, byte: int, deadline: float) -> bool:
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+            return True
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() >= deadline:
+                return False
+        time.sleep(_POLL_S)
+
+
+def _give(file: int, byte: int) -> None:
+    fcntl.lockf(file, fcntl.LOCK_UN, 1, byte)

@@ -40,7 +40,7 @@ _STOP_S: Final = 15
 _LOOK_S: Final = 1.0
 _BACKLOG: Final = 1024
 _COLLECT_EVERY: Final = 20_000
-_SWITCH_S: Final = 0.0005
+_SWITCH_S: Final = 0.0001
 _TO_STDERR: Final = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},

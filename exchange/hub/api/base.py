@@ -343,8 +343,7 @@ def _answer(released: Released, data: bytes | Iterable[bytes], media_type: str) 
     if released.receipt is None and declared.unlogged is None:
         raise AuditUnavailable("the answer has no entry in the audit log, so it is not given")
     g.released = True
-    response = Response(data, status=released.status, mimetype=media_type)
-    response.headers.extend(dict(released.headers))
+    fields = list(released.headers.items())
     if released.receipt is not None:
-        response.headers["Homeward-Receipt"] = released.receipt.entry_id
-    return response
+        fields.append(("Homeward-Receipt", released.receipt.entry_id))
+    return Response(data, released.status, fields, mimetype=media_type)

@@ -148,6 +148,9 @@ class BodyStream:
 
 
 def _want_type(wanted: str) -> None:
+    if request_of().environ.get("CONTENT_TYPE") == wanted:
+        # As nearly everybody says it.
+        return
     parameters = request.mimetype_params
     plain = not parameters or (len(parameters) == 1 and parameters.get("charset", "").lower() == "utf-8")
     if request.mimetype != wanted or not plain:

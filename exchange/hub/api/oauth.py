@@ -152,7 +152,5 @@ def _answer(ask: AskOAuth) -> Response:
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:
-    response = Response(dump(body), status=status, mimetype="application/json")
-    response.headers.extend(dict(headers))
-    response.headers["Pragma"] = "no-cache"
-    return response
+    fields = [*headers.items(), ("Pragma", "no-cache")]
+    return Response(dump(body), status, fields, content_type="application/json")

@@ -9,6 +9,7 @@ kept after the commit: that may fail, which the readiness check reports, and mus
 import logging
 import os
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -100,7 +101,12 @@ def _check_continues(hub: Hub) -> None:
 
 def path_of(hub: Hub) -> Path:
     """Where the mark lies."""
-    return hub.settings.guard_dir / MARK
+    return _mark_in(hub.settings.guard_dir)
+
+
+@lru_cache(maxsize=64)  # every answer asks, and putting a path together takes longer than looking at it
+def _mark_in(folder: Path) -> Path:
+    return folder / MARK
 
 
 def _is_due(path: Path, now: datetime) -> bool:
