@@ -215,8 +215,10 @@ def _broken(hub: Hub) -> object:
         def get_execution_options(self) -> dict[str, object]:
             return {}
 
-        def begin(self) -> object:
+        def connect(self) -> object:
             raise AuditUnavailable("the database is gone")
+
+        begin = connect
 
     return Down()
 
