@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from exchange.hub.db import migrate, open_engine
 from exchange.hub.hubkeys import HubKeys, TokenKey
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Caller, Proof
+from exchange.hub.services.visits import THREAD as VISIT
 from exchange.hub.settings import Settings
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.signing import SigningKey
@@ -75,6 +77,15 @@ class PostgresServer:
 
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def visits_end() -> Iterator[None]:
+    """A visit to a witness may outlast the round that began it; it must not reach into the next test."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name == VISIT:
+            thread.join(30)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ is not what it should be is for the operator to look at.
   S9-writable   an entry can be written: rights, a disk with room, no standby
 """
 
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, inspect, select, text
@@ -27,6 +28,7 @@ from exchange.hub.services import conflicts, highwater
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.writable import unwritable
+from exchange.log.checkpoint import Checkpoint
 from exchange.log.tree import Frontier
 from exchange_schemas.errors import Malformed, StoreCorrupt, Unavailable
 
@@ -46,6 +48,8 @@ def check_ready(hub: Hub) -> None:
 
     Raises: Unavailable with the rule that failed; AuditUnavailable when the database does not answer.
     """
+    # Before the database is looked at: an answer that is given meanwhile moves the log first, then the mark.
+    mark = _mark(hub)
     with storage_errors(), reading(hub.engine) as conn:
         _check_schema(conn)
         if conn.dialect.name == "sqlite":
@@ -56,7 +60,7 @@ def check_ready(hub: Hub) -> None:
             _check_roles(conn)
         _check_head(conn)
         _check_clock(conn, hub)
-        _check_guard(conn, hub)
+        _check_guard(conn, hub, mark)
         _check_witnessed(conn)
         why = unwritable(conn, hub)
         if why is not None:
@@ -147,13 +151,21 @@ def _check_clock(conn: Connection, hub: Hub) -> None:
         raise _refuse("S6-clock", "the clock is before the latest entry of the audit log")
 
 
-def _check_guard(conn: Connection, hub: Hub) -> None:
+def _mark(hub: Hub) -> tuple[Checkpoint, datetime] | StoreCorrupt | None:
+    """The mark on the guard volume and when it was kept, or why it cannot be believed."""
+    try:
+        return highwater.read(hub)
+    except StoreCorrupt as error:
+        return error
+
+
+def _check_guard(
+    conn: Connection, hub: Hub, found: tuple[Checkpoint, datetime] | StoreCorrupt | None
+) -> None:
     """(S7)"""
     size, latest_us = conn.execute(select(log_head.c.size, log_head.c.ts_us)).one()
-    try:
-        found = highwater.read(hub)
-    except StoreCorrupt as error:
-        raise _refuse("S7-guard", error.message) from error
+    if isinstance(found, StoreCorrupt):
+        raise _refuse("S7-guard", found.message) from found
     if found is None:
         if size > 0 and hub.settings.environment == "production":
             raise _refuse("S7-guard", "the guard volume has no high-water mark (is it mounted?)")

@@ -18,6 +18,8 @@ from exchange.net.witnesses import WitnessClient
 
 T = TypeVar("T")
 PATIENCE = Patience(connect=3, read=5)
+THREAD = "visit-to-a-witness"
+"""The name of the threads that may outlast an `ask`."""
 
 
 @dataclass(slots=True)
@@ -33,7 +35,7 @@ class Visits:
         for name, visit in work.items():
             busy = self._threads.get(name)
             if busy is None or not busy.is_alive():
-                thread = threading.Thread(target=visit, args=(queue.put,), daemon=True)
+                thread = threading.Thread(target=visit, args=(queue.put,), name=THREAD, daemon=True)
                 self._threads[name] = thread
                 thread.start()
         return list(_until(queue, count, time.monotonic() + self.seconds))

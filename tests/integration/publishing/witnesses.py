@@ -77,7 +77,7 @@ class Lying:
 
     @contextmanager
     def up(self) -> Iterator[None]:
-        lying = self
+        lying, over = self, threading.Event()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -102,7 +102,8 @@ class Lying:
                     self.wfile.flush()
                     if not lying.trickle:
                         return
-                    time.sleep(lying.trickle)
+                    if over.wait(lying.trickle):
+                        return
 
             def log_message(self, *_args: object) -> None:
                 pass
@@ -121,6 +122,7 @@ class Lying:
             try:
                 yield
             finally:
+                over.set()
                 server.shutdown()
                 thread.join()
 

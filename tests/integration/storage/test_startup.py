@@ -1,9 +1,10 @@
 """The start is refused where a commit could be lost, the log changed, or the clock is behind it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from exchange.hub.db import migrate, newest_revision, open_engine, writing
 from exchange.hub.models.log import log_head
+from exchange.hub.services import highwater
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.startup import check_ready
@@ -34,6 +36,27 @@ def test_a_fresh_hub_is_ready_and_stays_so(hub: Hub, new_caller: Callable[..., C
     for _ in range(3):
         release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
     check_ready(hub)
+
+
+def test_an_answer_given_while_it_is_checked_is_no_lost_log(
+    hub: Hub, new_caller: Callable[..., Caller]
+) -> None:
+    """Another worker answers, and keeps the mark anew, after the check has begun to look at the database."""
+    hub.settings.guard_dir.mkdir(parents=True)
+    release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+    mark = highwater.path_of(hub)
+    answered = []
+
+    def clock() -> datetime:
+        if not answered:
+            os.utime(mark, (0, 0))
+            released = release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+            answered.append(released)
+            assert mark.stat().st_mtime > 0
+        return utc_now()
+
+    check_ready(replace(hub, clock=clock))
+    assert len(answered) == 1
 
 
 def test_the_newest_revision_is_alembics_head() -> None:
