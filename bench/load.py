@@ -1,16 +1,17 @@
 """A thin load generator: prepared HTTP/1.1 requests over a few keep-alive connections, one thread.
 
 It shares the machine with the server, so it does as little as it can: whole requests are bytes made before,
-answers are read by their Content-Length and not parsed. Each lane is one connection, in order: the next
-request of a lane is sent when the last one is answered.
+answers are read by their Content-Length and not parsed. Each connection sends its next request when the last
+one is answered: from a lane of its own, or, as the usual load generators do, from what all have left.
 """
 
 import gc
 import selectors
 import socket
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from time import perf_counter
 
 HOST = "127.0.0.1"
@@ -54,9 +55,18 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def send(port: int, lanes: Sequence[Sequence[bytes]]) -> Answers:
-    """Send every lane over a connection of its own, all at once. Raises: LoadFailed."""
-    running = [_Lane(socket.create_connection((HOST, port)), list(lane)) for lane in lanes if lane]
+def send(port: int, lanes: Sequence[Sequence[bytes]], *, shared: bool = False) -> Answers:
+    """Send every lane over a connection of its own, all at once, each in its order.
+
+    `shared`: as many connections, and each takes whatever request is next of all: a server whose processes
+    have got different numbers of connections is then not measured by the slowest. Raises: LoadFailed.
+    """
+    together = (one for row in zip_longest(*lanes) for one in row if one is not None)
+    running = [
+        _Lane(socket.create_connection((HOST, port)), together if shared else iter(lane))
+        for lane in lanes
+        if lane
+    ]
     # A collection in the middle would be charged to the server.
     gc.collect()
     gc.disable()
@@ -74,7 +84,7 @@ class _Lane:
     """One connection; `pending` holds the bytes of an answer that is not whole yet."""
 
     connection: socket.socket
-    waiting: list[bytes]
+    waiting: Iterator[bytes]
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     pending: bytearray = field(default_factory=bytearray)
     needed: int | None = None
@@ -82,12 +92,16 @@ class _Lane:
     def __post_init__(self) -> None:
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def send_next(self) -> None:
-        """Send the next request; its bytes fit the system's buffer."""
-        self.connection.sendall(self.waiting[len(self.answers)])
+    def send_next(self) -> bool:
+        """Send the next request, whose bytes fit the system's buffer; False when there is none."""
+        data = next(self.waiting, None)
+        if data is None:
+            return False
+        self.connection.sendall(data)
+        return True
 
     def receive(self) -> bool:
-        """Take what has come; whether this was the lane's last answer. Raises: LoadFailed."""
+        """Take what has come; whether this was the last answer here. Raises: LoadFailed."""
         data = self.connection.recv(_CHUNK)
         if data == b"":
             raise LoadFailed("the server closed a connection")
@@ -100,10 +114,7 @@ class _Lane:
         self.answers.append((status, bytes(self.pending[body : self.needed])))
         self.pending.clear()
         self.needed = None
-        if len(self.answers) == len(self.waiting):
-            return True
-        self.send_next()
-        return False
+        return not self.send_next()
 
 
 def _run(lanes: Sequence[_Lane]) -> float:
@@ -111,9 +122,7 @@ def _run(lanes: Sequence[_Lane]) -> float:
         for lane in lanes:
             selector.register(lane.connection, selectors.EVENT_READ, lane)
         start = perf_counter()
-        for lane in lanes:
-            lane.send_next()
-        left = len(lanes)
+        left = sum(lane.send_next() for lane in lanes)
         while left:
             ready = selector.select(_STALLED_S)
             if not ready:

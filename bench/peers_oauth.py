@@ -5,7 +5,8 @@ token's audit entry and both used ids to a disk before it answers. Both serve th
 prepared requests on the same machine, measured in turn. The peer is one process, as that adapter demands: an
 assertion used up in one process is taken again by another. For comparison it stands there a second time with
 as many processes as ours, which it could not be run with. Where our CPU goes is shown by the parts that are
-pure: they are timed alone, and the rest is HTTP, the transaction and its log.
+pure: they are timed alone, and the rest is HTTP, the transaction and its log. Every connection takes whatever
+request is next, for ours, the peer's and the floor's server alike.
 """
 
 import json
@@ -86,8 +87,12 @@ def _tokens(world: World, peers: Sequence[Server]) -> list[Series]:
     for number in range(ROUNDS + 1):
         for peer, theirs, own in zip(peers, places, found, strict=True):
             series = warm_up if number == 0 else own
-            window(peer, _requests(world, theirs), 200, series.floor_per_second, series.floor_cpu_s)
-            window(world.server, _requests(world, world.place), 200, series.per_second, series.cpu_s)
+            window(
+                peer, _requests(world, theirs), 200, series.floor_per_second, series.floor_cpu_s, shared=True
+            )
+            window(
+                world.server, _requests(world, world.place), 200, series.per_second, series.cpu_s, shared=True
+            )
     return found
 
 
@@ -108,10 +113,10 @@ def _gets(world: World, floor: Server, path: str) -> Series:
     for number in range(ROUNDS + 1):
         renew_tokens(world)
         series = warm_up if number == 0 else found
-        window(floor, floor_lanes(floor.port), 200, series.floor_per_second, series.floor_cpu_s)
+        window(floor, floor_lanes(floor.port), 200, series.floor_per_second, series.floor_cpu_s, shared=True)
         people = world.recipients if "inbox" in path else world.senders
         lanes = [[one.get_request(world.place, path) for _ in range(EACH)] for one in people]
-        window(world.server, lanes, 200, series.per_second, series.cpu_s)
+        window(world.server, lanes, 200, series.per_second, series.cpu_s, shared=True)
     return found
 
 

@@ -93,10 +93,18 @@ def fetches(world: World, waiting: Sequence[Sequence[str]]) -> Lanes:
     ]
 
 
-def window(server: Server, lanes: Lanes, status: int, per_second: list[float], cpu_s: list[float]) -> None:
-    """Send the lanes, and add what one window gave to the series."""
+def window(
+    server: Server,
+    lanes: Lanes,
+    status: int,
+    per_second: list[float],
+    cpu_s: list[float],
+    *,
+    shared: bool = False,
+) -> None:
+    """Send the lanes, and add what one window gave to the series; `shared`: see `bench.load.send`."""
     before = server.cpu_seconds()
-    answers = send(server.port, lanes).expect(status)
+    answers = send(server.port, lanes, shared=shared).expect(status)
     cpu_s.append((server.cpu_seconds() - before) / answers.count)
     per_second.append(answers.count / answers.seconds)
 

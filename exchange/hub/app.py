@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter
 
@@ -123,7 +124,24 @@ def described_app(base_url: str, blueprints: tuple[Blueprint, ...] = BLUEPRINTS)
     return app, api
 
 
+class _NoSession(SessionInterface):
+    """There are no sessions: one that is always null, and never saved."""
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """The same for everybody; whoever writes to it fails."""
+        return _NULL
+
+    def is_null_session(self, obj: object) -> bool:
+        """So that no answer looks for what to save."""
+        return True
+
+
+_NULL: Final = NullSession()
+
+
 class _Application(Flask):
+    session_interface = _NoSession()
+
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Match by path and method: no address is built here, and no Host header is believed or read."""
         if request is None:

@@ -107,9 +107,8 @@ def parse_compact(
     Raises: Unauthorized, with a `rule` for logs.
     """
     first, payload, last = _segments(token, max_bytes)
-    header, claims, signature = _header(first), _claims(payload), _signature(last)
-    alg = _check_header(header, typ, algs)
-    return ParsedCompact(header, claims, alg, f"{first}.{payload}", signature)
+    header, alg = _read_header(first, frozenset(typ), frozenset(algs))
+    return ParsedCompact(dict(header), _claims(payload), alg, f"{first}.{payload}", _signature(last))
 
 
 def decode_compact(
@@ -141,6 +140,15 @@ def decode_embedded(token: str, *, typ: str) -> tuple[dict[str, JsonValue], Publ
     claims = _claims(payload)
     _verify(public, f"{header}.{payload}", _signature(signature))
     return claims, public
+
+
+@lru_cache(maxsize=2048)
+def _read_header(
+    segment: str, typ: frozenset[str | None], algs: frozenset[str]
+) -> tuple[Mapping[str, JsonValue], str]:
+    """A header, checked, with its algorithm; a signer sends the same one with each of its tokens."""
+    header = _header(segment)
+    return header, _check_header(header, typ, algs)
 
 
 @lru_cache(maxsize=2048)
