@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from exchange.agency.listings import pages
 from exchange.member.session import Session
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, decode, format_time, parse_time
@@ -18,8 +19,6 @@ from exchange_schemas.errors import EntryInvalid, HubRefused, Malformed
 from exchange_schemas.ids import AgencyId, check_agency, check_id
 from exchange_schemas.limits import LIMITS
 
-PAGE = 100
-MAX_PAGES = 100_000
 VITAL = "vital-interest"
 _NOTICE, _CURSOR = "notice", "notice_cursor"
 
@@ -78,19 +77,11 @@ class Notices:
         store = self.session.store
         kept = store.get(_CURSOR, "last")
         cursor = None if kept is None else str(kept["cursor"])
-        for _ in range(MAX_PAGES):
-            params: dict[str, str | int] = {"limit": PAGE}
-            if cursor is not None:
-                params["cursor"] = cursor
-            answer = self.session.hub.get("/v1/notices", params)
-            items, following = answer.get("items"), answer.get("next")
-            if not isinstance(items, list) or not isinstance(following, str):
+        for page in pages(self.session.hub, "/v1/notices", cursor):
+            if page.next is None:
                 raise HubRefused("the hub's listing lacks its items", field="items")
-            yield from items
-            cursor = following
-            store.put(_CURSOR, "last", {"cursor": cursor})
-            if answer.get("more") is not True:
-                return
+            yield from page.items
+            store.put(_CURSOR, "last", {"cursor": page.next})
 
 
 def _check(notice: Notice, entry_id: str, entry: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exchange.agency import sent_rows
+from exchange.agency.listings import pages
 from exchange.agency.model import OutboxItem
 from exchange.agency.signatures import signers_of
 from exchange.directory.state import ENVELOPE
@@ -12,12 +13,10 @@ from exchange.member.session import Session
 from exchange.member.store import Store
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import HubRefused, KeyNotActive, KeyRevoked, Malformed, ManifestMismatch
+from exchange_schemas.errors import KeyNotActive, KeyRevoked, Malformed, ManifestMismatch
 from exchange_schemas.ids import AgencyId, EnvelopeId, GrantId, ThreadId, check_agency, check_id, check_kid
 from exchange_schemas.receipt import RecipientReceipt
 
-PAGE = 100
-MAX_PAGES = 100_000
 _RECEIPTS = "sent_receipt"
 _STATES = "sent_state"
 UNFETCHED = frozenset({"waiting", "dead"})
@@ -34,20 +33,9 @@ def outbox(session: Session) -> Iterator[OutboxItem]:
 
 def listed(session: Session) -> Iterator[OutboxItem]:
     """As `outbox`, with this agency's grants for itself."""
-    cursor: str | None = None
-    for _ in range(MAX_PAGES):
-        params: dict[str, str | int] = {"limit": PAGE}
-        if cursor is not None:
-            params["cursor"] = cursor
-        answer = session.hub.get("/v1/outbox", params)
-        items, following = answer.get("items"), answer.get("next")
-        if not isinstance(items, list):
-            raise HubRefused("the hub's listing lacks its items", field="items")
-        for value in items:
+    for page in pages(session.hub, "/v1/outbox"):
+        for value in page.items:
             yield _item(session, value)
-        if not isinstance(following, str):
-            return
-        cursor = following
 
 
 def _item(session: Session, value: JsonValue) -> OutboxItem:

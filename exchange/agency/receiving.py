@@ -6,7 +6,7 @@ and where the failure is in what was sent, the sender gets a signed refusal with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,6 +19,7 @@ from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted
 from exchange.agency.downloading import OnBytes, sweep
 from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
+from exchange.agency.listings import pages
 from exchange.agency.message_rows import Evidence
 from exchange.agency.model import InboxItem, Message
 from exchange.agency.opening import Opened, open_parts
@@ -36,7 +37,6 @@ from exchange_schemas.errors import (
     Conflict,
     ConsentWithdrawn,
     ExchangeError,
-    HubRefused,
     KeyNotActive,
     KeyRevoked,
     KidUnknown,
@@ -62,8 +62,6 @@ from exchange_schemas.receipt import RecipientReceipt
 _RECEIPTS = "recipient_receipt"
 _CURSOR = "cursor"
 _WAITING = ("waiting", "fetched")
-PAGE = 100
-MAX_PAGES = 100_000
 # Refusals that may pass by themselves, or are no fault of the sender: no signed refusal goes back.
 _NOT_THE_SENDERS = (LogStale, LogFork, KidUnknown)
 
@@ -84,22 +82,15 @@ class Receiver:
         store = self.session.store
         cursor = self.done_up_to() if waiting_only else None
         done = True
-        for _ in range(MAX_PAGES):
-            params: dict[str, str | int] = {"limit": PAGE}
-            if cursor is not None:
-                params["cursor"] = cursor
-            answer = self.session.hub.get("/v1/inbox", params)
-            items = [_item(value) for value in _items(answer)]
+        for page in pages(self.session.hub, "/v1/inbox", cursor):
+            items = [_item(value) for value in page.items]
             with store.writing():
                 for item in items:
                     note_seen(store, item.sender, item.seq, item.digest)
             yield from (item for item in items if not waiting_only or item.state in _WAITING)
-            cursor, more = _next(answer), answer.get("more") is True
             done = done and all(item.state not in _WAITING for item in items)
-            if cursor is None or not more:
-                return
-            if done:
-                store.put(_CURSOR, "inbox", {"cursor": cursor})
+            if done and page.more:
+                store.put(_CURSOR, "inbox", {"cursor": page.next})
 
     def done_up_to(self) -> str | None:
         """Where the listing goes on after pages in which nothing waits any more."""
@@ -306,18 +297,6 @@ class Receiver:
         except ExchangeError:
             # The refusal itself is what the person must see.
             return
-
-
-def _items(answer: Mapping[str, JsonValue]) -> list[JsonValue]:
-    items = answer.get("items")
-    if not isinstance(items, list):
-        raise HubRefused("the hub's listing lacks its items", field="items")
-    return items
-
-
-def _next(answer: Mapping[str, JsonValue]) -> str | None:
-    cursor = answer.get("next")
-    return cursor if isinstance(cursor, str) else None
 
 
 def _item(value: JsonValue) -> InboxItem:

@@ -14,6 +14,7 @@ from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.consents import Consents
 from exchange.agency.deletions import Deletions
 from exchange.agency.history import History
+from exchange.agency.listings import pages
 from exchange.agency.model import SyncReport
 from exchange.agency.notices import Notices
 from exchange.agency.printing import Prints
@@ -28,10 +29,7 @@ from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Consent, Withdrawal
-from exchange_schemas.errors import HubRefused, KeyNotActive, KeyRevoked, Malformed
-
-PAGE = 100
-MAX_PAGES = 100_000
+from exchange_schemas.errors import KeyNotActive, KeyRevoked, Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +77,11 @@ class Syncer:
 
     def _shown(self) -> Iterator[Mapping[str, JsonValue]]:
         """What the hub shows of every consent of or for this agency, a page at a time."""
-        cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            params: dict[str, str | int] = {"limit": PAGE}
-            if cursor is not None:
-                params["cursor"] = cursor
-            answer = self.session.hub.get("/v1/consents", params)
-            listed, following = answer.get("items"), answer.get("next")
-            if not isinstance(listed, list):
-                raise HubRefused("the hub's listing lacks its consents", field="items")
-            for value in listed:
+        for page in pages(self.session.hub, "/v1/consents"):
+            for value in page.items:
                 if not isinstance(value, dict):
                     raise Malformed("consents: an object is needed", field="consents")
                 yield value
-            if not isinstance(following, str):
-                return
-            cursor = following
 
     def _take(self, value: Mapping[str, JsonValue]) -> list[str]:
         """Verify and keep one consent that the hub shows, and its withdrawal."""

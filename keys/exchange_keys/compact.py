@@ -154,8 +154,7 @@ def _read_header(
 @lru_cache(maxsize=2048)
 def _embedded_key(segment: str, typ: str) -> PublicKey:
     """The key in a proof's header, checked; a client sends the same header with each of its proofs."""
-    header = _header(segment)
-    alg = _check_header(header, (typ,), ALGS)
+    header, alg = _read_header(segment, frozenset({typ}), frozenset(ALGS))
     try:
         public = public_from_jwk(header.get("jwk"))
     except Malformed:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exchange.agency import Client, outbox, receiving, syncing
+from exchange.agency import Client, listings
 from exchange.agency.fetched import read_fetched
 from exchange_schemas.errors import ExchangeError, HubRefused, Malformed, ManifestMismatch
 from exchange_schemas.ids import GrantId
@@ -48,8 +48,7 @@ def spoiled(exchange: Exchange, path: str, change: Change) -> None:
 def test_pages_are_followed_to_the_end(
     ngo: Client, embassy: Client, three_sent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (receiving, outbox, syncing):
-        monkeypatch.setattr(module, "PAGE", 1)
+    monkeypatch.setattr(listings, "PAGE", 1)
     assert [item.seq for item in embassy.inbox(waiting_only=True)] == [2, 3]
     # The first page is done with: the next look begins after it, and new ones still come.
     assert [item.seq for item in embassy.inbox(waiting_only=True)] == [2, 3]
