@@ -18,6 +18,7 @@ from exchange.net.witnesses import WitnessClient
 
 T = TypeVar("T")
 PATIENCE = Patience(connect=3, read=5)
+_ENDING_S = 0.05
 THREAD = "visit-to-a-witness"
 """The name of the threads that may outlast an `ask`."""
 
@@ -34,6 +35,9 @@ class Visits:
         queue: SimpleQueue[T] = SimpleQueue()
         for name, visit in work.items():
             busy = self._threads.get(name)
+            if busy is not None:
+                # One that has put all that it had is about to end.
+                busy.join(_ENDING_S)
             if busy is None or not busy.is_alive():
                 thread = threading.Thread(target=visit, args=(queue.put,), name=THREAD, daemon=True)
                 self._threads[name] = thread

@@ -26,6 +26,7 @@ from tests.integration.wire import WireClient
 
 ROOT = Path(__file__).resolve().parents[3]
 AGENCY = "agency-a"
+WORKERS = 2
 
 
 @dataclass(kw_only=True)
@@ -108,7 +109,7 @@ def served(
     settings = Settings.from_environment(env)
     prepare(settings, keys, kind=kind)
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "2", "--blocking-threads", "4", "--no-access-log"]
+    command += ["--port", str(port), "--workers", str(WORKERS), "--blocking-threads", "4", "--no-access-log"]
     quiet = (folder / "server.log").open("wb")
     with subprocess.Popen(
         [*within, *command, "wsgi:app"],
@@ -121,6 +122,8 @@ def served(
         try:
             running = Server(port, settings.base_url, AGENCY, keys[0], settings=settings, pid=process.pid)
             wait_for(running, process)
+            # A worker that is late would make its own start-up checks in the middle of a test.
+            wait_for_workers(folder / "server.log", process)
             yield running
         finally:
             stop(process)
@@ -135,6 +138,15 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         # Its workers with it: they are in a group of their own.
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def wait_for_workers(log: Path, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the server stopped"
+        if log.read_bytes().count(b"Started worker-") >= WORKERS:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a worker did not start")
 
 
 def wait_for(server: Server, process: "subprocess.Popen[bytes]") -> None:
