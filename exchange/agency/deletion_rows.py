@@ -14,6 +14,7 @@ from datetime import date, datetime
 from exchange.agency import consent_rows, sent_rows
 from exchange.agency.consent_rows import RECEIVED
 from exchange.agency.model import Message
+from exchange.agency.sent_rows import SentRow
 from exchange.member.store import Store
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
@@ -85,10 +86,14 @@ def each_asked(store: Store) -> Iterator[AskedDeletion]:
     return (_asked(family, value) for family, value in store.each(_ASKED))
 
 
+def sent_requests(store: Store, row: AskedDeletion) -> list[SentRow]:
+    """The request as often as it was sent."""
+    return [one for one in sent_rows.found(store, "consent", row.consent) if one.kind == REQUEST]
+
+
 def requests_of(store: Store, row: AskedDeletion) -> frozenset[EnvelopeId]:
     """The envelopes that carried the request."""
-    sent = sent_rows.found(store, "consent", row.consent)
-    return frozenset(one.eid for one in sent if one.kind == REQUEST)
+    return frozenset(one.eid for one in sent_requests(store, row))
 
 
 def drop_asked(store: Store, family: str) -> None:

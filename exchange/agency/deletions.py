@@ -27,6 +27,7 @@ from exchange.agency.deletion_rows import (
 )
 from exchange.agency.model import Message, Sent
 from exchange.agency.spool import Spool
+from exchange.agency.unopened import Unopened, unopened_words
 from exchange.member.session import Session
 from exchange.words import gettext, pgettext
 from exchange_schemas.codec import JsonValue
@@ -206,25 +207,36 @@ class Deletions:
 
     # -- both --------------------------------------------------------------------------------------------
 
-    def catch_up(self) -> list[str]:
-        """What `sync` does: send what has not left, end holds; sentences on what waits for somebody."""
+    def catch_up(self, unopened: Unopened) -> list[str]:
+        """What `sync` does: send what has not left, end holds; sentences on what waits for somebody.
+
+        Raises: HubUnreachable.
+        """
         said: list[str] = []
         for work in (self.ask_due, self.end_holds):
             try:
                 work()
             except ExchangeError as error:
-                said.append(f"a deletion message could not be sent ({error.code}); the next sync tries again")
-        for row in self.asked(unanswered=True):
-            said.append(
-                f"{row.recipient} has not answered the request of {row.since:%Y-%m-%d} to delete "
-                f"(consent {row.consent})"
-            )
+                after = "the next sync tries again" if error.hint is None else error.hint
+                said.append(f"a deletion message could not be sent ({error.code}); {after}")
+        said += [self._unanswered(row, unopened) for row in self.asked(unanswered=True)]
         for one in self.owed(open_only=True):
             said.append(
                 f"{one.issuer} asks for a deletion since {one.since:%Y-%m-%d}: "
                 f"`exchange-agency deletion answer {one.gid}`"
             )
         return said
+
+    def _unanswered(self, row: AskedDeletion, unopened: Unopened) -> str:
+        about = f"the request of {row.since:%Y-%m-%d} to delete (consent {row.consent})"
+        threads = {one.thread for one in deletion_rows.sent_requests(self._store, row)}
+        if not threads:
+            after = "the next sync tries again" if row.state == DUE else "`exchange-agency send --resume`"
+            return f"{about} has not left for {row.recipient} yet: {after}"
+        answer = unopened.answer(row.recipient, (RECEIPT,), threads)
+        if answer is None:
+            return f"{row.recipient} has not answered {about}"
+        return f"{unopened_words(answer)}; it may answer {about}"
 
 
 def outcome_words(outcome: Mapping[str, JsonValue] | None) -> str:

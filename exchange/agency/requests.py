@@ -21,6 +21,7 @@ from exchange.agency.consent_rows import OWN, RECEIVED
 from exchange.agency.links import Links
 from exchange.agency.model import Checked, Message, Sent
 from exchange.agency.sent_rows import SentRow
+from exchange.agency.unopened import Unopened, unopened_words
 from exchange.member.session import Session
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Withdrawal
@@ -210,8 +211,8 @@ class Requests:
         today = self._session.now().date()
         return closures.note_followed_up(self._store, self._session.profile.agency, thread, today)
 
-    def due(self) -> list[str]:
-        """Sentences on what is overdue and what another agency waits for."""
+    def due(self, unopened: Unopened) -> list[str]:
+        """Sentences on what is overdue and what another agency waits for. Raises: HubUnreachable."""
         now = self._session.now()
         said = []
         for one in self.each(open_only=True):
@@ -220,7 +221,7 @@ class Requests:
                 late = " (overdue)" if one.overdue(now) else ""
                 said.append(f"{one.partner} waits for an answer to {one.kind} {one.gid}{until}{late}")
             elif one.overdue(now):
-                said.append(f"{one.partner} has not answered {one.kind} {one.gid} (overdue)")
+                said.append(_overdue(one, unopened))
         for case in self.closed():
             said += case.reminders(now.date())
         return said
@@ -347,6 +348,15 @@ def _withdrawn(one: Request, row: consent_rows.Granted | None, replies: Sequence
         withdrawn = Withdrawal.from_bytes(row.withdrawal.payload)
         return replace(one, answered=withdrawn.iat, answer="withdrawn")
     return one if not replies else _answered(one, replies[0])
+
+
+def _overdue(one: Request, unopened: Unopened) -> str:
+    about = f"{one.kind} {one.gid} (overdue)"
+    threads = () if one.thread is None else (one.thread,)
+    answer = unopened.answer(one.partner, ANSWERED_BY[one.kind], threads)
+    if answer is None:
+        return f"{one.partner} has not answered {about}"
+    return f"{unopened_words(answer)}; it may answer {about}"
 
 
 def _must_be_decided(found: Checked) -> None:

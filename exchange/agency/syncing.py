@@ -23,6 +23,7 @@ from exchange.agency.regranting import Regranter
 from exchange.agency.requests import Requests
 from exchange.agency.retention import Retention
 from exchange.agency.signatures import signers_of
+from exchange.agency.unopened import Unopened
 from exchange.agency.withdrawals import accept_withdrawal
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
@@ -59,13 +60,15 @@ class Syncer:
         self._register_kept()
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
+        unopened = Unopened(lambda: self.receiver.inbox(waiting_only=True))
         due = [
-            *self.deletions.catch_up(),
-            *self.requests.due(),
+            *self.deletions.catch_up(unopened),
+            *self.requests.due(unopened),
             *self.prints.catch_up(),
             *self.history.due(),
             *Retention(self.session).reminder(),
         ]
+        alarms += unopened.alarms
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )

@@ -9,6 +9,7 @@ import pytest
 
 from exchange.agency import Client, Message, deletion_rows, message_rows
 from exchange.agency.deletions import Hold
+from exchange.agency.unopened import Unopened
 from exchange_schemas.errors import (
     ConsentWithdrawn,
     HubUnreachable,
@@ -57,6 +58,11 @@ def test_the_recipient_really_deletes_and_the_issuer_has_its_signed_receipt(
     assert answered.outcome == {"outcome": "deleted"}
     assert embassy.message(notice.gid) is None
     assert embassy.session.store.get_bytes(message_rows.PHOTOS, notice.gid) is None
+    *_, receipt = ngo.inbox()
+    assert ngo.sync().due == (
+        f"embassy's deletion_receipt waits unopened: `exchange-agency open {receipt.gid}`; "
+        f"it may answer the request of {asked.since:%Y-%m-%d} to delete (consent {cid})",
+    )
     assert newest(ngo).content["deletion_outcome"] == {"outcome": "deleted"}
     assert [row.state for row in ngo.deletions.asked()] == ["answered"]
     assert list(ngo.deletions.asked(unanswered=True)) == []
@@ -65,6 +71,36 @@ def test_the_recipient_really_deletes_and_the_issuer_has_its_signed_receipt(
     with pytest.raises(ConsentWithdrawn) as caught:
         embassy.open_grant(notice.gid)
     assert caught.value.rule == "deletion-done"
+
+
+def test_another_agencys_receipt_and_another_thread_answer_nothing(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    with exchange.joined("commission", kind="commission") as commission:
+        _, silent, _ = told(ngo, embassy)
+        _, other, _ = told(ngo, embassy)
+        _, theirs, _ = told(ngo, commission, "commission")
+        ngo.withdraw(silent, other, theirs)
+        *_, asked = (item for item in embassy.inbox() if item.kind == "deletion_request")
+        embassy.deletions.answer(embassy.open_grant(asked.gid).gid)
+        commission.deletions.answer(newest(commission).gid)
+        due = {text.rpartition("(consent ")[2]: text for text in ngo.sync().due}
+        assert due[f"{silent})"].startswith("embassy has not answered")
+        assert due[f"{other})"].startswith("embassy's deletion_receipt waits unopened")
+        assert due[f"{theirs})"].startswith("commission's deletion_receipt waits unopened")
+
+
+def test_a_number_used_twice_in_the_inbox_is_an_alarm_and_the_rest_of_the_sync_goes_on(
+    ngo: Client, embassy: Client
+) -> None:
+    _, cid, _ = told(ngo, embassy)
+    ngo.withdraw(cid)
+    embassy.deletions.answer(newest(embassy).gid)
+    *_, receipt = ngo.inbox()
+    ngo.session.store.put("seen_in", f"embassy/{receipt.seq}", {"digest": "A" * 43})
+    report = ngo.sync()
+    assert any("two different grants bear the same number" in text for text in report.alarms)
+    assert any("has not answered" in text for text in report.due)
 
 
 def test_a_second_request_gets_the_first_answer_and_nothing_was_opened_is_nothing_asked(
@@ -179,6 +215,24 @@ def test_a_request_that_could_not_leave_is_sent_once_by_the_next_sync(
     exchange.start()
     ngo.sync()
     ngo.sync()
+    assert [item.kind for item in embassy.inbox()].count("deletion_request") == 1
+
+
+def test_a_request_that_has_not_left_is_not_called_unanswered(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    _, cid, _ = told(ngo, embassy)
+    exchange.stop()
+    with pytest.raises(HubUnreachable):
+        ngo.withdraw(cid)
+    for _ in range(2):
+        said = ngo.deletions.catch_up(Unopened(ngo.inbox))
+        assert any("has not left for embassy yet" in text for text in said)
+        assert all("send --resume" in text or "next sync" in text for text in said)
+        assert not any("has not answered" in text for text in said)
+    exchange.start()
+    ngo.resume()
+    assert [text for text in ngo.sync().due if "has not answered" in text]
     assert [item.kind for item in embassy.inbox()].count("deletion_request") == 1
 
 

@@ -152,6 +152,25 @@ def test_a_request_for_two_purposes_is_not_answered_by_guessing(
         ngo.requests.answer(notice.gid)
 
 
+def test_an_answer_that_waits_unopened_is_not_called_missing(
+    ngo: Client, embassy: Client, told: tuple[str, Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, notice = told
+    request = ask(embassy, ngo, notice, "languages", days=1)
+    later = datetime.now(UTC) + timedelta(days=2)
+    monkeypatch.setattr(embassy.session, "now", lambda: later)
+    (mine,) = embassy.requests.each()
+    assert embassy.sync().due == (f"ngo has not answered information_request {mine.gid} (overdue)",)
+    ngo.requests.answer(request.gid)
+    *_, answer = embassy.inbox()
+    assert embassy.sync().due == (
+        f"ngo's information_response waits unopened: `exchange-agency open {answer.gid}`; "
+        f"it may answer information_request {mine.gid} (overdue)",
+    )
+    embassy.open_grant(answer.gid)
+    assert embassy.sync().due == ()
+
+
 def test_a_reminder_supersedes_and_both_sides_see_what_is_overdue(
     ngo: Client, embassy: Client, told: tuple[str, Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,8 +183,9 @@ def test_a_reminder_supersedes_and_both_sides_see_what_is_overdue(
             clock.setattr(client.session, "now", lambda: later)
             (late,) = client.requests.each(overdue=True)
             assert late.kind == "information_request"
-            assert any("overdue" in text for text in client.requests.due())
+            assert any("(overdue)" in text for text in client.sync().due)
             assert [one.overdue for one in client.requests.times()] == [1]
+    assert [text for text in embassy.sync().due if "answer" in text] == []
     (first,) = embassy.requests.each()
     with pytest.raises(Malformed):
         embassy.requests.remind(first.gid, reply_by=datetime.now(UTC) - timedelta(days=1))
