@@ -40,7 +40,9 @@ _HOURS = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page to write.")
 @click.option("--replace", is_flag=True, help="Write over the page if it is there.")
-@click.option("--timezone", default="UTC", show_default=True, help="Where office hours are counted.")
+@click.option(
+    "--timezone", default="UTC", show_default=True, help="The time zone of the report's days and hours."
+)
 @click.option("--office-hours", default="7-19", show_default=True, help="From-to, Monday to Friday.")
 @trust_options
 def report(
@@ -154,6 +156,7 @@ def _as_json(content: Document, provenance: Provenance) -> dict[str, object]:
         "made": provenance.made,
         "witnessed": provenance.witnessed,
         "unit": content.unit,
+        "timezone": str(content.zone),
         "first": content.first,
         "last": content.last,
         "summary": dict(content.summary),

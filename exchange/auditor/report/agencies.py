@@ -24,6 +24,7 @@ def denied(figures: Figures) -> Figure:
 
 def newest_pairs(figures: Figures) -> Figure:
     """The pairs that met last."""
+    zone = figures.office.zone
     newest = sorted(figures.pairs.items(), key=lambda item: -item[1].first)[:LISTED]
     return Figure(
         "newest_pairs",
@@ -31,7 +32,7 @@ def newest_pairs(figures: Figures) -> Figure:
         "The newest pairs",
         "The latest first meetings, and how much was handed over since.",
         ("received by", "from", "first on", "accesses"),
-        tuple((to, of, day_of(pair.first), pair.count) for (to, of), pair in newest),
+        tuple((to, of, day_of(pair.first, zone), pair.count) for (to, of), pair in newest),
     )
 
 
@@ -137,10 +138,11 @@ def pair_times(questions: Questions) -> Figure:
 
 def open_deletions(figures: Figures) -> Figure:
     """Requests to delete that have no receipt."""
+    zone = figures.office.zone
     rows = []
     for item in figures.deletions.open()[:LISTED]:
         age = (figures.last - item.oldest) // DAY_US
-        rows.append((item.asked, item.by, item.count, day_of(item.oldest), age))
+        rows.append((item.asked, item.by, item.count, day_of(item.oldest, zone), age))
     return Figure(
         "unanswered_deletions",
         "list",

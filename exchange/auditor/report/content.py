@@ -1,7 +1,7 @@
 """What a report is made of: figures as titled tables, notices, a summary; for the page and for JSON alike."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 Cell = str | int
@@ -37,9 +37,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report. `unit` is "day", "week" or "month"; `summary` pairs a name with a number."""
+    """A whole report. `unit` is "day", "week" or "month"; `summary` pairs a name with a number.
+
+    `first` and `last` are in `zone`, as is every other day and hour of the report.
+    """
 
     unit: str
+    zone: tzinfo
     first: datetime | None
     last: datetime | None
     summary: tuple[tuple[str, Cell], ...]
@@ -47,11 +51,11 @@ class Document:
     figures: tuple[Figure, ...]
 
 
-def moment(at_us: int) -> datetime:
-    """A time in µs, aware UTC."""
-    return datetime.fromtimestamp(at_us // 1_000_000, UTC)
+def moment(at_us: int, zone: tzinfo) -> datetime:
+    """A time in µs since 1970, aware, in `zone`."""
+    return datetime.fromtimestamp(at_us // 1_000_000, zone)
 
 
-def day_of(at_us: int) -> str:
-    """The day of a time in µs, ISO 8601."""
-    return moment(at_us).date().isoformat()
+def day_of(at_us: int, zone: tzinfo) -> str:
+    """The day of a time in µs since 1970, as it is called in `zone`, ISO 8601."""
+    return moment(at_us, zone).date().isoformat()

@@ -14,14 +14,15 @@ from exchange.auditor.report.periods import Calendar
 
 def document(figures: Figures) -> Document:
     """The report of what was counted."""
-    calendar = Calendar.of(figures)
+    calendar, zone = Calendar.of(figures), figures.office.zone
     # What must be looked at stands first; where there is nothing it says so at the end.
     vital = (vital_interest(figures),)
     first, last = (vital, ()) if figures.vital_count else ((), vital)
     return Document(
         unit=calendar.unit,
-        first=None if figures.first is None else moment(figures.first),
-        last=None if figures.first is None else moment(figures.last),
+        zone=zone,
+        first=None if figures.first is None else moment(figures.first, zone),
+        last=None if figures.first is None else moment(figures.last, zone),
         summary=summary(figures),
         notices=tuple(notices(figures)),
         figures=(

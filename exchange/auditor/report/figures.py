@@ -42,9 +42,13 @@ class Office:
 
 @dataclass(slots=True)
 class Pair:
-    """An agency's dealings with another one: when it first had something from it, and how often since."""
+    """An agency's dealings with another one: when it first had something from it, and how often since.
+
+    `first` in µs, `day` the same as `Figures` counts days.
+    """
 
     first: int
+    day: int
     count: int = 0
 
 
@@ -157,7 +161,7 @@ class Figures:
         """One agency had something from another one."""
         pair = self.pairs.get((org, other))
         if pair is None:
-            pair = self.pairs[org, other] = Pair(at)
+            pair = self.pairs[org, other] = Pair(at, day)
         pair.count += 1
         if guarded:
             asked = (org, other) in self.requested

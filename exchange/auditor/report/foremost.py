@@ -27,8 +27,9 @@ def summary(figures: Figures) -> tuple[tuple[str, Cell], ...]:
 
 def vital_interest(figures: Figures) -> Figure:
     """The consents that rest on danger to life."""
+    zone = figures.office.zone
     rows = tuple(
-        (moment(one.at).strftime("%Y-%m-%d %H:%M"), one.org, " ".join(one.parties), one.index)
+        (moment(one.at, zone).strftime("%Y-%m-%d %H:%M"), one.org, " ".join(one.parties), one.index)
         for one in figures.vital
     )
     return Figure(
@@ -37,7 +38,7 @@ def vital_interest(figures: Figures) -> Figure:
         "Shared on vital interest",
         "Consents that rest on danger to life: two approvers, 72 hours at most. The parties are issuer, "
         "recipient and every commission that it was announced to. Ask the issuer for the evidence of each.",
-        ("at (UTC)", "by", "parties", "entry"),
+        ("at", "by", "parties", "entry"),
         rows,
     )
 

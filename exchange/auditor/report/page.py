@@ -64,7 +64,14 @@ def _head(content: Document, provenance: Provenance) -> str:
 def _span(content: Document) -> str:
     if content.first is None or content.last is None:
         return _said("The log is empty.")
-    return escape(gettext("{first} to {last} (UTC)", first=_date(content.first), last=_date(content.last)))
+    return escape(
+        gettext(
+            "{first} to {last} (time zone: {zone})",
+            first=_date(content.first),
+            last=_date(content.last),
+            zone=content.zone,
+        )
+    )
 
 
 def _notices(notices: Sequence[Notice]) -> str:

@@ -52,7 +52,7 @@ class Calendar:
 
     def first_time(self, figures: Figures) -> Figure:
         """How many pairs met for the first time in each period."""
-        counted = Counter((pair.first // DAY_US, "new pair") for pair in figures.pairs.values())
+        counted = Counter((pair.day, "new pair") for pair in figures.pairs.values())
         return self.stack(
             "first_time_pairs",
             "Agencies that met for the first time",

@@ -8,6 +8,7 @@ import pytest
 from bench.auditlog import Story, build
 from exchange.auditor.mirror import Mirror
 from exchange.words import LANGUAGES
+from exchange.words.texts import ISOLATE, POP
 from tests.unit.auditor.command_line import CommandLine
 
 
@@ -53,12 +54,40 @@ def test_what_programs_read_is_the_same_in_every_language(
 
 
 @pytest.mark.parametrize(
-    ("code", "direction", "title", "figure", "word"),
+    ("code", "direction", "title", "figure", "word", "span"),
     [
-        ("en", "ltr", "Audit report", "Who was given records", "all others"),
-        ("fr", "ltr", "Rapport d&#x27;audit", "Qui a reçu des dossiers", "tous les autres"),
-        ("ar", "rtl", "تقرير التدقيق", "من تلقى سجلات", "جميع الآخرين"),
-        ("ru", "ltr", "Отчёт аудита", "Кто получил карточки", "все остальные"),
+        (
+            "en",
+            "ltr",
+            "Audit report",
+            "Who was given records",
+            "all others",
+            "5 January 2026 to 20 January 2026 (time zone: Pacific/Kiritimati)",
+        ),
+        (
+            "fr",
+            "ltr",
+            "Rapport d&#x27;audit",
+            "Qui a reçu des dossiers",
+            "tous les autres",
+            "du 2026-01-05 au 2026-01-20 (fuseau horaire : Pacific/Kiritimati)",
+        ),
+        (
+            "ar",
+            "rtl",
+            "تقرير التدقيق",
+            "من تلقى سجلات",
+            "جميع الآخرين",
+            "من 2026-01-05 إلى 2026-01-20 (المنطقة الزمنية: Pacific/Kiritimati)",
+        ),
+        (
+            "ru",
+            "ltr",
+            "Отчёт аудита",
+            "Кто получил карточки",
+            "все остальные",
+            "с 2026-01-05 по 2026-01-20 (часовой пояс: Pacific/Kiritimati)",
+        ),
     ],
 )
 def test_the_report_says_its_language_and_direction(
@@ -70,13 +99,16 @@ def test_the_report_says_its_language_and_direction(
     title: str,
     figure: str,
     word: str,
+    span: str,
 ) -> None:
     file = tmp_path / f"{code}.html"
-    done, _, err = audit.run("report", copy.folder, "--out", file, "--lang", code)
+    zone = ("--timezone", "Pacific/Kiritimati")
+    done, _, err = audit.run("report", copy.folder, "--out", file, "--lang", code, *zone)
     assert done == 0, err
     text = file.read_text("utf-8")
     assert f'<html lang="{code}" dir="{direction}">' in text
     assert f"<h1>{title}</h1>" in text
+    assert f'<p class="span">{span}</p>' in re.sub(f"[{ISOLATE}{POP}]", "", text)
     assert figure in text
     # In the plots as in the tables below them.
     assert text.count(word) > 2

@@ -143,6 +143,28 @@ def test_hours_and_days_are_those_of_the_office_s_time_zone() -> None:
     assert counted(fetch(MONDAY.replace(hour=20, minute=30), "embassy", "ngo")).hours == {(0, 20): 1}
 
 
+@pytest.mark.parametrize(("zone", "day"), [("UTC", "2026-03-02"), ("Asia/Kathmandu", "2026-03-03")])
+def test_every_day_that_the_report_names_is_one_of_the_asked_time_zone(zone: str, day: str) -> None:
+    evening = MONDAY.replace(hour=20, minute=30)
+    content = document(
+        counted(
+            fetch(evening, "embassy", "ngo"),
+            deposit(evening, "ngo", "embassy", "deletion_request"),
+            entry(evening, Act.CONSENT_REGISTER, "ngo", "embassy", pol="vital-interest"),
+            office=Office(ZoneInfo(zone)),
+        )
+    )
+    assert content.first is not None
+    assert content.last is not None
+    assert str(content.zone) == zone
+    assert content.first == content.last == evening
+    assert content.first.date().isoformat() == content.last.date().isoformat() == day
+    assert figure(content, "first_time_pairs").rows[0][0] == day
+    assert figure(content, "newest_pairs").rows[0][2] == day
+    assert figure(content, "unanswered_deletions").rows[0][3] == day
+    assert str(figure(content, "vital_interest").rows[0][0]).startswith(day)
+
+
 @pytest.mark.parametrize(
     ("utc", "hour"),
     [("2026-03-29T00:59", 1), ("2026-03-29T01:00", 3), ("2026-10-25T00:59", 2), ("2026-10-25T01:00", 2)],
