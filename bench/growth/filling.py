@@ -1,7 +1,7 @@
 """A hub's audit log on SQLite, filled in bulk: the very rows that as many appends would have left.
 
 The entries are real ones with ids in a row; leaves, frontiers and stored nodes are computed as the append
-computes them, and the head is checked by the hub's own start-up check afterwards.
+computes them, and the last is checked by the hub's own start-up check afterwards.
 """
 
 import os
@@ -16,6 +16,7 @@ from exchange.hub.db import migrate, open_engine
 from exchange.hub.hubkeys import HubKeys
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.settings import Settings
+from exchange.log.tree import Frontier
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.ids import AgencyId, Digest
@@ -57,18 +58,20 @@ class Filler:
             self._db.execute(f"PRAGMA {pragma}")
         self._before, self._after = _template(now)
         self._ts = int(now.timestamp()) * 1_000_000
-        self.size, frontier = self._db.execute("SELECT size, frontier FROM log_head").fetchone()
-        self._stack = [frontier[at : at + 32] for at in range(0, len(frontier), 32)]
+        last = self._db.execute(
+            "SELECT idx, leaf, frontier FROM log_entry ORDER BY idx DESC LIMIT 1"
+        ).fetchone()
+        edge = Frontier.empty()
+        if last is not None:
+            edge = Frontier.from_bytes(last[2], size=last[0]).append(last[1])
+        self.size, self._stack = edge.size, list(edge.hashes)
 
     def grow(self, to: int) -> None:
         """Add entries until there are so many."""
         self._db.execute("BEGIN")
         while self.size < to:
             rows = list(self._rows(min(_ROWS, to - self.size)))
-            self._db.executemany("INSERT INTO log_entry VALUES (?, ?)", [(row[1], row[4]) for row in rows])
-            self._db.executemany("INSERT INTO log_leaf VALUES (?, ?, ?, ?)", [row[:4] for row in rows])
-        head = (self.size, b"".join(self._stack), self._ts)
-        self._db.execute("UPDATE log_head SET size = ?, frontier = ?, ts_us = ?", head)
+            self._db.executemany("INSERT INTO log_entry VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("COMMIT")
 
     def close(self) -> None:
@@ -76,14 +79,14 @@ class Filler:
         self._db.execute("PRAGMA journal_mode=WAL").fetchall()
         self._db.close()
 
-    def _rows(self, count: int) -> Iterator[tuple[int, str, bytes, bytes, bytes]]:
-        """(index, id, leaf, frontier before, entry) of the next entries; their nodes are written."""
+    def _rows(self, count: int) -> Iterator[tuple[int, str, bytes, int, bytes, bytes]]:
+        """(index, id, leaf, latest time, frontier before, entry) of what comes next; nodes are written."""
         stack, nodes = self._stack, []
         for index in range(self.size, self.size + count):
             ident = b64u(index.to_bytes(16, "big"))
             entry = self._before + ident.encode() + self._after
             leaf = node = sha256(b"\x00" + entry).digest()
-            yield index, ident, leaf, b"".join(stack), entry
+            yield index, ident, leaf, self._ts, b"".join(stack), entry
             carry, level = index, 0
             while carry & 1:
                 node = sha256(b"\x01" + stack.pop() + node).digest()

@@ -1,7 +1,7 @@
-"""Tables of the audit log: entries, leaves, the head, stored nodes, salts and erasable disclosures.
+"""Tables of the audit log: entries in their places, stored nodes, salts and erasable disclosures.
 
-`log_entry`, `log_leaf` and `log_node` are append-only; on PostgreSQL the worker may only insert entries, the
-database's trigger writes the rest. Nothing may update or delete them.
+`log_entry` and `log_node` are append-only; on PostgreSQL the worker may only insert entries, the database's
+trigger writes the rest. Nothing may update or delete them. The head of the log is its last entry.
 """
 
 from typing import Final
@@ -13,26 +13,14 @@ from exchange.hub.models.base import Bytes, Int64, Words, metadata
 log_entry: Final = Table(
     "log_entry",
     metadata,
-    Column("entry_id", Words, primary_key=True),
-    Column("entry", Bytes, nullable=False),
-)
-log_leaf: Final = Table(
-    "log_leaf",
-    metadata,
     Column("idx", Int64, primary_key=True, autoincrement=False),
     Column("entry_id", Words, nullable=False, unique=True),
     Column("leaf", Bytes, nullable=False),
+    # The latest `ts` up to this entry, in microseconds since 1970.
+    Column("latest_us", Int64, nullable=False),
     # The frontier before this leaf: all that the entry's inclusion proof needs.
     Column("frontier", Bytes, nullable=False),
-)
-log_head: Final = Table(
-    "log_head",
-    metadata,
-    Column("one", Int64, primary_key=True, autoincrement=False),
-    Column("size", Int64, nullable=False),
-    Column("frontier", Bytes, nullable=False),
-    # The latest `ts` of any entry, in microseconds since 1970.
-    Column("ts_us", Int64, nullable=False),
+    Column("entry", Bytes, nullable=False),
 )
 log_node: Final = Table(
     "log_node",

@@ -1,9 +1,10 @@
 """Appending to the audit log, inside the transaction that makes the answer: the one place that writes it.
 
-SQLite: the write lock is held, the frontier is extended here and set only if nobody else set it. PostgreSQL:
-the entry is inserted and the database's own trigger does the rest, before the commit. From the trigger to
-the commit nobody else can append, so the commit is sent along with it: nothing waits for this program in
-between. Whatever fails here fails the whole transaction: there is no queue and no second try.
+The tree of the log so far follows from its last entry: the frontier before it, and its leaf. SQLite: the
+write lock is held, and the entry gets the next place, which nobody else can have. PostgreSQL: the database's
+own trigger gives the place. From the trigger to the commit nobody else can append, so the commit is sent
+along with the entry: nothing waits for this program in between. Whatever fails here fails the whole
+transaction: there is no queue and no second try.
 """
 
 import sqlite3
@@ -13,10 +14,10 @@ from datetime import datetime
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, Integer, column, insert, text
+from sqlalchemy import Connection, text
 
 from exchange.hub.db import busy, is_busy
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.sql import Call, Statement, together
 from exchange.log.tree import Frontier, leaf_hash, node_hash
 from exchange_schemas.errors import AuditUnavailable, Malformed
@@ -26,22 +27,16 @@ CLOCK_SLACK_US: Final = 30_000_000
 _TILE_HEIGHT: Final = 8
 
 # On the drivers' own cursors: SQLAlchemy's share of a small statement is larger than the database's.
-_HEAD: Final = "SELECT size, frontier, ts_us FROM log_head WHERE one = 1"
-_ENTRY: Final = "INSERT INTO log_entry (entry_id, entry) VALUES (?, ?)"
-_LEAF: Final = "INSERT INTO log_leaf (idx, entry_id, leaf, frontier) VALUES (?, ?, ?, ?)"
-_NODE: Final = "INSERT INTO log_node (level, idx, hash) VALUES (?, ?, ?)"
-_SET_HEAD: Final = (
-    "UPDATE log_head SET size = size + ?, frontier = ?, ts_us = max(ts_us, ?)"
-    " WHERE one = 1 AND size = ? AND frontier = ?"
+_LAST: Final = "SELECT idx, leaf, latest_us, frontier FROM log_entry ORDER BY idx DESC LIMIT 1"
+_ENTRY: Final = (
+    "INSERT INTO log_entry (idx, entry_id, leaf, latest_us, frontier, entry) VALUES (?, ?, ?, ?, ?, ?)"
 )
-_INSERT: Final = Statement(insert(log_entry), fills=("entry_id", "entry"))
-_APPEND_NOW: Final = Statement(text("SET CONSTRAINTS log_entry_append IMMEDIATE"))
-# A missing place is a division by zero: the database takes the transaction back by itself.
-_PLACES: Final = Statement(
+_NODE: Final = "INSERT INTO log_node (level, idx, hash) VALUES (?, ?, ?)"
+# Without its trigger the database refuses an entry, which has no place then.
+_INSERT: Final = Statement(
     text(
-        "SELECT wanted.id AS entry_id, idx, frontier, 1 / CAST(idx IS NOT NULL AS integer) AS found"
-        " FROM unnest(CAST(:ids AS text[])) AS wanted (id) LEFT JOIN log_leaf ON entry_id = wanted.id"
-    ).columns(log_leaf.c.entry_id, log_leaf.c.idx, log_leaf.c.frontier, column("found", Integer))
+        "INSERT INTO log_entry (entry_id, entry) VALUES (:entry_id, :entry) RETURNING idx, frontier"
+    ).columns(log_entry.c.idx, log_entry.c.frontier)
 )
 _COMMIT: Final = Statement(text("COMMIT"))
 _Node = tuple[int, int, bytes]
@@ -100,28 +95,29 @@ def append(
 
 
 def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime) -> list[Appended]:
-    head = cursor.execute(_HEAD).fetchone()
-    if head is None:
-        raise AuditUnavailable("the audit log has no head, so nothing is answered")
-    size, edge, latest_us = head
+    tree, latest_us = _tree(cursor.execute(_LAST).fetchone())
     now_us = microseconds(now)
     if any(_is_off(leaf.ts_us, now_us, latest_us) for leaf in leaves):
         raise AuditUnavailable("the clock is not the audit log's, so nothing is answered")
-    tree, placed, nodes = Frontier.from_bytes(edge, size=size), list[Appended](), list[_Node]()
+    placed, nodes, rows = list[Appended](), list[_Node](), list[tuple[object, ...]]()
     for leaf in leaves:
         place = Appended(tree.size, leaf_hash(leaf.entry), tree)
         placed.append(place)
         nodes += _whole_tiles(tree, place.leaf)
+        latest_us = max(latest_us, leaf.ts_us)
+        rows.append((tree.size, leaf.entry_id, place.leaf, latest_us, tree.to_bytes(), leaf.entry))
         tree = tree.append(place.leaf)
-    cursor.executemany(_ENTRY, [(leaf.entry_id, leaf.entry) for leaf in leaves])
-    rows = zip(leaves, placed, strict=True)
-    cursor.executemany(_LEAF, [(at.index, leaf.entry_id, at.leaf, at.before.to_bytes()) for leaf, at in rows])
+    cursor.executemany(_ENTRY, rows)
     cursor.executemany(_NODE, nodes)
-    newest_us = max(leaf.ts_us for leaf in leaves)
-    cursor.execute(_SET_HEAD, (len(leaves), tree.to_bytes(), newest_us, size, edge))
-    if cursor.rowcount != 1:
-        raise AuditUnavailable("the audit log was written by somebody else, so nothing is answered")
     return placed
+
+
+def _tree(last: tuple[int, bytes, int, bytes] | None) -> tuple[Frontier, int]:
+    """The log's tree and its latest time, from its last row."""
+    if last is None:
+        return Frontier.empty(), 0
+    index, leaf, latest_us, frontier = last
+    return Frontier.from_bytes(frontier, size=index).append(leaf), latest_us
 
 
 def _is_off(ts_us: int, now_us: int, latest_us: int) -> bool:
@@ -132,18 +128,15 @@ def _append_postgres(
     conn: Connection, leaves: Sequence[Leaf], beside: Sequence[Call], *, ends: bool
 ) -> list[Appended]:
     # One round trip. What follows a statement that fails is not run, the commit least of all.
-    rows = [{"entry_id": leaf.entry_id, "entry": leaf.entry} for leaf in leaves]
-    places = _PLACES.call(ids=[leaf.entry_id for leaf in leaves])
+    calls = [_INSERT.call(entry_id=leaf.entry_id, entry=leaf.entry) for leaf in leaves]
     ending = [_COMMIT.call()] if ends else []
-    done = together(conn, *beside, _INSERT.for_each(rows), _APPEND_NOW.call(), places, *ending)
-    placed = {row.entry_id: row for row in done[len(beside) + 2].rows}
-    return [_appended(leaf, placed[leaf.entry_id]) for leaf in leaves]
+    done = together(conn, *beside, *calls, *ending)[len(beside) :]
+    return [_appended(leaf, one.rows[0]) for leaf, one in zip(leaves, done, strict=False)]
 
 
 def _appended(leaf: Leaf, place: Any) -> Appended:
-    return Appended(
-        place.idx, leaf_hash(leaf.entry), Frontier.from_bytes(bytes(place.frontier), size=place.idx)
-    )
+    before = Frontier.from_bytes(bytes(place.frontier), size=place.idx)
+    return Appended(place.idx, leaf_hash(leaf.entry), before)
 
 
 def _whole_tiles(before: Frontier, leaf: bytes) -> list[_Node]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, delete, func, select, text, update
 
 from exchange.hub.db import TIMEOUT_S, reading, storage_errors, writing
-from exchange.hub.models.log import audit_pull, log_disclosure, log_entry, log_leaf, log_salt
+from exchange.hub.models.log import audit_pull, log_disclosure, log_entry, log_salt
 from exchange.hub.models.slices import slice_state
 from exchange.hub.services import audit_read
 from exchange.hub.services.accreditation import accreditation_of
@@ -49,10 +49,9 @@ _OPEN: Final = select(audit_pull.c.size, audit_pull.c.act).where(
     audit_pull.c.expires > bindparam("now"),
 )
 _ENTRIES: Final = (
-    select(log_leaf.c.idx, log_leaf.c.entry_id, log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.idx >= bindparam("start"), log_leaf.c.idx < bindparam("end"))
-    .order_by(log_leaf.c.idx)
+    select(log_entry.c.idx, log_entry.c.entry_id, log_entry.c.entry)
+    .where(log_entry.c.idx >= bindparam("start"), log_entry.c.idx < bindparam("end"))
+    .order_by(log_entry.c.idx)
 )
 _SHOWN: Final = select(log_disclosure).where(
     log_disclosure.c.entry_id.in_(bindparam("ids", expanding=True)),
@@ -185,7 +184,7 @@ def _delete(conn: Connection, name: str, entry_ids: list[str]) -> None:
 
 def _delete_since(conn: Connection, scope: str, ref: str, size: int) -> None:
     """Those of the entries that came after the search."""
-    newer = select(log_leaf.c.entry_id).where(log_leaf.c.idx >= size)
+    newer = select(log_entry.c.entry_id).where(log_entry.c.idx >= size)
     conn.execute(
         delete(log_disclosure).where(
             log_disclosure.c.entry_id.in_(newer),
@@ -210,7 +209,7 @@ def _sweep(hub: Hub, scope: str, ref: str, size: int) -> None:
         _wait_for_others(hub)
     with storage_errors(), writing(hub.engine) as conn:
         salt = _salt(conn, scope, ref)
-        newer = select(log_leaf.c.entry_id).where(log_leaf.c.idx >= size)
+        newer = select(log_entry.c.entry_id).where(log_entry.c.idx >= size)
         gone = delete(log_disclosure).where(
             log_disclosure.c.entry_id.in_(newer),
             log_disclosure.c.name == scope,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, select
 
 from exchange.hub.db import reading, storage_errors
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.models.slices import slice_leaf, slice_party, slice_state
 from exchange.hub.services import audit_read
 from exchange.hub.services.accreditation import accreditation_of
@@ -47,10 +47,9 @@ _SLACK_US: Final = 60_000_000
 """The log's times ascend but for half a minute."""
 _LISTING: Final = "audit-entries"
 _AT: Final = (
-    select(log_leaf.c.idx, log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.idx.in_(bindparam("indexes", expanding=True)))
-    .order_by(log_leaf.c.idx)
+    select(log_entry.c.idx, log_entry.c.entry)
+    .where(log_entry.c.idx.in_(bindparam("indexes", expanding=True)))
+    .order_by(log_entry.c.idx)
 )
 _PARTY: Final = select(slice_party.c.number, slice_party.c.size).where(slice_party.c.party == bindparam("of"))
 _LEAF: Final = select(slice_leaf.c.idx).where(

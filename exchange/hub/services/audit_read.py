@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from exchange.hub.db import reading, storage_errors
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.models.log import log_entry, log_node
 from exchange.hub.services.hub import Hub
 from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, encode_bundle, node_reader, tiles_of
 from exchange.log.tree import Frontier, ReadNode
@@ -19,25 +19,33 @@ from exchange_schemas.errors import NotFound
 
 _KEPT_TILES: Final = 64
 _RANGE: Final[tuple[ColumnElement[Any], ColumnElement[Any]]] = (bindparam("start"), bindparam("end"))
-_HEAD: Final = select(log_head.c.size, log_head.c.frontier)
-_LEAVES: Final = select(log_leaf.c.leaf).where(log_leaf.c.idx.between(*_RANGE)).order_by(log_leaf.c.idx)
+_LAST: Final = (
+    select(log_entry.c.idx, log_entry.c.leaf, log_entry.c.frontier).order_by(log_entry.c.idx.desc()).limit(1)
+)
+_SIZE: Final = select(func.coalesce(func.max(log_entry.c.idx) + 1, 0))
+_LEAVES: Final = select(log_entry.c.leaf).where(log_entry.c.idx.between(*_RANGE)).order_by(log_entry.c.idx)
 _NODES: Final = (
     select(log_node.c.hash)
     .where(log_node.c.level == bindparam("level"), log_node.c.idx.between(*_RANGE))
     .order_by(log_node.c.idx)
 )
-_ENTRIES: Final = (
-    select(log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.idx.between(*_RANGE))
-    .order_by(log_leaf.c.idx)
-)
+_ENTRIES: Final = select(log_entry.c.entry).where(log_entry.c.idx.between(*_RANGE)).order_by(log_entry.c.idx)
 
 
 def head(conn: Connection) -> Frontier:
-    """The log as it stands: its size and frontier."""
-    row = conn.execute(_HEAD).one()
-    return Frontier.from_bytes(row.frontier, size=row.size)
+    """The log as it stands: its size and frontier, which are those after its last entry.
+
+    Raises: Malformed when the last entry is damaged, which a hub that serves has looked at when it started.
+    """
+    row = conn.execute(_LAST).one_or_none()
+    if row is None:
+        return Frontier.empty()
+    return Frontier.from_bytes(bytes(row.frontier), size=row.idx).append(bytes(row.leaf))
+
+
+def size(conn: Connection) -> int:
+    """How many entries the log has: its last one's place and one."""
+    return int(conn.execute(_SIZE).scalar_one())
 
 
 def tile(hub: Hub, level: int, n: int, width: int = TILE_WIDTH) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import bindparam, select
 
 from exchange.hub.db import reading, storage_errors
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.services.audit_append import Appended
 from exchange.hub.services.audit_entry import Logged
 from exchange.hub.services.hub import Hub
@@ -21,11 +21,7 @@ from exchange.log.tree import Frontier, proof_at_append
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import NotFound
 
-_STORED: Final = (
-    select(log_leaf.c.idx, log_leaf.c.leaf, log_leaf.c.frontier, log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.entry_id == bindparam("entry_id"))
-)
+_STORED: Final = select(log_entry).where(log_entry.c.entry_id == bindparam("entry_id"))
 
 
 @dataclass(frozen=True)

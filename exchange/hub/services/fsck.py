@@ -3,14 +3,14 @@
 For each log, from left to right in constant memory: (1) the rows are there, in one gapless row; (2) an entry
 is canonical and of this log; (3) it hashes to its leaf; (4) the frontier (audit) or root (directory) stored
 beside it is the tree's; (5) the stored nodes of levels 8, 16, 24 follow; (6) the head is that of the last
-leaf; (7) no entry stands outside of the log; (8) the files of the audit log are those of its tiles. Nothing
-is repaired: what is not what it should be is for a person to look at.
+leaf; (7) the latest time kept with an audit entry is that of the entries up to it; (8) the files of the audit
+log are those of its tiles. Nothing is repaired: what is not what it should be is for a person to look at.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,14 +18,15 @@ from sqlalchemy import func, select
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.directory import directory_event, directory_node
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.models.log import log_entry, log_node
+from exchange.hub.services import audit_read, directory_read
 from exchange.hub.services.logs import HubLog, audit_log, directory_log
 from exchange.hub.services.tile_files import written_bundles
 from exchange.log.growth import GrowingTree
 from exchange.log.tiles import TILE_WIDTH, Tile, encode_bundle, tile_path
 from exchange.log.tree import Frontier, leaf_hash
 from exchange_schemas.entry import entry_reader
-from exchange_schemas.errors import EntryInvalid, NotFound, StoreCorrupt
+from exchange_schemas.errors import EntryInvalid, Malformed, NotFound, StoreCorrupt
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 LISTED: Final = 20
 """Findings told in full; the rest is counted."""
-_COUNTED: Final = (log_entry, log_leaf)
 _LEVELS: Final = range(8, 64, 8)
 Progress = Callable[[int, int], None]
 
@@ -66,12 +66,13 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One stored leaf: `data` None when the entry is missing, `beside` the frontier or root kept with it."""
+    """One stored leaf: `beside` the frontier or root kept with it, `latest_us` the time (audit)."""
 
     index: int
     leaf: bytes
-    data: bytes | None
+    data: bytes
     beside: bytes
+    latest_us: int = 0
 
 
 def check_stored(
@@ -87,11 +88,9 @@ def check_stored(
         # Before the files: they never go further than a head that is read later.
         files = _Files(store, findings)
         entries = _Entries(entry_reader(log.origin))
-        audit = _Walk(log, findings, _audit_rows, _frontier_before, entries.fault_of, files)
-        size = audit.run(conn, progress)
-        files.check_end(size)
-        _check_audit_rest(conn, size, entries.latest_us, findings)
-        directory = _Walk(directory_log(hub), findings, _directory_rows, _root_after)
+        audit = _Walk(log, findings, audit_read.size, _audit_rows, _frontier_before, entries.faults_of, files)
+        files.check_end(audit.run(conn, progress))
+        directory = _Walk(directory_log(hub), findings, _directory_size, _directory_rows, _root_after)
         directory.run(conn, lambda done, total: None)
         _check_nodes(conn, log_node, audit)
         _check_nodes(conn, directory_node, directory)
@@ -104,48 +103,57 @@ class _Walk:
 
     log: HubLog
     findings: Findings
+    size: Callable[[Connection], int]
     rows: Callable[[Connection, int, int], list[_Row]]
     beside: Callable[[Frontier, Frontier], bytes]
-    fault_of: Callable[[bytes], str | None] = lambda _data: None
+    faults_of: Callable[[_Row], Iterator[tuple[str, str]]] = lambda _row: iter(())
     files: _Files | None = None
 
     def run(self, conn: Connection, progress: Progress) -> int:
-        """Checks (1) to (6) and (8); gives the head's size."""
-        head = self.log.head(conn)
+        """Every check; gives the log's size."""
+        size, head = self._head(conn)
 
         def show(part: Tile, hashes: list[bytes]) -> None:
             self._check_tile(conn, part, b"".join(hashes))
 
         tree, edge = GrowingTree((), show), Frontier.empty()
-        for start in range(0, head.size, TILE_WIDTH):
-            width = min(TILE_WIDTH, head.size - start)
+        for start in range(0, size, TILE_WIDTH):
+            width = min(TILE_WIDTH, size - start)
             rows = self.rows(conn, start, width)
             if [row.index for row in rows] != list(range(start, start + width)):
                 # Nothing after a gap can be held against anything.
                 self.say("gap", f"of the leaves {start} to {start + width - 1} some are missing", start)
-                return head.size
+                return size
             for row in rows:
                 edge = self._check_row(row, edge)
             tree.add([row.leaf for row in rows])
             if self.files is not None:
                 self.files.check_bundle(start // TILE_WIDTH, rows)
-            progress(start + width, head.size)
+            progress(start + width, size)
         tree.finish()
         if edge != head:
-            self.say("head", f"the head is not what the {head.size} leaves make it")
-        return head.size
+            self.say("head", f"the head is not what the {size} leaves make it")
+        return size
+
+    def _head(self, conn: Connection) -> tuple[int, Frontier | None]:
+        """The size, and the head unless it is none."""
+        try:
+            head = self.log.head(conn)
+        except Malformed:
+            return self.size(conn), None
+        return head.size, head
 
     def say(self, fault: str, text: str, index: int | None = None) -> None:
         """One finding in this log."""
         self.findings.add(fault, self.log.name, text, index)
 
     def _check_row(self, row: _Row, edge: Frontier) -> Frontier:
-        if row.data is None:
-            self.say("missing", f"the entry of leaf {row.index} is not there", row.index)
-        elif leaf_hash(row.data) != row.leaf:
+        faults = list(self.faults_of(row))
+        if leaf_hash(row.data) != row.leaf:
             self.say("altered", f"the entry of leaf {row.index} is not the one that was logged", row.index)
-        elif (why := self.fault_of(row.data)) is not None:
-            self.say("malformed", f"leaf {row.index}: {why}", row.index)
+        else:
+            for fault, why in faults:
+                self.say(fault, f"leaf {row.index}: {why}", row.index)
         grown = edge.append(row.leaf)
         if row.beside != self.beside(edge, grown):
             self.say("frontier", f"what is stored of the tree at leaf {row.index} is wrong", row.index)
@@ -169,18 +177,21 @@ class _Walk:
 
 @dataclass(slots=True)
 class _Entries:
-    """Reads entries; remembers the latest time of all."""
+    """Reads entries; remembers the latest time that is kept with one."""
 
     read: Callable[[bytes], int]
     latest_us: int = 0
 
-    def fault_of(self, data: bytes) -> str | None:
-        """What is wrong with an entry's form; None when nothing is."""
+    def faults_of(self, row: _Row) -> Iterator[tuple[str, str]]:
+        """What is wrong with an entry's form, and (7): the fault's name and a sentence."""
         try:
-            self.latest_us = max(self.latest_us, self.read(data))
+            latest_us = max(self.latest_us, self.read(row.data))
         except EntryInvalid as error:
-            return error.message
-        return None
+            yield "malformed", error.message
+            latest_us = row.latest_us
+        if row.latest_us != latest_us:
+            yield "time", "the latest time kept with it is not that of the entries up to it"
+        self.latest_us = row.latest_us
 
 
 def _frontier_before(before: Frontier, _after: Frontier) -> bytes:
@@ -189,26 +200,11 @@ def _frontier_before(before: Frontier, _after: Frontier) -> bytes:
 
 def _audit_rows(conn: Connection, start: int, width: int) -> list[_Row]:
     rows = conn.execute(
-        select(log_leaf.c.idx, log_leaf.c.leaf, log_leaf.c.frontier, log_entry.c.entry)
-        .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id, isouter=True)
-        .where(log_leaf.c.idx.between(start, start + width - 1))
-        .order_by(log_leaf.c.idx)
+        select(log_entry).where(log_entry.c.idx.between(start, start + width - 1)).order_by(log_entry.c.idx)
     )
     return [
-        _Row(row.idx, bytes(row.leaf), None if row.entry is None else bytes(row.entry), bytes(row.frontier))
-        for row in rows
+        _Row(row.idx, bytes(row.leaf), bytes(row.entry), bytes(row.frontier), row.latest_us) for row in rows
     ]
-
-
-def _check_audit_rest(conn: Connection, size: int, latest_us: int, findings: Findings) -> None:
-    """(6) the head's time, and (7)."""
-    # In one statement, so that what is logged meanwhile counts on both sides.
-    entries, leaves = (select(func.count()).select_from(table).scalar_subquery() for table in _COUNTED)
-    outside = conn.execute(select(entries - leaves)).scalar_one()
-    if outside > 0:
-        findings.add("extra", "audit", f"{outside} entries stand outside of the log")
-    if size and conn.execute(select(log_head.c.ts_us)).scalar_one() < latest_us:
-        findings.add("head", "audit", "the head's time is before that of the latest entry")
 
 
 # -- the key directory ---------------------------------------------------------------------------------
@@ -216,6 +212,10 @@ def _check_audit_rest(conn: Connection, size: int, latest_us: int, findings: Fin
 
 def _root_after(_before: Frontier, after: Frontier) -> bytes:
     return after.root()
+
+
+def _directory_size(conn: Connection) -> int:
+    return directory_read.head(conn).size
 
 
 def _directory_rows(conn: Connection, start: int, width: int) -> list[_Row]:
@@ -232,7 +232,7 @@ def _check_nodes(conn: Connection, table: Table, walk: _Walk) -> None:
     """(5) No node stands where the tree has none; those that it has were looked at on the way."""
     counts = conn.execute(select(table.c.level, func.count()).group_by(table.c.level)).all()
     # After them: the log may grow meanwhile.
-    size = walk.log.head(conn).size
+    size = walk.size(conn)
     for level, count in counts:
         if level not in _LEVELS or count > size >> level:
             walk.say("node", f"there are stored nodes of level {level} that the tree does not have")
@@ -256,8 +256,7 @@ class _Files:
     def check_bundle(self, n: int, rows: Sequence[_Row]) -> None:
         """The bundle number `n` and its tile."""
         if n < self._bundles and len(rows) == TILE_WIDTH:
-            if all(row.data is not None for row in rows):
-                self.check(Tile(None, n), encode_bundle([row.data or b"" for row in rows]))
+            self.check(Tile(None, n), encode_bundle([row.data for row in rows]))
             self.check(Tile(0, n), b"".join(row.leaf for row in rows))
 
     def check(self, part: Tile, data: bytes) -> None:

@@ -3,7 +3,7 @@
 Order: (1) the whole copy verifies (services/mirror.py); (2) the log here is a prefix of it, so that nothing
 is ever written over: a log that has gone on by itself since is another history, and stays; (3) the high-water
 mark and every note that a witness proved lie within the copy, else the copy is too old and is said to be;
-(4) the missing entries are written in batches, each with its leaves, frontiers, nodes and the head in one
+(4) the missing entries are written in batches, each with its leaves, frontiers and nodes in one
 transaction that begins where the log ends. A run that is cut short is simply run again. The rows that the
 lost answers changed elsewhere do not come back with their entries.
 """
@@ -17,10 +17,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, select, text
 
 from exchange.hub.db import open_engine, reading, storage_errors, writing
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.models.log import log_entry, log_node
 from exchange.hub.services import audit_read, conflicts, highwater
 from exchange.hub.services.logs import audit_log
 from exchange.hub.services.mirror import Mirror, Progress, read_mirror
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
 
 _BUNDLES_AT_ONCE: Final = 8
-_SET_HEAD: Final = update(log_head).where(log_head.c.one == 1)
+_LATEST: Final = select(log_entry.c.latest_us).order_by(log_entry.c.idx.desc()).limit(1)
 _TRIGGER: Final = "ALTER TABLE log_entry {} TRIGGER log_entry_append"
 
 
@@ -150,20 +150,16 @@ def _write_bundle(conn: Connection, tile: Tile, entries: list[bytes], edge: Fron
     """The entries of one bundle that are not there yet; gives the frontier after them."""
     leaves = [leaf_hash(entry) for entry in entries]
     missing = range(edge.size - tile.start, tile.width)
-    stored, placed, latest = [], [], 0
+    rows, latest_us = [], conn.execute(_LATEST).scalar_one_or_none() or 0
     for at in missing:
         entry = Entry.from_bytes(entries[at])
-        latest = max(latest, entry.ts)
-        stored.append({"entry_id": entry.id, "entry": entries[at]})
+        latest_us = max(latest_us, entry.ts)
         place = {"idx": tile.start + at, "leaf": leaves[at], "frontier": edge.to_bytes()}
-        placed.append({"entry_id": entry.id, **place})
+        rows.append({**place, "entry_id": entry.id, "latest_us": latest_us, "entry": entries[at]})
         edge = edge.append(leaves[at])
-    conn.execute(insert(log_entry), stored)
-    conn.execute(insert(log_leaf), placed)
+    conn.execute(insert(log_entry), rows)
     if tile.width == TILE_WIDTH:
         _write_nodes(conn, tile.n, complete_root(leaves))
-    known = conn.execute(select(log_head.c.ts_us)).scalar_one()
-    conn.execute(_SET_HEAD, {"size": edge.size, "frontier": edge.to_bytes(), "ts_us": max(known, latest)})
     return edge
 
 

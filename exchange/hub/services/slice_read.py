@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, select
 
 from exchange.hub.db import reading, storage_errors
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.models.slices import slice_leaf, slice_party, slice_state
 from exchange.hub.services import audit_read
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
@@ -39,8 +39,7 @@ _MINE: Final = (
 )
 _ENTRIES: Final = (
     select(slice_leaf.c.idx, log_entry.c.entry)
-    .join_from(slice_leaf, log_leaf, slice_leaf.c.idx == log_leaf.c.idx)
-    .join(log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
+    .join_from(slice_leaf, log_entry, slice_leaf.c.idx == log_entry.c.idx)
     .where(
         slice_leaf.c.number == bindparam("number"),
         slice_leaf.c.pos >= bindparam("start"),
@@ -48,10 +47,8 @@ _ENTRIES: Final = (
     )
     .order_by(slice_leaf.c.pos)
 )
-_PLACE: Final = (
-    select(log_leaf.c.idx, log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.entry_id == bindparam("entry_id"))
+_PLACE: Final = select(log_entry.c.idx, log_entry.c.entry).where(
+    log_entry.c.entry_id == bindparam("entry_id")
 )
 _NOTHING: Final[dict[str, JsonValue]] = {"heads": None, "entries": [], "next": None}
 

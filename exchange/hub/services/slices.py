@@ -16,8 +16,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from exchange.hub.db import reading, storage_errors, writing
-from exchange.hub.models.log import log_entry, log_head, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.models.slices import slice_leaf, slice_party, slice_state
+from exchange.hub.services import audit_read
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Released, Trace, release_admin
@@ -31,12 +32,10 @@ BATCH: Final = 512
 """Entries taken at once: enough that a commit is worth it, few enough that no request waits for long."""
 LEASE_S: Final = 30
 _STATE: Final = select(slice_state)
-_SIZE: Final = select(log_head.c.size)
 _NEXT: Final = (
-    select(log_leaf.c.idx, log_leaf.c.leaf, log_entry.c.entry)
-    .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-    .where(log_leaf.c.idx >= bindparam("start"), log_leaf.c.idx < bindparam("end"))
-    .order_by(log_leaf.c.idx)
+    select(log_entry.c.idx, log_entry.c.leaf, log_entry.c.entry)
+    .where(log_entry.c.idx >= bindparam("start"), log_entry.c.idx < bindparam("end"))
+    .order_by(log_entry.c.idx)
 )
 _PARTIES: Final = select(slice_party).where(slice_party.c.party.in_(bindparam("parties", expanding=True)))
 _COUNT: Final = select(func.count()).select_from(slice_party)
@@ -90,7 +89,7 @@ def has_work(hub: Hub, *, heads: bool) -> bool:
     Raises: Unavailable, AuditUnavailable.
     """
     with storage_errors(), reading(hub.engine) as conn:
-        if conn.execute(_STATE).one().covers < conn.execute(_SIZE).scalar_one():
+        if conn.execute(_STATE).one().covers < audit_read.size(conn):
             return True
         return heads and conn.execute(_SOME_CHANGED).first() is not None
 
@@ -102,7 +101,7 @@ def index_some(hub: Hub, most: int = BATCH) -> int:
     """
     with storage_errors(), reading(hub.engine) as conn:
         start: int = conn.execute(_STATE).one().covers
-        end: int = min(conn.execute(_SIZE).scalar_one(), start + most)
+        end: int = min(audit_read.size(conn), start + most)
         if end <= start:
             return 0
         parties = _grown(conn, start, end)

@@ -8,7 +8,7 @@ is not what it should be is for the operator to look at.
   S3-trigger    PostgreSQL: the append trigger is there, always enabled, and the owner's
   S4-roles      PostgreSQL: the worker's role owns no table of either log (audit, key directory) and may not
                 change one; it appends to the directory and to the audit log's entries only
-  S5-head       the head is what its last leaf makes it
+  S5-head       the last entry of the audit log hashes to its leaf, and the tree kept with it is of its place
   S6-clock      the clock is not before the latest entry
   S7-guard      the log is not shorter than the high-water mark on the guard volume says, and not another one;
                 the mark is there (production) and is being kept
@@ -23,20 +23,19 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select, text
 
 from exchange.hub.db import newest_revision, reading, storage_errors
-from exchange.hub.models.log import log_head, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.services import conflicts, highwater
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.writable import unwritable
 from exchange.log.checkpoint import Checkpoint
-from exchange.log.tree import Frontier
+from exchange.log.tree import Frontier, leaf_hash
 from exchange_schemas.errors import Malformed, StoreCorrupt, Unavailable
 
 _MARK_LAG_US: Final = 6 * highwater.EVERY_S * 1_000_000
+_LAST: Final = select(log_entry).order_by(log_entry.c.idx.desc()).limit(1)
 _LOG_TABLES: Final = (
     "log_entry",
-    "log_leaf",
-    "log_head",
     "log_node",
     "directory_event",
     "directory_node",
@@ -96,7 +95,7 @@ def _check_durable(conn: Connection) -> None:
 
 
 _TRIGGER: Final = text("""
-    SELECT t.tgenabled = 'A' AND t.tgdeferrable AND t.tgtype & 5 = 5 AND p.prosecdef
+    SELECT t.tgenabled = 'A' AND t.tgtype = 7 AND p.prosecdef
            AND p.proconfig = '{"search_path=pg_catalog, pg_temp"}' AND p.proowner = c.relowner
            AND NOT pg_has_role(current_user, p.proowner, 'MEMBER')
       FROM pg_trigger t
@@ -116,8 +115,11 @@ _RIGHTS: Final = text("""
     SELECT pg_has_role(current_user, c.relowner, 'MEMBER') AS owns,
            has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') AS changes,
            has_any_column_privilege(c.oid, 'UPDATE') AS updates,
-           c.relname IN ('log_leaf', 'log_head', 'log_node') AND has_any_column_privilege(c.oid, 'INSERT')
-             AS inserts
+           c.relname = 'log_node' AND has_any_column_privilege(c.oid, 'INSERT')
+             OR c.relname = 'log_entry' AND EXISTS (
+               SELECT FROM pg_attribute a
+                WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attname NOT IN ('entry_id', 'entry')
+                  AND NOT a.attisdropped AND has_column_privilege(c.oid, a.attnum, 'INSERT')) AS inserts
       FROM pg_class c WHERE c.oid IN (SELECT unnest(CAST(:tables AS text[]))::regclass)
 """)
 
@@ -131,23 +133,22 @@ def _check_roles(conn: Connection) -> None:
 
 def _check_head(conn: Connection) -> None:
     """(S5)"""
-    head = conn.execute(select(log_head.c.size, log_head.c.frontier)).one_or_none()
-    last = conn.execute(select(log_leaf).order_by(log_leaf.c.idx.desc()).limit(1)).one_or_none()
+    last = conn.execute(_LAST).one_or_none()
+    if last is None:
+        return
     try:
-        tree = Frontier.empty()
-        if last is not None:
-            tree = Frontier.from_bytes(last.frontier, size=last.idx).append(last.leaf)
-        holds = head is not None and tree == Frontier.from_bytes(head.frontier, size=head.size)
+        Frontier.from_bytes(bytes(last.frontier), size=last.idx)
+        holds = leaf_hash(bytes(last.entry)) == bytes(last.leaf)
     except Malformed:
         holds = False
     if not holds:
-        raise _refuse("S5-head", "the audit log's head is not what its last leaf makes it")
+        raise _refuse("S5-head", "the last entry of the audit log is not in the place that it was given")
 
 
 def _check_clock(conn: Connection, hub: Hub) -> None:
     """(S6)"""
-    latest_us = conn.execute(select(log_head.c.ts_us)).scalar_one()
-    if microseconds(hub.clock()) < latest_us - CLOCK_SLACK_US:
+    last = conn.execute(_LAST).one_or_none()
+    if last is not None and microseconds(hub.clock()) < last.latest_us - CLOCK_SLACK_US:
         raise _refuse("S6-clock", "the clock is before the latest entry of the audit log")
 
 
@@ -163,7 +164,8 @@ def _check_guard(
     conn: Connection, hub: Hub, found: tuple[Checkpoint, datetime] | StoreCorrupt | None
 ) -> None:
     """(S7)"""
-    size, latest_us = conn.execute(select(log_head.c.size, log_head.c.ts_us)).one()
+    last = conn.execute(_LAST).one_or_none()
+    size, latest_us = (0, 0) if last is None else (last.idx + 1, last.latest_us)
     if isinstance(found, StoreCorrupt):
         raise _refuse("S7-guard", found.message) from found
     if found is None:

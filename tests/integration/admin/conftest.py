@@ -14,7 +14,7 @@ from sqlalchemy import select
 from exchange.directory.enrolment import fingerprint
 from exchange.hub.admin.cli import main
 from exchange.hub.db import open_engine
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.settings import Settings
 from exchange_schemas.entry import Entry
 from exchange_schemas.ids import Digest
@@ -98,9 +98,9 @@ class Shell:
     def entries(self) -> list[Entry]:
         """The audit log, in order."""
         engine = open_engine(self.database_url)
-        rows = select(log_entry.c.entry).join(log_leaf, log_leaf.c.entry_id == log_entry.c.entry_id)
+        rows = select(log_entry.c.entry)
         with engine.connect() as conn:
-            found = conn.execute(rows.order_by(log_leaf.c.idx)).scalars().all()
+            found = conn.execute(rows.order_by(log_entry.c.idx)).scalars().all()
         engine.dispose()
         return [Entry.from_bytes(bytes(entry)) for entry in found]
 

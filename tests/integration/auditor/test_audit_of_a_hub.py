@@ -26,7 +26,7 @@ from exchange.auditor.witness.service import Witness
 from exchange.auditor.witness.store import WitnessStore
 from exchange.auditor.witnessed import pull_with_witnesses
 from exchange.hub.db import reading, writing
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.models.log import log_entry, log_node
 from exchange.hub.models.slices import slice_party
 from exchange.hub.services import audit_read, slices
 from exchange.hub.services.hub import Hub
@@ -263,35 +263,30 @@ def unguarded(hub: Hub) -> Iterator[Connection]:
 def cut_back(hub: Hub, tree: Frontier) -> None:
     """The database as an old backup has it."""
     with unguarded(hub) as conn:
-        gone = select(log_leaf.c.entry_id).where(log_leaf.c.idx >= tree.size)
-        conn.execute(delete(log_entry).where(log_entry.c.entry_id.in_(gone)))
-        conn.execute(delete(log_leaf).where(log_leaf.c.idx >= tree.size))
-        conn.execute(update(log_head).values(size=tree.size, frontier=tree.to_bytes()))
+        conn.execute(delete(log_entry).where(log_entry.c.idx >= tree.size))
         rebuild(conn)
 
 
 def rewrite_first_entry(hub: Hub) -> None:
     """Another first entry, and a tree that fits it."""
     with unguarded(hub) as conn:
-        first = conn.execute(select(log_leaf.c.entry_id).where(log_leaf.c.idx == 0)).scalar_one()
-        data = conn.execute(select(log_entry.c.entry).where(log_entry.c.entry_id == first)).scalar_one()
+        first = log_entry.c.idx == 0
+        data = conn.execute(select(log_entry.c.entry).where(first)).scalar_one()
         changed = bytes(data).replace(b'"ts":1', b'"ts":2', 1)
         assert changed != data
-        conn.execute(update(log_entry).where(log_entry.c.entry_id == first).values(entry=changed))
-        conn.execute(update(log_leaf).where(log_leaf.c.idx == 0).values(leaf=leaf_hash(changed)))
+        conn.execute(update(log_entry).where(first).values(entry=changed, leaf=leaf_hash(changed)))
         rebuild(conn)
 
 
 def rebuild(conn: Connection) -> None:
-    """Frontiers, nodes and head as they must be over the leaves that are there."""
+    """Frontiers and nodes as they must be over the leaves that are there."""
     tree = Frontier.empty()
     conn.execute(delete(log_node))
-    for idx, leaf in conn.execute(select(log_leaf.c.idx, log_leaf.c.leaf).order_by(log_leaf.c.idx)).all():
-        conn.execute(update(log_leaf).where(log_leaf.c.idx == idx).values(frontier=tree.to_bytes()))
+    for idx, leaf in conn.execute(select(log_entry.c.idx, log_entry.c.leaf).order_by(log_entry.c.idx)).all():
+        conn.execute(update(log_entry).where(log_entry.c.idx == idx).values(frontier=tree.to_bytes()))
         tree = tree.append(leaf)
         if tree.size % 256 == 0:
             conn.execute(insert(log_node).values(level=8, idx=tree.size // 256 - 1, hash=tree.root()))
-    conn.execute(update(log_head).values(size=tree.size, frontier=tree.to_bytes()))
 
 
 def test_the_vkey_of_a_deployment_is_that_of_the_hub_s_own_key(exchange: Exchange) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from exchange.directory.snapshot import DirectoryLog
 from exchange.directory.snapshot import Page as ClientPage
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.services import directory
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub
@@ -48,8 +48,8 @@ NewCaller = Callable[..., Caller]
 
 def last_entry(hub: Hub) -> Entry:
     with hub.engine.connect() as conn:
-        rows = select(log_entry.c.entry).join(log_leaf, log_leaf.c.entry_id == log_entry.c.entry_id)
-        found = conn.execute(rows.order_by(log_leaf.c.idx.desc()).limit(1)).scalar_one()
+        rows = select(log_entry.c.entry)
+        found = conn.execute(rows.order_by(log_entry.c.idx.desc()).limit(1)).scalar_one()
     return Entry.from_bytes(bytes(found))
 
 

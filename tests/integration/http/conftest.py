@@ -29,7 +29,7 @@ from exchange.hub.api.base import (
 from exchange.hub.api.schemas import JwsSchema, PageQuery, Whole
 from exchange.hub.app import BLUEPRINTS, create_app_from
 from exchange.hub.models.directory import directory_agency, directory_key
-from exchange.hub.models.log import log_entry, log_leaf
+from exchange.hub.models.log import log_entry
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Trace, release
 from exchange.hub.services.unit import Unit
@@ -280,9 +280,9 @@ class Exchange:
 
     def entries(self) -> list[Entry]:
         """The audit log's entries, in order."""
-        rows = select(log_entry.c.entry).join(log_leaf, log_leaf.c.entry_id == log_entry.c.entry_id)
+        rows = select(log_entry.c.entry)
         with self.hub.engine.connect() as conn:
-            found = conn.execute(rows.order_by(log_leaf.c.idx)).scalars().all()
+            found = conn.execute(rows.order_by(log_entry.c.idx)).scalars().all()
         return [Entry.from_bytes(bytes(entry)) for entry in found]
 
     def acts(self) -> list[tuple[str, str, str | None]]:

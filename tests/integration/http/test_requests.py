@@ -221,7 +221,7 @@ def test_an_answer_without_entry_is_given_only_where_that_is_declared(member: Me
     assert (nothing.status_code, nothing.data, nothing.headers["ETag"]) == (304, b"", '"1"')
 
 
-@pytest.mark.parametrize("table", ["log_entry", "log_head", "replay"])
+@pytest.mark.parametrize("table", ["log_entry", "log_disclosure", "replay"])
 def test_a_log_that_cannot_be_written_is_503_and_no_payload(
     exchange: Exchange, member: Member, table: str
 ) -> None:

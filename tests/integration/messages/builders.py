@@ -19,8 +19,8 @@ from exchange.hub.models.directory import (
     directory_head,
     directory_key,
 )
-from exchange.hub.models.log import log_entry, log_head, log_leaf
-from exchange.hub.services import consents, deposit, grants, recipient_receipts, withdrawals
+from exchange.hub.models.log import log_entry
+from exchange.hub.services import audit_read, consents, deposit, grants, recipient_receipts, withdrawals
 from exchange.hub.services.agreements import agreements_in
 from exchange.hub.services.directory_read import position
 from exchange.hub.services.hub import Hub, utc_now
@@ -416,16 +416,13 @@ class World:
         """The audit log from its entry number `after` on."""
         with reading(self.hub.engine) as conn:
             rows = conn.execute(
-                select(log_entry.c.entry)
-                .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-                .where(log_leaf.c.idx >= after)
-                .order_by(log_leaf.c.idx)
+                select(log_entry.c.entry).where(log_entry.c.idx >= after).order_by(log_entry.c.idx)
             ).scalars()
             return [Entry.from_bytes(row) for row in rows]
 
     def log_size(self) -> int:
         with reading(self.hub.engine) as conn:
-            return int(conn.execute(select(log_head.c.size)).scalar_one())
+            return audit_read.size(conn)
 
     def last(self) -> Entry:
         """The last entry of the audit log."""

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
-from exchange.hub.db import open_engine, reading, writing
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.db import reading, writing
+from exchange.hub.models.log import log_entry, log_node
+from exchange.hub.services import audit_read
 from exchange.hub.services.audit_append import Leaf, append, microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
@@ -24,7 +26,7 @@ from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden
 from tests.integration.storage import only
-from tests.integration.storage.logs import check_log, put
+from tests.integration.storage.logs import check_log, place, put
 from tests.integration.storage.test_failures import as_owner
 
 NewCaller = Callable[..., Caller]
@@ -33,14 +35,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def start_at(hub: Hub, size: int) -> Frontier:
-    """Make the head that of a log of `size` known leaves, as the owner."""
-    tree = Frontier.empty().extend(leaf_hash(n.to_bytes(4, "big")) for n in range(size))
-    url = hub.settings.owner_database_url
-    engine = open_engine(hub.settings.database_url if url is None else url)
-    with writing(engine) as conn:
-        conn.execute(log_head.update().values(size=size, frontier=tree.to_bytes()))
-    engine.dispose()
-    return tree
+    """Make the last entry that of a log of `size` known leaves, of which there is no other."""
+    leaves = [leaf_hash(n.to_bytes(4, "big")) for n in range(size)]
+    before = Frontier.empty().extend(leaves[:-1])
+    place(hub, size - 1, leaf=leaves[-1], frontier=before.to_bytes())
+    return before.append(leaves[-1])
 
 
 def test_the_tree_is_the_one_of_python_over_the_first_whole_tiles(hub: Hub) -> None:
@@ -61,11 +60,10 @@ def test_the_frontier_is_the_one_of_python_around_the_edges_of_tiles(hub: Hub, s
         assert (placed.index, placed.before) == (size + number, tree)
         tree = tree.append(placed.leaf)
         with reading(hub.engine) as conn:
-            row = conn.execute(select(log_head.c.size, log_head.c.frontier)).one()
-        assert tuple(row) == (tree.size, tree.to_bytes())
-    known = [leaf_hash(n.to_bytes(4, "big")) for n in range(size)]
+            assert audit_read.head(conn) == tree
+    known = [leaf_hash(n.to_bytes(4, "big")) for n in range(size - 1)]
     with reading(hub.engine) as conn:
-        known += conn.execute(select(log_leaf.c.leaf).order_by(log_leaf.c.idx)).scalars().all()
+        known += conn.execute(select(log_entry.c.leaf).order_by(log_entry.c.idx)).scalars().all()
         nodes = {(row.level, row.idx): row.hash for row in conn.execute(select(log_node))}
     last = size // 256
     assert nodes[8, last] == root_of(known[last * 256 : (last + 1) * 256])
@@ -257,16 +255,18 @@ def test_the_same_entries_give_the_same_bytes_in_both_databases(make_hub: Callab
 
 
 @only.SQLITE
-def test_a_head_that_somebody_changed_meanwhile_is_not_written_over(hub: Hub) -> None:
+def test_nothing_is_put_behind_an_entry_that_is_damaged(hub: Hub) -> None:
     put(hub, 0)
-    with writing(hub.engine) as conn:
-        conn.execute(log_head.update().values(size=1, frontier=b"short"))
+    place(hub, 1, frontier=b"short")
     with pytest.raises(AuditUnavailable, match="damaged"):
         put(hub, 1)
-    with writing(hub.engine) as conn:
-        conn.execute(log_head.delete())
-    with pytest.raises(AuditUnavailable, match="no head"):
-        put(hub, 1)
+
+
+def test_a_place_is_given_once(hub: Hub) -> None:
+    put(hub, 0)
+    with pytest.raises(IntegrityError):
+        place(hub, 0)
+    assert check_log(hub).head.size == 1
 
 
 def test_proofs_of_one_agency_do_not_collide_with_anothers(hub: Hub, new_caller: NewCaller) -> None:

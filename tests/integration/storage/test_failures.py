@@ -135,7 +135,7 @@ def test_another_writer_for_too_long_means_try_again(
 def test_a_mistake_cannot_rewrite_the_log(hub: Hub) -> None:
     for number in range(256):
         put(hub, number)
-    for table in ("log_entry", "log_leaf", "log_node"):
+    for table in ("log_entry", "log_node"):
         for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET rowid = rowid + 1"):
             with pytest.raises(Exception, match="append-only"), writing(hub.engine) as conn:
                 conn.execute(text(statement))
@@ -209,10 +209,9 @@ def test_the_workers_role_can_do_no_more_than_insert_entries(hub: Hub) -> None:
         "UPDATE log_entry SET entry = entry",
         "DELETE FROM log_entry",
         "TRUNCATE log_entry",
-        "INSERT INTO log_leaf VALUES (9, 'x', sha256(''), '')",
-        "DELETE FROM log_leaf",
-        "UPDATE log_head SET size = 0",
-        "SELECT size FROM log_head FOR UPDATE",
+        "INSERT INTO log_entry (idx, entry_id, entry) VALUES (9, 'x', '{}')",
+        "INSERT INTO log_entry (entry_id, entry, latest_us) VALUES ('x', '{}', 0)",
+        "SELECT idx FROM log_entry FOR UPDATE",
         "INSERT INTO log_node VALUES (8, 9, sha256(''))",
         "ALTER TABLE log_entry DISABLE TRIGGER ALL",
         "DROP TRIGGER log_entry_append ON log_entry",
@@ -232,7 +231,7 @@ def test_a_table_of_the_same_name_in_another_schema_does_not_catch_the_leaf(
 ) -> None:
     def shadow(unit: Unit) -> Answer:
         unit.conn.execute(
-            text("CREATE TEMP TABLE log_head ON COMMIT DROP AS SELECT 1 AS one, 0::bigint AS size")
+            text("CREATE TEMP TABLE log_node ON COMMIT DROP AS SELECT 1 AS level, 0::bigint AS idx")
         )
         unit.conn.execute(text("SET LOCAL search_path = pg_temp, public"))
         return Answer({}, TRACE)
@@ -246,7 +245,7 @@ def test_a_table_of_the_same_name_in_another_schema_does_not_catch_the_leaf(
 
 
 @only.POSTGRES
-def test_a_held_head_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
+def test_an_append_that_takes_too_long_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
     engine = open_engine(hub.settings.database_url)
 
     @event.listens_for(engine, "connect")
@@ -258,7 +257,7 @@ def test_a_held_head_means_try_again(hub: Hub, new_caller: NewCaller) -> None:
     hub = replace(hub, engine=engine)
     caller = new_caller()
     with writing(owner) as conn:
-        conn.execute(text("SELECT size FROM log_head FOR UPDATE"))
+        conn.execute(text("SELECT pg_advisory_xact_lock('log_entry'::regclass::bigint)"))
         with pytest.raises(Unavailable) as caught:
             release(hub, caller, TRACE, allow)
     assert caught.value.detail == {"retry_after_s": RETRY_AFTER_S}

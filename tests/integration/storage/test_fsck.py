@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text, update
 from exchange.directory.events import governance_event, operator
 from exchange.hub.db import open_engine, reading, writing
 from exchange.hub.models.directory import directory_event
-from exchange.hub.models.log import log_entry, log_head, log_leaf, log_node
+from exchange.hub.models.log import log_entry, log_node
 from exchange.hub.services import operators
 from exchange.hub.services.fsck import Findings, check_stored
 from exchange.hub.services.hub import Hub
@@ -66,11 +66,7 @@ def found(hub: Hub, root: Path) -> Findings:
 
 
 def entry_at(conn: Connection, index: int) -> Any:
-    return conn.execute(
-        select(log_leaf, log_entry.c.entry)
-        .join_from(log_leaf, log_entry, log_leaf.c.entry_id == log_entry.c.entry_id)
-        .where(log_leaf.c.idx == index)
-    ).one()
+    return conn.execute(select(log_entry).where(log_entry.c.idx == index)).one()
 
 
 def set_entry(index: int, change: Callable[[bytes], bytes]) -> Damage:
@@ -92,16 +88,12 @@ def swap(conn: Connection) -> None:
         conn.execute(update(log_entry).where(where).values(entry=other.entry))
 
 
-def set_leaf(index: int, **values: bytes) -> Damage:
-    return lambda conn: conn.execute(update(log_leaf).where(log_leaf.c.idx == index).values(**values))
+def set_leaf(index: int, **values: Any) -> Damage:
+    return lambda conn: conn.execute(update(log_entry).where(log_entry.c.idx == index).values(**values))
 
 
 def drop_entry(conn: Connection) -> None:
-    conn.execute(delete(log_entry).where(log_entry.c.entry_id == entry_at(conn, 9).entry_id))
-
-
-def drop_leaf(conn: Connection) -> None:
-    conn.execute(delete(log_leaf).where(log_leaf.c.idx == 5))
+    conn.execute(delete(log_entry).where(log_entry.c.idx == 5))
 
 
 def set_node(conn: Connection) -> None:
@@ -110,14 +102,6 @@ def set_node(conn: Connection) -> None:
 
 def add_node(level: int, index: int) -> Damage:
     return lambda conn: conn.execute(insert(log_node).values(level=level, idx=index, hash=b"\x07" * 32))
-
-
-def set_head(**values: Any) -> Damage:
-    return lambda conn: conn.execute(update(log_head).values(**values))
-
-
-def add_entry(conn: Connection) -> None:
-    conn.execute(insert(log_entry).values(entry_id="x" * 22, entry=b"{}"))
 
 
 def set_event(**values: bytes) -> Damage:
@@ -130,19 +114,19 @@ DAMAGES: dict[str, tuple[Damage, dict[str, int]]] = {
         {"altered": 1, "file": 1},
     ),
     "two entries exchanged": (swap, {"altered": 2, "file": 1}),
-    "an entry taken away": (drop_entry, {"missing": 1}),
-    "an entry outside of the log": (add_entry, {"extra": 1}),
+    "an entry taken away": (drop_entry, {"gap": 1}),
     "another leaf": (
         set_leaf(100, leaf=b"\x07" * 32),
         {"altered": 1, "frontier": 161, "node": 1, "head": 1, "file": 1},
     ),
     "another frontier": (set_leaf(100, frontier=b"\x07" * 96), {"frontier": 1}),
-    "a leaf taken away": (drop_leaf, {"gap": 1, "extra": 1}),
     "another node": (set_node, {"node": 1}),
     "a node that is not there yet": (add_node(8, 7), {"node": 1}),
     "a node of a level that there is not": (add_node(9, 0), {"node": 1}),
-    "another head": (set_head(frontier=b"\x07" * 96), {"head": 1}),
-    "a head before its entries": (set_head(ts_us=1), {"head": 1}),
+    "another head": (set_leaf(261, frontier=b"\x07" * 96), {"frontier": 1, "head": 1}),
+    "a head that is none": (set_leaf(261, frontier=b"short"), {"frontier": 1, "head": 1}),
+    "a time before those of the entries": (set_leaf(100, latest_us=1), {"time": 1}),
+    "a time that is of no entry": (set_leaf(100, latest_us=2**60), {"time": 2}),
     "another event of the directory": (set_event(event=b"{}"), {"altered": 1}),
     "another root of the directory": (set_event(root=b"\x07" * 32), {"frontier": 1}),
 }
@@ -200,4 +184,4 @@ def test_an_entry_that_breaks_the_rules_and_was_logged_is_malformed(filled: Hub)
     put(filled, 1)
     assert dict(check_stored(filled, None).counts) == {"malformed": 1}
     with reading(filled.engine) as conn:
-        assert conn.execute(select(func.count()).select_from(log_leaf)).scalar_one() == 263
+        assert conn.execute(select(func.count()).select_from(log_entry)).scalar_one() == 263

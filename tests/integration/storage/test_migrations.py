@@ -8,6 +8,7 @@ from sqlalchemy import inspect, text
 
 from exchange.hub.db import migrate, newest_revision, open_engine, reading, writing
 from exchange.hub.models.base import metadata
+from exchange.hub.services.audit_append import microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.startup import check_ready
@@ -15,12 +16,12 @@ from exchange.hub.settings import Settings
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import ConfigInvalid
 from tests.integration.storage import only
-from tests.integration.storage.logs import check_log
+from tests.integration.storage.logs import check_log, put
 
 NewSettings = Callable[..., Settings]
 TRACE = Trace(Act.INBOX_LIST)
 OURS = (
-    *("log_entry", "log_leaf", "log_head", "log_node", "log_salt", "log_disclosure"),
+    *("log_entry", "log_node", "log_salt", "log_disclosure"),
     *("audit_pull", "replay", "revoked_token"),
 )
 
@@ -52,13 +53,62 @@ def test_going_up_on_a_log_with_entries_keeps_it(
     new_settings: NewSettings, make_hub: Callable[..., Hub], new_caller: Callable[..., Caller]
 ) -> None:
     settings = new_settings(migrated=False)
-    migrate(settings, "0001")
-    hub = make_hub(settings=settings)
-    receipts = [release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE)).receipt for _ in range(3)]
     migrate(settings)
-    stored = check_log(hub)
-    assert stored.ids == [receipt.entry_id for receipt in receipts if receipt is not None]
+    hub = make_hub(settings=settings)
+    for _ in range(3):
+        release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
+    for number in range(256):
+        put(hub, number)
+    before = check_log(hub)
+    migrate(settings, "0001", down=True)
+    with reading(hub.engine) as conn:
+        rows = conn.execute(text("SELECT * FROM log_leaf JOIN log_entry USING (entry_id) ORDER BY idx")).all()
+        head = conn.execute(text("SELECT size, frontier FROM log_head")).one()
+    assert [(row.entry_id, bytes(row.entry)) for row in rows] == list(
+        zip(before.ids, before.entries, strict=True)
+    )
+    assert (head.size, bytes(head.frontier)) == (before.head.size, before.head.to_bytes())
+    migrate(settings)
+    assert check_log(hub) == before
     check_ready(hub)
+    put(hub, 256)
+    assert check_log(hub).head.size == before.head.size + 1
+
+
+def test_a_log_that_is_damaged_is_not_taken_apart_further(
+    new_settings: NewSettings, make_hub: Callable[..., Hub]
+) -> None:
+    settings = new_settings(migrated=False)
+    migrate(settings)
+    hub = make_hub(settings=settings)
+    put(hub, 0)
+    migrate(settings, "0012", down=True)
+    owner = open_engine(settings.owner_database_url or settings.database_url)
+    with writing(owner) as conn:
+        conn.execute(text("UPDATE log_head SET size = 2"))
+    with pytest.raises(ConfigInvalid, match="damaged"):
+        migrate(settings)
+    with writing(owner) as conn:
+        conn.execute(text("UPDATE log_head SET size = 1"))
+    owner.dispose()
+    migrate(settings)
+    assert check_log(hub).head.size == 1
+
+
+@only.POSTGRES
+def test_the_database_appends_as_before_where_the_tables_went_back(
+    new_settings: NewSettings, make_hub: Callable[..., Hub]
+) -> None:
+    settings = new_settings(migrated=False)
+    migrate(settings)
+    hub = make_hub(settings=settings)
+    put(hub, 0)
+    migrate(settings, "0012", down=True)
+    entry = f'{{"ts":{microseconds(hub.clock())}}}'.encode()
+    with writing(hub.engine) as conn:
+        conn.execute(text("INSERT INTO log_entry VALUES (:id, :entry)"), {"id": "i" * 22, "entry": entry})
+    migrate(settings)
+    assert check_log(hub).ids[1] == "i" * 22
 
 
 def test_a_log_with_entries_is_never_dropped(hub: Hub, new_caller: Callable[..., Caller]) -> None:
@@ -66,8 +116,8 @@ def test_a_log_with_entries_is_never_dropped(hub: Hub, new_caller: Callable[...,
     migrate(hub.settings, "0001", down=True)
     with pytest.raises(ConfigInvalid, match="never dropped"):
         migrate(hub.settings, "base", down=True)
-    assert check_log(hub).head.size == 1
     migrate(hub.settings)
+    assert check_log(hub).head.size == 1
     check_ready(hub)
 
 

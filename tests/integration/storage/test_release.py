@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Table, func, select, text
 
 from exchange.hub.db import reading, writing
-from exchange.hub.models.log import log_disclosure, log_entry, log_head, log_salt
+from exchange.hub.models.log import log_disclosure, log_entry, log_salt
 from exchange.hub.models.replay import replay
-from exchange.hub.services import replays
+from exchange.hub.services import audit_read, replays
 from exchange.hub.services.audit_disclosures import forget
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import (
@@ -64,7 +64,7 @@ def refused(hub: Hub, caller: Caller, work: Callable[[Unit], Answer] = refuse) -
 
 def size(hub: Hub) -> int:
     with reading(hub.engine) as conn:
-        return int(conn.execute(select(log_head.c.size)).scalar_one())
+        return audit_read.size(conn)
 
 
 def count(hub: Hub, table: Table) -> int:

@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.pool import NullPool
 
-from exchange.hub.db import migrate, newest_revision, open_engine, writing
-from exchange.hub.models.log import log_head
-from exchange.hub.services import highwater
+from exchange.hub.db import migrate, newest_revision, open_engine, reading
+from exchange.hub.services import audit_read, highwater
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.startup import check_ready
@@ -21,6 +20,7 @@ from exchange.hub.settings import Settings
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import Unavailable
 from tests.integration.storage import only
+from tests.integration.storage.logs import place
 
 TRACE = Trace(Act.INBOX_LIST)
 
@@ -91,26 +91,19 @@ def test_a_clock_before_the_latest_entry_is_refused(hub: Hub, new_caller: Callab
     assert rule(replace(hub, clock=lambda: utc_now() - timedelta(seconds=60))) == "S6-clock"
 
 
-def test_a_head_that_its_last_leaf_does_not_make_is_refused(
+def test_a_last_entry_that_is_not_in_its_place_is_refused(
     hub: Hub, new_caller: Callable[..., Caller]
 ) -> None:
     release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
-    url = hub.settings.owner_database_url
-    engine = open_engine(hub.settings.database_url if url is None else url)
+    with reading(hub.engine) as conn:
+        before = audit_read.head(conn)
     changes: list[dict[str, Any]] = [
-        {"size": 5},
-        {"size": 1, "frontier": b"\x01" * 32},
+        {"frontier": before.to_bytes(), "leaf": b"\x07" * 32},
         {"frontier": b"short"},
-        {"size": 0, "frontier": b""},
     ]
-    for change in changes:
-        with writing(engine) as conn:
-            conn.execute(log_head.update().values(**change))
+    for index, change in enumerate(changes, 1):
+        place(hub, index, **change)
         assert rule(hub) == "S5-head", change
-    with writing(engine) as conn:
-        conn.execute(log_head.delete())
-    assert rule(hub) == "S5-head"
-    engine.dispose()
 
 
 @only.SQLITE
@@ -160,9 +153,9 @@ def test_a_worker_that_may_change_the_log_is_refused(hub: Hub, request: pytest.F
     changes = [
         "UPDATE ON log_entry",
         "UPDATE (entry) ON log_entry",
-        "DELETE ON log_leaf",
+        "DELETE ON log_node",
         "INSERT ON log_node",
-        "INSERT (idx) ON log_leaf",
+        "INSERT (idx) ON log_entry",
         "TRIGGER ON log_entry",
         "TRUNCATE ON log_entry",
         "UPDATE (agency) ON directory_event",
@@ -184,7 +177,7 @@ def test_a_worker_that_may_change_the_log_is_refused(hub: Hub, request: pytest.F
         conn.execute(text("GRANT TRUNCATE ON log_entry TO PUBLIC"))
         assert rule(hub) == "S4-roles"
         conn.execute(text("REVOKE TRUNCATE ON log_entry FROM PUBLIC"))
-        conn.execute(text("ALTER TABLE log_head OWNER TO homeward_worker"))
+        conn.execute(text("ALTER TABLE log_node OWNER TO homeward_worker"))
         assert rule(hub) == "S4-roles"
 
 
