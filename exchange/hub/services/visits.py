@@ -18,16 +18,20 @@ from exchange.net.witnesses import WitnessClient
 
 T = TypeVar("T")
 PATIENCE = Patience(connect=3, read=5)
-_ENDING_S = 0.05
 THREAD = "visit-to-a-witness"
 """The name of the threads that may outlast an `ask`."""
 
 
 @dataclass(slots=True)
 class Visits:
-    """The visits under way, by witness. `seconds`: the longest that `ask` takes."""
+    """The visits under way, by witness.
+
+    `seconds`: how long `ask` waits for answers. `ending`: how long, in seconds, it first lets each visit end
+    that is still under way.
+    """
 
     seconds: float = 12.0
+    ending: float = 0.05
     _threads: dict[str, threading.Thread] = field(default_factory=dict)
 
     def ask(self, work: Mapping[str, Callable[[Callable[[T], None]], None]], count: int) -> list[T]:
@@ -37,7 +41,7 @@ class Visits:
             busy = self._threads.get(name)
             if busy is not None:
                 # One that has put all that it had is about to end.
-                busy.join(_ENDING_S)
+                busy.join(self.ending)
             if busy is None or not busy.is_alive():
                 thread = threading.Thread(target=visit, args=(queue.put,), name=THREAD, daemon=True)
                 self._threads[name] = thread
