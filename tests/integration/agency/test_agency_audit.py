@@ -1,35 +1,18 @@
-"""An agency audits the hub: its slice is whole, its receipts are in it and witnessed; lies are found."""
+"""An agency audits the hub: its slice is whole and its receipts are in it; lies are found."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exchange.agency import Client
 from exchange.agency.own_slice import OwnSlice, SliceReport
-from exchange.auditor.witness.server import WitnessServer
-from exchange.auditor.witness.service import Witness
-from exchange.auditor.witness.store import WitnessStore
-from exchange.hub.db import reading
-from exchange.hub.services import audit_read, slices
-from exchange.hub.services.hub import Hub
-from exchange.hub.services.slices import append_heads, index_some
-from exchange.log.checkpoint import Checkpoint, parse_vkey, sign_checkpoint
-from exchange.log.policy import Policy
+from exchange.hub.services import slices
 from exchange.log.slices import parties_of
-from exchange.log.tiles import split_bundle
-from exchange.log.tree import consistency_proof
-from exchange.log.witnessing import obtain_cosignature
-from exchange.member.deployment import Quorum
-from exchange.member.witnessed import Seen, look, policy_of
-from exchange.net.wire import Wire
-from exchange.net.witnesses import WitnessClient
 from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.entry import Entry
 from exchange_schemas.errors import (
@@ -40,45 +23,16 @@ from exchange_schemas.errors import (
     ProofInvalid,
     StoreCorrupt,
 )
+from tests.integration.agency.dealings import deal, log_of, upkeep
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
     Exchange,
-    child_with_decision,
-    found_terms,
 )
-from tests.integration.auditor.serving import running
-from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
 
-def deal(sender: Client, recipient: Client) -> None:
-    """A notice that the recipient opens."""
-    ref = child_with_decision(sender)
-    to = recipient.session.profile.agency
-    sender.consents.grant(ref, to=to, terms=found_terms())
-    sender.send("found_notice", to=(to,), record=ref)
-    recipient.sync()
-    for item in list(recipient.inbox()):
-        recipient.open_grant(item.gid)
-    sender.sync()
-
-
-def upkeep(hub: Hub) -> None:
-    while index_some(hub):
-        pass
-    append_heads(hub)
-
-
 def audited(client: Client) -> SliceReport:
     return OwnSlice(client.session).pull()
-
-
-def log_of(hub: Hub) -> list[bytes]:
-    with reading(hub.engine) as conn:
-        size = audit_read.head(conn).size
-    return [one for part in audit_read.bundles(hub, 0, size) for one in split_bundle(part)]
 
 
 def test_an_agency_sees_all_of_its_own_dealings_and_nothing_of_others(
@@ -277,179 +231,3 @@ def test_what_is_kept_is_verified_again(exchange: Exchange, ngo: Client) -> None
     store.put("slice", "state", state | {"heads": heads | {"salt": b64u(bytes(32))}})
     with pytest.raises(ProofInvalid):
         own.verify_kept()
-
-
-# -- witnesses -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def witness(exchange: Exchange) -> Iterator[WitnessServer]:
-    store = WitnessStore(exchange.folder / "witness")
-    key = store.create("witness.test/w1", PASSPHRASE, [exchange.deployment().audit_vkey], insecure=True)
-    with running(Witness(store, key)) as server:
-        yield server
-
-
-def policy_for(exchange: Exchange, witness: WitnessServer, *, url: bool = True) -> Policy:
-    key = WitnessStore(exchange.folder / "witness").open_key(PASSPHRASE, insecure=True).vkey
-    where = witness.url if url else ""
-    return Policy.from_bytes(
-        f"log {exchange.deployment().audit_vkey}\nwitness w {key} {where}\nquorum w\n".encode()
-    )
-
-
-def publish(hub: Hub, witness: WitnessServer) -> str:
-    wire = Wire(sleep=lambda _seconds: None)
-    try:
-        with reading(hub.engine) as conn:
-            tree = audit_read.head(conn)
-            note = sign_checkpoint(
-                Checkpoint(hub.settings.audit_log, tree.size, tree.root()), hub.keys.audit_log
-            )
-            read = audit_read.node_source(conn, tree.size)
-            return obtain_cosignature(
-                WitnessClient(witness.url, wire).submit,
-                note,
-                lambda old: consistency_proof(old, tree.size, read),
-            )
-    finally:
-        wire.close()
-
-
-def looked(client: Client, policy: Policy | None, *, later: timedelta = timedelta()) -> Seen:
-    session, wire = client.session, Wire(sleep=lambda _seconds: None)
-    try:
-        return look(
-            session.receipts,
-            session.hub,
-            session.profile.deployment.audit_vkey,
-            policy=policy,
-            ask=lambda url, origin: WitnessClient(url, wire).latest(origin),
-            now=session.now() + later,
-        )
-    finally:
-        wire.close()
-
-
-def test_receipts_are_found_under_what_the_witnesses_cosigned(
-    exchange: Exchange, ngo: Client, witness: WitnessServer
-) -> None:
-    policy = policy_for(exchange, witness)
-    many = len(ngo.session.receipts.open())
-    assert many > 2
-    unseen = looked(ngo, policy)
-    assert (unseen.witnessed, unseen.settled, unseen.late) == (None, 0, ())
-    publish(exchange.hub, witness)
-    seen = looked(ngo, policy)
-    assert seen.judged
-    assert seen.witnessed is not None
-    assert (seen.settled, seen.late) == (many, ())
-    ngo.sync()
-    again = looked(ngo, policy)
-    assert (again.settled, again.open > 0) == (0, True)
-    # What nobody cosigned for five minutes is an alarm.
-    late = looked(ngo, policy, later=timedelta(minutes=6))
-    assert len(late.late) == again.open
-
-
-def test_a_receipt_of_a_time_to_come_is_late_at_once(
-    exchange: Exchange, ngo: Client, witness: WitnessServer
-) -> None:
-    policy = policy_for(exchange, witness)
-    assert looked(ngo, policy, later=timedelta(minutes=-10)).late
-
-
-def test_without_a_policy_nothing_is_judged_and_a_fork_is_found_all_the_same(
-    exchange: Exchange, ngo: Client
-) -> None:
-    seen = looked(ngo, None, later=timedelta(days=1))
-    assert (seen.judged, seen.settled, seen.late) == (False, 0, ())
-    assert seen.open > 0
-    first = ngo.session.receipts.open()[0]
-    row = ngo.session.store.get("receipt_open", first.key)
-    assert row is not None
-    ngo.session.store.put("receipt_open", first.key, row | {"root": b64u(bytes(32))})
-    with pytest.raises(LogFork) as told:
-        looked(ngo, None)
-    assert told.value.rule == "forked"
-
-
-def test_a_policy_that_asks_for_no_witness_settles_by_the_log_alone(exchange: Exchange, ngo: Client) -> None:
-    policy = Policy.from_bytes(f"log {exchange.deployment().audit_vkey}\nquorum none\n".encode())
-    seen = looked(ngo, policy)
-    assert seen.settled > 0
-    assert seen.open == 0
-
-
-def test_a_witness_without_an_address_or_that_is_down_vouches_for_nothing(
-    exchange: Exchange, ngo: Client, witness: WitnessServer
-) -> None:
-    publish(exchange.hub, witness)
-    assert looked(ngo, policy_for(exchange, witness, url=False)).witnessed is None
-    key = WitnessStore(exchange.folder / "witness").open_key(PASSPHRASE, insecure=True).vkey
-    vkey = exchange.deployment().audit_vkey
-    down = Policy.from_bytes(f"log {vkey}\nwitness w {key} http://127.0.0.1:9\nquorum w\n".encode())
-    assert looked(ngo, down).witnessed is None
-    assert looked(ngo, policy_for(exchange, witness)).witnessed is not None
-
-
-def test_the_pinned_witnesses_make_a_policy(exchange: Exchange, witness: WitnessServer) -> None:
-    deployment = exchange.deployment()
-    key = WitnessStore(exchange.folder / "witness").open_key(PASSPHRASE, insecure=True).vkey
-    named = replace(deployment, witnesses=Quorum.of(1, [key]))
-    policy = policy_of(named)
-    assert policy is not None
-    judged = policy.judge(publish(exchange.hub, witness), exchange.hub.clock())
-    assert judged.quorum.witnessed
-    assert policy_of(replace(deployment, witnesses=None)) is None
-    assert policy.logs[0].key == parse_vkey(deployment.audit_vkey)
-
-
-# -- the command -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def command(
-    exchange: Exchange,
-    ngo: Client,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> CommandLine:
-    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
-    ngo.close()
-    bare = CommandLine(capsys, monkeypatch)
-    return bare.of("--home", exchange.folder / "ngo", "--user", USER, "--passphrase-file", secret)
-
-
-def test_the_command_tells_a_machine_and_a_person(
-    exchange: Exchange,
-    command: CommandLine,
-    witness: WitnessServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    upkeep(exchange.hub)
-    said = command("audit")
-    assert "none is missing" in said.out
-    assert "not judged" in said.out
-    publish(exchange.hub, witness)
-    key = WitnessStore(exchange.folder / "witness").open_key(PASSPHRASE, insecure=True).vkey
-    policy = tmp_path / "policy"
-    policy.write_text(f"log {exchange.deployment().audit_vkey}\nwitness w {key} {witness.url}\nquorum w\n")
-    found = command("audit", "--policy", policy, "--json").json
-    assert found["slice"]["entries"] > 0
-    assert found["slice"]["omitted"] == []
-    assert found["receipts"]["settled"] > 0
-    assert "witnessed: 2" in command("audit", "--policy", policy).out
-    lines = command("audit", "--entries").lines
-    assert {line["log"] for line in lines} == {exchange.hub.settings.audit_log}
-    assert command("audit", "--offline", "--json").json == {"entries": len(lines)}
-    assert "verify" in command("audit", "--offline").out
-    monkeypatch.setattr("exchange.member.witnessed.WITHIN", timedelta(0))
-    alarmed = command("audit", "--policy", policy, "--json", ok=False)
-    assert alarmed.code == 4
-    assert "no witnessed checkpoint" in alarmed.err
-    assert alarmed.json["receipts"]["late"]
-    exchange.stop()
-    assert command("audit", ok=False).code == 3

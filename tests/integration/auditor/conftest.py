@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from exchange.agency import Client
 from exchange.hub.services.hub import Hub
 from exchange.member.session import Session
+from tests.integration.agency.dealings import deal
 from tests.integration.agency.exchange_world import Exchange, served_exchange
 from tests.unit.auditor.command_line import CommandLine
 
@@ -35,3 +37,16 @@ def auditor(exchange: Exchange) -> Iterator[Session]:
 @pytest.fixture
 def audit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     return CommandLine(capsys, monkeypatch)
+
+
+@pytest.fixture
+def parties(exchange: Exchange) -> Iterator[dict[str, Client]]:
+    """An NGO that dealt with an embassy and with a commission."""
+    with (
+        exchange.joined("ngo") as ngo,
+        exchange.joined("embassy", kind="embassy", country="MA", public=True) as embassy,
+        exchange.joined("commission", kind="commission") as commission,
+    ):
+        deal(ngo, embassy)
+        deal(ngo, commission)
+        yield {"ngo": ngo, "embassy": embassy, "commission": commission}
