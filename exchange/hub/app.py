@@ -6,6 +6,7 @@ It holds no session, sets no cookie, trusts no Host header, and redirects nothin
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -141,6 +142,10 @@ _NULL: Final = NullSession()
 
 class _Application(Flask):
     session_interface = _NoSession()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """As it is: everything here is synchronous, and need not be asked so with each request."""
+        return func
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Match by path and method: no address is built here, and no Host header is believed or read."""

@@ -8,7 +8,7 @@ the connection's own transaction and must never commit or undo one. The drivers'
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Select, TextClause, TextualSelect
@@ -23,13 +23,17 @@ _STYLES: Final = {"sqlite": "named", "postgresql": "pyformat"}
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """What compiling gave. `fixed`: the values that stand in the statement itself; `lists`: its INs."""
+    """What compiling gave. `fixed`: the values that stand in the statement itself; `lists`: its INs.
+
+    `texts`: for each lengths of the lists, the statement and the names of each list's values.
+    """
 
     compiler: SQLCompiler
     text: str
     fixed: Values
     lists: tuple[str, ...]
     processes: tuple[Callable[[Any], Any] | None, ...] | None
+    texts: dict[tuple[int, ...], tuple[str, Mapping[str, list[str]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,6 @@ class Statement:
         self._columns = tuple(core.selected_columns) if isinstance(core, Select | TextualSelect) else ()
         self._row = _row_type([f"{column.key}" for column in self._columns])
         self._compiled: dict[str, _Compiled] = {}
-        self._texts: dict[tuple[str, tuple[int, ...]], tuple[str, Mapping[str, list[str]]]] = {}
 
     def call(self, **values: Any) -> Call:
         """The statement with these values, for `together`."""
@@ -79,13 +82,13 @@ class Statement:
 
     def rows(self, conn: Connection, values: Values) -> list[Any]:
         """Every row."""
-        known = self._for(conn)
-        return self._fetch(self._execute(conn, known, values), known)
+        known = self._for(conn.dialect)
+        return self._fetch(self._execute(_driver(conn), known, values), known)
 
     def one(self, conn: Connection, values: Values) -> Any | None:
         """The first row; None when there is none."""
-        known = self._for(conn)
-        found = self._execute(conn, known, values).fetchone()
+        known = self._for(conn.dialect)
+        found = self._execute(_driver(conn), known, values).fetchone()
         return None if found is None else self._as_row(found, known)
 
     def only(self, conn: Connection, values: Values) -> Any:
@@ -97,41 +100,41 @@ class Statement:
 
     def run(self, conn: Connection, values: Values) -> int:
         """Run it; the number of rows that it changed."""
-        return cast("int", self._execute(conn, self._for(conn), values).rowcount)
+        return cast("int", self._execute(_driver(conn), self._for(conn.dialect), values).rowcount)
 
-    def start(self, conn: Connection, call: Call) -> Callable[[], Done]:
+    def start(self, driver: Any, dialect: Dialect, call: Call) -> Callable[[], Done]:
         """Send a call of it; what is given fetches the result once there is one. For `together`."""
-        known = self._for(conn)
+        known = self._for(dialect)
         rows = call.rows
         if rows is not None and len(rows) != 1:
-            each = self._execute_each(conn, known, rows)
+            each = self._execute_each(driver, known, rows)
             return lambda: Done([], each.rowcount)
         # A driver makes more of many rows than of one statement, also where they are one.
-        cursor = self._execute(conn, known, call.values if rows is None else rows[0])
+        cursor = self._execute(driver, known, call.values if rows is None else rows[0])
         return lambda: Done(self._fetch(cursor, known) if self._columns else [], cursor.rowcount)
 
-    def _execute_each(self, conn: Connection, known: _Compiled, rows: Sequence[Values]) -> Any:
-        cursor = _cursor(conn)
+    def _execute_each(self, driver: Any, known: _Compiled, rows: Sequence[Values]) -> Any:
+        cursor = driver.cursor()
         cursor.executemany(known.text, [{**known.fixed, **row} for row in rows] if known.fixed else rows)
         return cursor
 
-    def _execute(self, conn: Connection, known: _Compiled, values: Values) -> Any:
+    def _execute(self, driver: Any, known: _Compiled, values: Values) -> Any:
         text = known.text
         if known.lists:
-            text, values = self._expand(conn.dialect.name, known, values)
-        return _cursor(conn).execute(text, {**known.fixed, **values} if known.fixed else values)
+            text, values = self._expand(known, values)
+        return driver.cursor().execute(text, {**known.fixed, **values} if known.fixed else values)
 
-    def _expand(self, dialect: str, known: _Compiled, values: Values) -> tuple[str, Values]:
+    def _expand(self, known: _Compiled, values: Values) -> tuple[str, Values]:
         """The text for these lists, and each value of a list under a name of its own."""
         plain = dict(values)
         for name in known.lists:
             plain[name] = _padded(plain[name])
         lengths = tuple(len(plain[name]) for name in known.lists)
-        found = self._texts.get((dialect, lengths))
+        found = known.texts.get(lengths)
         if found is None:
             expanded = known.compiler.construct_expanded_state(plain)
             found = expanded.statement, expanded.parameter_expansion
-            self._texts[dialect, lengths] = found
+            known.texts[lengths] = found
         for name, parameters in found[1].items():
             plain.update(zip(parameters, plain.pop(name), strict=True))
         return found[0], plain
@@ -145,11 +148,10 @@ class Statement:
         pairs = zip(row, known.processes, strict=True)
         return self._row._make([value if process is None else process(value) for value, process in pairs])
 
-    def _for(self, conn: Connection) -> _Compiled:
-        name = conn.dialect.name
-        known = self._compiled.get(name)
+    def _for(self, dialect: Dialect) -> _Compiled:
+        known = self._compiled.get(dialect.name)
         if known is None:
-            known = self._compiled[name] = self._compile(conn.dialect)
+            known = self._compiled[dialect.name] = self._compile(dialect)
         return known
 
     def _compile(self, dialect: Dialect) -> _Compiled:
@@ -176,19 +178,16 @@ def together(conn: Connection, *calls: Call) -> list[Done]:
 
     They run in their order, each seeing what the ones before it did.
     """
-    if conn.dialect.name != "postgresql":
-        return [call.statement.start(conn, call)() for call in calls]
-    with _driver(conn).pipeline():
-        results = [call.statement.start(conn, call) for call in calls]
+    driver, dialect = _driver(conn), conn.dialect
+    if dialect.name != "postgresql":
+        return [call.statement.start(driver, dialect, call)() for call in calls]
+    with driver.pipeline():
+        results = [call.statement.start(driver, dialect, call) for call in calls]
     return [result() for result in results]
 
 
 def _row_type(names: Sequence[str]) -> Any:
     return namedtuple("Row", names)
-
-
-def _cursor(conn: Connection) -> Any:
-    return _driver(conn).cursor()
 
 
 def _driver(conn: Connection) -> Any:

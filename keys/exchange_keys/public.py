@@ -8,6 +8,7 @@ Source: protocol.md "Encoding" and "Keys of an agency".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exchange_schemas.codec import b64u, lp, sha256
 from exchange_schemas.errors import Malformed
@@ -22,8 +23,11 @@ PS256 = "PS256"
 _RAW_LENGTHS = {ED25519: 32, ML_DSA_65: 1952, X_WING: 1216, ES256: 65}
 # SubjectPublicKeyInfo of RSA keys from 2,048 to 4,096 bits with a small exponent.
 _SPKI_MIN, _SPKI_MAX = 290, 560
+# The kids of keys that come again with every request need no second digest.
+_KEPT = 256
 
 
+@lru_cache(maxsize=_KEPT)
 def kid_of(alg: str, raw: bytes) -> Kid:
     """`base64url(H(LP(alg) ‖ LP(raw public key)))`, 43 characters."""
     return Kid(b64u(sha256(lp(alg.encode("ascii"), raw))))

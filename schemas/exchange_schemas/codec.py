@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias
 
 from exchange_schemas.errors import Malformed
 from exchange_schemas.limits import LIMITS
@@ -140,21 +140,25 @@ def decode(data: bytes, *, limit: int, depth: int = JSON_DEPTH) -> dict[str, Jso
     return value
 
 
-def _is_plain(value: object, depth: int) -> bool:
+def _is_plain(value: Any, depth: int) -> bool:
     """Whether the encoder can take the value as it is; texts are judged by what it writes."""
     kind = type(value)
-    if kind is dict:
-        members = cast("dict[object, object]", value)
-        return depth > 0 and all(
-            type(name) is str and (type(item) is str or _is_plain(item, depth - 1))
-            for name, item in members.items()
-        )
-    if kind is list:
-        items = cast("list[object]", value)
-        return depth > 0 and all(type(item) is str or _is_plain(item, depth - 1) for item in items)
     if kind is int:
-        return -MAX_INT <= cast("int", value) <= MAX_INT
-    return kind is str or kind is bool or value is None
+        number: int = value
+        return -MAX_INT <= number <= MAX_INT
+    if kind is not dict and kind is not list:
+        return kind is str or kind is bool or value is None
+    if depth <= 0:
+        return False
+    if kind is dict:
+        for name in value:
+            if type(name) is not str:
+                return False
+        value = value.values()
+    for item in value:  # noqa: SIM110  # most are texts: seen here they take half as long as in `all`
+        if type(item) is not str and not _is_plain(item, depth - 1):
+            return False
+    return True
 
 
 def _plain(value: Encodable, depth: int) -> object:

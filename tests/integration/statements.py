@@ -31,22 +31,36 @@ class _Noting:
         return getattr(self._cursor, name)
 
 
+class _NotingDriver:
+    """A driver's connection with such cursors."""
+
+    def __init__(self, driver: Any, seen: list[Statement]) -> None:
+        self._driver = driver
+        self._seen = seen
+
+    def cursor(self) -> _Noting:
+        return _Noting(self._driver.cursor(), self._seen)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+
 @contextmanager
 def statements_of(engine: Engine) -> Iterator[list[Statement]]:
     """The statements run meanwhile, with their parameters; an executemany is one, with its first row."""
     seen: list[Statement] = []
-    cursor_of = sql._cursor
+    driver_of = sql._driver
 
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         seen.append((statement, parameters[0] if many else parameters))
 
     def noting(conn: Connection) -> Any:
-        cursor = cursor_of(conn)
-        return _Noting(cursor, seen) if conn.engine.pool is engine.pool else cursor
+        driver = driver_of(conn)
+        return _NotingDriver(driver, seen) if conn.engine.pool is engine.pool else driver
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        with mock.patch.object(sql, "_cursor", noting):
+        with mock.patch.object(sql, "_driver", noting):
             yield seen
     finally:
         event.remove(engine, "before_cursor_execute", note)

@@ -13,7 +13,8 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import flask_smorest
-from flask import Response, current_app, g, request
+from flask import Request, Response, current_app, g, request
+from flask.globals import app_ctx
 
 from exchange.hub.api.address import client_address
 from exchange.hub.api.body import (
@@ -26,6 +27,7 @@ from exchange.hub.api.body import (
 )
 from exchange.hub.api.plain import check_of
 from exchange.hub.api.problem import dump
+from exchange.hub.api.reply import Reply
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.headers import MORE
@@ -67,6 +69,8 @@ __all__ = [
 
 EXTENSION: Final = "homeward"
 View = TypeVar("View", bound=Callable[..., Response])
+Read = Callable[[Request, dict[str, Any]], list[Any]]
+"""Reads what a view wants: positional arguments returned, named ones added to the path's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +170,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         def decorate(view: View) -> View:
             @wraps(view)
             def serve(**path: Any) -> Response:
-                refuse_unreadable(declared.max_bytes)
+                current = request_of()
+                refuse_unreadable(current, declared.max_bytes)
                 if scope is None:
                     if counted:
                         note_quota(current_wiring().quotas.of_address(current_address()))
-                    return view(*read(path), **path)
-                return _serve_member(declared, view, read, path)
+                    return view(*read(current, path), **path)
+                return _serve_member(current, declared, view, read, path)
 
             serve.operation = declared  # type: ignore[attr-defined]  # the tests walk the routes by it
             serve._apidoc = {  # type: ignore[attr-defined]  # where flask-smorest looks for it
@@ -233,48 +238,45 @@ def note_quota(quota: Quota) -> None:
     request_of().environ[MORE] = quota.headers()
 
 
-def _reader(declared: Operation) -> Callable[[dict[str, Any]], list[Any]]:
-    """Reads what the view wants: positional arguments returned, named ones added to the path's."""
+def _reader(declared: Operation) -> Read:
     body = None if declared.request is None else declared.request()
     query = None if declared.query is None else declared.query()
     plain = None if body is None else check_of(body)
     read_query = query_reader(query)
 
-    def read(path: dict[str, Any]) -> list[Any]:
-        found = read_query()
+    def read(current: Request, path: dict[str, Any]) -> list[Any]:
+        found = read_query(current)
         if query is not None:
             path["query"] = found
         if declared.raw:
-            path["stream"] = BodyStream(declared.max_bytes)
-        return [] if body is None else [read_json(body, plain, declared.max_bytes)]
+            path["stream"] = BodyStream(current, declared.max_bytes)
+        return [] if body is None else [read_json(current, body, plain, declared.max_bytes)]
 
     return read
 
 
 def _serve_member(
-    declared: Operation,
-    view: Callable[..., Response],
-    read: Callable[[dict[str, Any]], list[Any]],
-    path: dict[str, Any],
+    current: Request, declared: Operation, view: Callable[..., Response], read: Read, path: dict[str, Any]
 ) -> Response:
     wiring = current_wiring()
-    caller = _authenticated(wiring)
-    g.caller, g.operation, g.released = caller, declared, False
+    caller = _authenticated(current, wiring)
+    state = app_ctx.g
+    state.caller, state.operation, state.released = caller, declared, False
     try:
         if declared.scope not in caller.scopes:
             hint = f"ask for a token with {declared.scope}"
             raise Forbidden("the access token lacks the scope of this operation", hint=hint)
-        courier = request.headers.get(HEADER)
+        courier = current.headers.get(HEADER)
         if courier is not None:
-            g.caller = _carrying(wiring.hub, caller, declared, courier)
-        response = view(*read(path), **path)
+            state.caller = _carrying(wiring.hub, caller, declared, courier)
+        response = view(*read(current, path), **path)
     except ExchangeError as error:
         # `release` marks what it raised; everything else was refused before it was reached. A database that
         # was too busy, or could not be written, is not asked a second time.
         if "receipt" in vars(error) or isinstance(error, Unavailable | AuditUnavailable):
             raise
         deny(wiring.hub, caller, Trace(act=declared.act), error)
-    if not g.released:
+    if not state.released:
         raise RuntimeError("an authenticated view answered without release()")
     return response
 
@@ -285,10 +287,10 @@ def _carrying(hub: Hub, caller: Caller, declared: Operation, courier: str) -> Ca
     return carrying(hub, caller, courier)
 
 
-def _authenticated(wiring: Wiring) -> Caller:
+def _authenticated(current: Request, wiring: Wiring) -> Caller:
     """Who calls, within its quota. Raises: Refused, Limited."""
     try:
-        caller = wiring.authenticate(presented())
+        caller = wiring.authenticate(presented(current))
     except Refused as error:
         if error.error is None:
             note_quota(wiring.quotas.of_address(current_address()))
@@ -339,11 +341,14 @@ def respond_stream(
 
 
 def _answer(released: Released, data: bytes | Iterable[bytes], media_type: str) -> Response:
-    declared: Operation = g.operation
+    state = app_ctx.g
+    declared: Operation = state.operation
     if released.receipt is None and declared.unlogged is None:
         raise AuditUnavailable("the answer has no entry in the audit log, so it is not given")
-    g.released = True
+    state.released = True
     fields = list(released.headers.items())
     if released.receipt is not None:
         fields.append(("Homeward-Receipt", released.receipt.entry_id))
-    return Response(data, released.status, fields, mimetype=media_type)
+    # What is read as it is sent is to be closed as well; bytes can go out as they are.
+    ready = isinstance(data, bytes)
+    return Reply(data, released.status, fields, mimetype=media_type, direct_passthrough=ready)

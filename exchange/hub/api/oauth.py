@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from flask import Response, request
+from flask import Response
 from marshmallow import EXCLUDE, validate
 
 from exchange.hub.api.base import AskOAuth, Blueprint, JsonSchema, current_address, current_wiring
-from exchange.hub.api.body import read_form
+from exchange.hub.api.body import read_form, request_of
 from exchange.hub.api.problem import RETRY_AFTER_S, dump
+from exchange.hub.api.reply import Reply
 from exchange.hub.api.schemas import Whole, agency, matching, one_of, text
 from exchange_schemas.errors import ExchangeError, Malformed, RateLimited, RequestError, ServiceError
 
@@ -142,15 +143,16 @@ def refusal_of(error: ExchangeError) -> Response:
 
 
 def _answer(ask: AskOAuth) -> Response:
+    current = request_of()
     try:
-        form = read_form(MAX_FORM_BYTES)
+        form = read_form(current, MAX_FORM_BYTES)
     except (RequestError, Malformed):
         # Raises: Limited, which is the answer then.
         current_wiring().quotas.of_failure(current_address())
         raise
-    return _json(*ask(form, request.headers.get("DPoP"), current_address))
+    return _json(*ask(form, current.headers.get("DPoP"), current_address))
 
 
 def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str]) -> Response:
     fields = [*headers.items(), ("Pragma", "no-cache")]
-    return Response(dump(body), status, fields, content_type="application/json")
+    return Reply(dump(body), status, fields, content_type="application/json", direct_passthrough=True)

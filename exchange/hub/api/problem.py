@@ -56,6 +56,7 @@ _RESERVED: Final = frozenset(
 )
 
 _log = logging.getLogger("exchange.hub")
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def log_failure(error: BaseException) -> None:
 
 def dump(body: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON."""
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(body).encode()
 
 
 def _entry_of(error: ExchangeError) -> Problem:

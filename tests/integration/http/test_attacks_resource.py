@@ -243,7 +243,7 @@ def test_attack_12_token_times_too_far_off(member: Member) -> None:
         {"exp": now - 1, "iat": now - 200},
         {"exp": now},
         {"exp": now + 10 * 365 * 86400},
-        {"exp": now + 301},
+        {"iat": now, "exp": now + 301},
         {"iat": now + 3600, "exp": now + 3700},
         {"exp": None},
         {"iat": None},
