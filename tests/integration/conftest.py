@@ -218,8 +218,8 @@ def new_caller() -> Callable[..., Caller]:
     """Make a caller with a proof of its own: `new_caller("agency-a")`."""
 
     def make(agency: str = "agency-a", **changes: Any) -> Caller:
-        # Not with a zero in front: one in 256 also prunes, and tests count statements.
-        used_once = b"\x01" + os.urandom(31)
+        # Not with a zero at the end: one in 256 also prunes, and tests count statements.
+        used_once = os.urandom(31) + b"\x01"
         proof = Proof(used_once, utc_now() + timedelta(minutes=2), f"header.{os.urandom(300).hex()}.sig")
         caller = Caller(
             agency=AgencyId(agency),

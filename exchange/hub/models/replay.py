@@ -14,7 +14,7 @@ replay: Final = Table(
     metadata,
     Column("jti_hash", Bytes, primary_key=True),
     # Seconds since 1970.
-    Column("expires", Int64, nullable=False, index=True),
+    Column("expires", Int64, nullable=False),
 )
 revoked_token: Final = Table(
     "revoked_token",

@@ -5,7 +5,7 @@ commitments, and what they stand for is kept apart, where it can be erased.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -28,6 +28,7 @@ __all__ = [
     "Trace",
     "Verdict",
     "append_entries",
+    "new_entry_id",
     "prepare",
 ]
 
@@ -95,6 +96,16 @@ class Logged:
     entry_id: str
     entry: bytes
     place: Appended
+
+
+def new_entry_id(now: datetime, random: Callable[[int], bytes]) -> str:
+    """16 bytes as 22 characters: 6 of milliseconds since 1970, 10 random ones (as a UUID of version 7).
+
+    Entries of one time then lie beside one another in every index, and a commit of several writes fewer
+    pages. The entry itself says its time, so that its id gives nothing away.
+    """
+    milliseconds = int(now.timestamp() * 1000)
+    return b64u(milliseconds.to_bytes(6, "big") + random(10))
 
 
 def prepare(unit: Unit, actor: Actor, trace: Trace, verdict: Verdict) -> Prepared:

@@ -5,9 +5,9 @@ here may be remembered in a process: two workers would take the same proof twice
 """
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, delete, select
+from sqlalchemy import Connection, Select, Table, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.log import audit_pull
@@ -17,6 +17,7 @@ from exchange.hub.sql import Call, Statement
 PRUNED_AT_ONCE: Final = 1024
 # Workers' clocks may differ: a row outlives its proof by this much.
 MARGIN_S: Final = 120
+_FOLLOWING: Final = select(replay.c.jti_hash).order_by(replay.c.jti_hash).limit(PRUNED_AT_ONCE)
 _SPEND: Final = Statement(insert(replay).on_conflict_do_nothing(), fills=("jti_hash", "expires"))
 _REVOKE: Final = Statement(insert(revoked_token).on_conflict_do_nothing(), fills=("jti", "expires"))
 _IS_REVOKED: Final = Statement(select(revoked_token.c.jti).where(revoked_token.c.jti == bindparam("jti")))
@@ -31,9 +32,16 @@ def spending(jti_hash: bytes, expires: datetime) -> Call:
 
 
 def prune_sometimes(conn: Connection, jti_hash: bytes, now: datetime) -> None:
-    """For one jti in 256: delete some expired rows, four times as many as came in meanwhile."""
-    if jti_hash[0] == 0:
-        prune(conn, now)
+    """For one jti in 256: delete what has expired, of proofs among those that follow this one.
+
+    Four times as many are looked at as came in meanwhile, so no more than a third of all are expired ones.
+    """
+    if jti_hash[-1] == 0:
+        near = _FOLLOWING.where(replay.c.jti_hash > jti_hash).subquery()
+        found = select(replay.c.jti_hash).join(near, near.c.jti_hash == replay.c.jti_hash)
+        _delete_expired(conn, replay, found, now)
+        for table in (revoked_token, audit_pull):
+            prune_table(conn, table, now)
 
 
 def revoke_token(conn: Connection, jti: str, *, expires: datetime) -> None:
@@ -46,19 +54,16 @@ def asking_revoked(jti: str) -> Call:
     return _IS_REVOKED.call(jti=jti)
 
 
-def prune(conn: Connection, now: datetime) -> int:
-    """Delete a bounded number of rows that expired; the count."""
-    return sum(prune_table(conn, table, now) for table in (replay, revoked_token, audit_pull))
-
-
 def prune_table(conn: Connection, table: Table, now: datetime) -> int:
-    """The same of one of these tables."""
+    """Delete a bounded number of the table's rows that expired; the count."""
     (key,) = table.primary_key.columns
+    return _delete_expired(conn, table, select(key).limit(PRUNED_AT_ONCE), now)
+
+
+def _delete_expired(conn: Connection, table: Table, found: Select[Any], now: datetime) -> int:
+    """Delete those of the rows whose keys are `found` that expired; the count."""
+    (key,) = table.primary_key.columns
+    expired = found.where(table.c.expires < int(now.timestamp()) - MARGIN_S)
     # Rows that another worker is deleting are skipped, so that two cannot wait for one another.
-    expired = (
-        select(key)
-        .where(table.c.expires < int(now.timestamp()) - MARGIN_S)
-        .limit(PRUNED_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    return conn.execute(delete(table).where(key.in_(expired))).rowcount
+    free = expired.with_for_update(of=table, skip_locked=True)
+    return conn.execute(delete(table).where(key.in_(free))).rowcount

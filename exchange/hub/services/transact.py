@@ -23,6 +23,7 @@ from exchange.hub.services.audit_entry import (
     Trace,
     Verdict,
     append_entries,
+    new_entry_id,
     prepare,
 )
 from exchange.hub.services.hub import Hub
@@ -38,7 +39,6 @@ from exchange_schemas.errors import (
     ServiceError,
     Unauthorized,
 )
-from exchange_schemas.ids import new_id
 
 REPLAYED: Final = "proof-replayed"
 """The rule of the Unauthorized that a used proof gets; its entry says REPLAY."""
@@ -173,7 +173,8 @@ def _do(
     hub: Hub, conn: Connection, job: Job, admitted: _Admitted
 ) -> tuple[Answer | ExchangeError, Prepared | None]:
     """The job's result and its entry; only entries and the commit may follow in the transaction."""
-    unit = Unit(hub, conn, hub.clock(), new_id(hub.random), admitted.asked or ())
+    now = hub.clock()
+    unit = Unit(hub, conn, now, new_entry_id(now, hub.random), admitted.asked or ())
     if admitted.refusal is not None:
         return admitted.refusal, _entry(unit, job, admitted.refusal)
     if admitted.asked is None and job.asks:

@@ -169,8 +169,8 @@ class Directory:
 
     def caller(self, agency: Agency | str, *, kind: str = "ngo") -> Caller:
         """The agency with a proof that was not used yet."""
-        # Not with a zero in front: one in 256 also prunes, and tests count statements.
-        used_once = b"\x01" + os.urandom(31)
+        # Not with a zero at the end: one in 256 also prunes, and tests count statements.
+        used_once = os.urandom(31) + b"\x01"
         proof = Proof(used_once, utc_now() + timedelta(minutes=2), f"h.{os.urandom(60).hex()}.s")
         name = agency if isinstance(agency, str) else agency.id
         return Caller(AgencyId(name), kind, frozenset(), proof, None, os.urandom(16).hex())

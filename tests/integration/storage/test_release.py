@@ -296,9 +296,13 @@ def test_expired_proofs_are_pruned_now_and_then_and_others_never(hub: Hub, new_c
                 replays.spending(bytes([n]) * 32, now - timedelta(minutes=10)),
                 replays.spending(bytes([n + 100]) * 32, now - timedelta(seconds=10)),
             )
-    proof = Proof(b"\x00" * 32, now + timedelta(minutes=2), "a.b.c")
+    # Those that follow it are looked at: the first of the five stays.
+    proof = Proof(b"\x01" * 31 + b"\x02", now + timedelta(minutes=2), "a.b.c")
     release(hub, new_caller(proof=proof), TRACE, allow)
-    assert count(hub, replay) == 6
+    assert count(hub, replay) == 11
+    proof = Proof(b"\x02" * 31 + b"\x00", now + timedelta(minutes=2), "a.b.c")
+    release(hub, new_caller(proof=proof), TRACE, allow)
+    assert count(hub, replay) == 12 - 4
 
 
 def test_an_integrity_error_in_the_service_is_a_bug_and_not_an_answer(
