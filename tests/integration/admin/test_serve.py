@@ -106,7 +106,8 @@ def test_it_does_not_start_where_it_cannot_listen(made: Shell, more: list[str], 
 
 
 def test_it_does_not_start_when_a_check_does_not_hold(bare: Shell) -> None:
-    bare.run("db", "downgrade", "0002")
     before = len(bare.entries())
+    bare.run("db", "downgrade", "0002")
     assert "S1-schema" in bare.run("serve", "--port", str(free_port()), code=1).stderr
+    bare.run("db", "upgrade")
     assert len(bare.entries()) == before
