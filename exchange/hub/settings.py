@@ -28,6 +28,7 @@ _NAMES: Final = frozenset(
         *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
         *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
         *("PROOF_DAYS", "KEEP_DELIVERED_DAYS", "WITNESS_POLICY", "TILES", "TILES_ENDPOINT"),
+        *("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"),
         *("INSECURE_HTTP", "INSECURE_KDF"),
     )
 )
@@ -71,6 +72,10 @@ class Settings:
     rate_failures: int = _RATE_FAILURES
     # Whose X-Forwarded-For is believed: nobody's, unless named.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    # PEM files with which `serve` ends TLS itself; with a client CA it talks to that CA's clients alone.
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     # The C2SP tlog-policy file that names who witnesses the two logs.
     witness_policy: Path | None = None
     # Where the audit log's files are written besides: a folder, or s3://bucket/prefix at an S3-like service.
@@ -94,6 +99,7 @@ class Settings:
             _check_encrypted("OWNER_DATABASE_URL", self.owner_database_url)
         _check_folders(self.data_dir, self.guard_dir)
         _check_passphrase(self.key_passphrase_file, self.key_passphrase_fd)
+        _check_tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
         absolute = self.witness_policy is None or self.witness_policy.is_absolute()
         _require("WITNESS_POLICY", absolute, "must be an absolute path")
         _check_tiles(self.tiles, (self.data_dir, self.guard_dir))
@@ -182,6 +188,9 @@ class Settings:
             rate_address=_optional(given, "RATE_ADDRESS", _RATE_ADDRESS, int),
             rate_failures=_optional(given, "RATE_FAILURES", _RATE_FAILURES, int),
             trusted_proxies=_optional(given, "TRUSTED_PROXIES", (), _networks),
+            tls_certificate=_optional(given, "TLS_CERTIFICATE", None, Path),
+            tls_key=_optional(given, "TLS_KEY", None, Path),
+            tls_client_ca=_optional(given, "TLS_CLIENT_CA", None, Path),
             witness_policy=_optional(given, "WITNESS_POLICY", None, Path),
             tiles=given.get("TILES"),
             tiles_endpoint=given.get("TILES_ENDPOINT"),
@@ -331,6 +340,13 @@ def _check_endpoint(endpoint: str | None, tiles: str | None, *, plain_allowed: b
     match = _ENDPOINT.fullmatch(endpoint)
     secure = match is not None and (match[1] == "https" or plain_allowed)
     _require("TILES_ENDPOINT", secure, "must be the https address of an S3-compatible service")
+
+
+def _check_tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> None:
+    for name, file in (("TLS_CERTIFICATE", certificate), ("TLS_KEY", key), ("TLS_CLIENT_CA", client_ca)):
+        _require(name, file is None or file.is_absolute(), "must be an absolute path")
+    _require("TLS_KEY", (certificate is None) == (key is None), "and TLS_CERTIFICATE need one another")
+    _require("TLS_CLIENT_CA", client_ca is None or key is not None, "has a meaning only with TLS_CERTIFICATE")
 
 
 def _check_passphrase(file: Path | None, fd: int | None) -> None:

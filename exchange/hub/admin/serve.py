@@ -1,4 +1,4 @@
-"""`exchange-hub serve`: the hub as a server, several workers on one address, behind a TLS proxy.
+"""`exchange-hub serve`: the hub as a server, several workers on one address, over TLS or behind a TLS proxy.
 
 The keys are unlocked once, in the parent, before any worker is forked: a passphrase given by a descriptor is
 needed once, and a worker that dies is replaced without it. Nothing is served before every start-up check has
@@ -25,6 +25,7 @@ import click
 from exchange.hub.admin.beside import start_beside
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
+from exchange.hub.admin.tls import Tls, tls_of
 from exchange.hub.admin.works import works_of
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub
@@ -68,17 +69,20 @@ _TO_STDERR: Final = {
 def serve(target: Target, *, host: str, port: int, workers: int | None, threads: int) -> None:
     """Check this hub and serve it until SIGTERM or SIGINT; requests under way are finished first.
 
-    One line with the address is printed when it listens; GET /readyz says when a worker answers. Put a proxy
-    that ends TLS in front: the base URL is https, this server speaks plain HTTP.
+    One line with the address is printed when it listens; GET /readyz says when a worker answers. The base URL
+    is https: give HOMEWARD_TLS_CERTIFICATE and HOMEWARD_TLS_KEY, or put a proxy that ends TLS in front. Plain
+    HTTP is for a proxy on this machine; in production nothing else may reach it.
     """
     refuse_taken(host, port)
+    tls = tls_of(target.settings(), host)
     with opened_hub(target) as hub:
         _prepare(target, hub)
     if workers is not None:
         # Rate limits are shared among as many.
         hub = replace(hub, settings=replace(hub.settings, workers=workers))
-    server = _server(host, port, hub.settings.workers, threads)
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    server = _server(host, port, hub.settings.workers, threads, tls)
+    scheme, shown = "http" if tls is None else "https", f"[{host}]" if ":" in host else host
+    url = f"{scheme}://{shown}:{port}"
     server.on_startup(_announcer(target, hub, url))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
@@ -124,10 +128,10 @@ def refuse_taken(host: str, port: int) -> None:
             raise ConfigInvalid(f"cannot listen on {host} port {port}: {error.strerror}") from None
 
 
-def _server(host: str, port: int, workers: int, threads: int) -> Any:
+def _server(host: str, port: int, workers: int, threads: int, tls: Tls | None) -> Any:
     # Only this command needs the web server and Flask; the others start in half the time without.
     from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.log import LogLevels
 
     return Granian(
@@ -143,6 +147,11 @@ def _server(host: str, port: int, workers: int, threads: int) -> Any:
         log_dictconfig=_TO_STDERR,
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_S,
+        ssl_protocol_min=SSLProtocols.tls13,
+        ssl_cert=None if tls is None else tls.certificate,
+        ssl_key=None if tls is None else tls.key,
+        ssl_ca=None if tls is None else tls.client_ca,
+        ssl_client_verify=tls is not None and tls.client_ca is not None,
     )
 
 

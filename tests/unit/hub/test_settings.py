@@ -48,6 +48,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
     assert (settings.rate_agency, settings.rate_address, settings.rate_failures) == (600, 100, 20)
     assert settings.trusted_proxies == ()
     assert settings.witness_policy is None
+    assert (settings.tls_certificate, settings.tls_key, settings.tls_client_ca) == (None, None, None)
     assert (settings.tiles, settings.tiles_endpoint) == (None, None)
 
 
@@ -76,6 +77,14 @@ def test_every_setting_can_be_given() -> None:
     assert read(KEY_PASSPHRASE_FD="3").key_passphrase_fd == 3
     rates = read(RATE_AGENCY="50", RATE_ADDRESS="7", RATE_FAILURES="3")
     assert (rates.rate_agency, rates.rate_address, rates.rate_failures) == (50, 7, 3)
+    secured = read(
+        TLS_CERTIFICATE="/etc/tls/hub.pem", TLS_KEY="/etc/tls/hub.key", TLS_CLIENT_CA="/etc/tls/ca.pem"
+    )
+    assert (secured.tls_certificate, secured.tls_key, secured.tls_client_ca) == (
+        Path("/etc/tls/hub.pem"),
+        Path("/etc/tls/hub.key"),
+        Path("/etc/tls/ca.pem"),
+    )
     assert read(WITNESS_POLICY="/etc/homeward.policy").witness_policy == Path("/etc/homeward.policy")
     assert read(TILES="/srv/log").tiles == "/srv/log"
     bucket = read(TILES="s3://homeward-log/a/b", TILES_ENDPOINT="https://objects.example:9000/x")
@@ -122,6 +131,11 @@ def test_an_unknown_name_is_refused() -> None:
         ("TILES", "s3://bucket/"),
         ("TILES", "https://bucket"),
         ("TILES_ENDPOINT", "https://objects.example"),
+        ("TLS_KEY", "/etc/tls/hub.key"),
+        ("TLS_KEY", "hub.key"),
+        ("TLS_CERTIFICATE", "~/hub.pem"),
+        ("TLS_CLIENT_CA", "/etc/tls/ca.pem"),
+        ("TLS_CLIENT_CA", "ca.pem"),
         ("WITNESS_POLICY", "homeward.policy"),
         ("WITNESS_POLICY", "~/homeward.policy"),
         ("ORIGIN", "Exchange.example"),
