@@ -25,7 +25,7 @@ import click
 from exchange.hub.admin.beside import start_beside
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
-from exchange.hub.admin.tls import Tls, tls_of
+from exchange.hub.admin.tls import Tls, renewal, tls_of
 from exchange.hub.admin.works import works_of
 from exchange.hub.db import open_engine
 from exchange.hub.services.hub import Hub
@@ -84,6 +84,8 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     scheme, shown = "http" if tls is None else "https", f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{port}"
     server.on_startup(_announcer(target, hub, url))
+    if tls is not None:
+        server.on_startup(renewal(lambda: tls_of(target.settings(), host), _renewal_refused(target)))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
     stop = start_beside(works_of(hub))
@@ -181,6 +183,13 @@ def _tune() -> None:
     gc.set_threshold(_COLLECT_EVERY)
     # Whoever holds the database's write lock waits for the interpreter after each statement.
     sys.setswitchinterval(_SWITCH_S)
+
+
+def _renewal_refused(target: Target) -> Callable[[ConfigInvalid], None]:
+    def told(error: ConfigInvalid) -> None:
+        target.out.note("{why}; what was served before is served on", why=error.message)
+
+    return told
 
 
 def _announcer(target: Target, hub: Hub, url: str) -> Callable[[], None]:

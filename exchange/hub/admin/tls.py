@@ -6,10 +6,13 @@ HTTP to a network, nor use a key that other users of the machine can read.
 
 from __future__ import annotations
 
+import signal
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Final, NoReturn
 
 from exchange.hub.settings import PREFIX, Settings
@@ -44,6 +47,29 @@ def tls_of(settings: Settings, host: str) -> Tls | None:
     if settings.tls_client_ca is not None:
         _check_ca(settings.tls_client_ca)
     return Tls(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
+
+
+def renewal(files: Callable[[], object], refused: Callable[[ConfigInvalid], None]) -> Callable[[], None]:
+    """What a server runs once its signal handlers are set: SIGHUP reaches it only when the files are of use.
+
+    It would replace its workers by some that cannot start. `files` tries them and raises ConfigInvalid.
+    """
+
+    def guard() -> None:
+        renew = signal.getsignal(signal.SIGHUP)
+
+        def hung_up(number: int, frame: FrameType | None) -> None:
+            try:
+                files()
+            except ConfigInvalid as error:
+                refused(error)
+                return
+            if callable(renew):
+                renew(number, frame)
+
+        signal.signal(signal.SIGHUP, hung_up)
+
+    return guard
 
 
 def _on_this_machine(host: str) -> bool:

@@ -164,15 +164,20 @@ def test_with_a_client_ca_its_clients_alone_are_answered(
                 ready(port, client)
 
 
-def test_a_renewed_certificate_is_served_after_a_hangup(
+def test_a_renewed_certificate_is_served_after_a_hangup_and_one_of_no_use_is_not(
     made: Shell, authority: Authority, tmp_path: Path
 ) -> None:
     pair, later = authority.pair("hub"), Authority.new(tmp_path, "later")
     use(made, pair)
     with served(made) as (port, server):
         assert json.loads(ready(port, trusting(authority))) == {"status": "ready"}
-        for new, old in zip(later.pair("renewed"), pair, strict=True):
-            os.replace(new, old)
+        renewed = later.pair("renewed")
+        os.replace(renewed[0], pair[0])
+        server.send_signal(signal.SIGHUP)
+        assert server.stderr is not None
+        assert "TLS_KEY are not a PEM chain and its key" in server.stderr.readline()
+        assert json.loads(ready(port, trusting(authority))) == {"status": "ready"}
+        os.replace(renewed[1], pair[1])
         server.send_signal(signal.SIGHUP)
         end = time.monotonic() + START_S
         while True:
