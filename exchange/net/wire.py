@@ -1,7 +1,8 @@
-"""One HTTP exchange with the hub: bounded answers, time-outs, no redirects, and repeats where they are safe.
+"""One HTTP exchange with the hub: bounded answers, time-outs, and repeats where they are safe.
 
-It knows nothing of tokens or of what the answers mean. It must never follow a redirect (a token would
-travel with it), never switch TLS verification off, and never repeat what is not marked repeatable.
+It knows nothing of tokens or of what the answers mean, and must never repeat what is not marked repeatable.
+The connection under it, and the HTTP library with it, are there once something is sent: many commands ask
+nobody.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
-
-import requests
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from exchange_schemas.errors import HubRefused, HubUnreachable
+
+if TYPE_CHECKING:
+    import requests
+
+    from exchange.net.connection import Connection
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -71,6 +76,14 @@ class Patience:
     read: float = READ_SECONDS
 
 
+class Lost(Exception):
+    """One attempt found no hub; holds the error to raise when it was the last one."""
+
+    def __init__(self, error: HubUnreachable) -> None:
+        super().__init__()
+        self.error = error
+
+
 class Wire:
     """A connection to one hub."""
 
@@ -84,9 +97,7 @@ class Wire:
         """`sleep` waits between attempts; `session` is given by tests only."""
         self._sleep = sleep
         self._patience = Patience() if patience is None else patience
-        self._session = requests.Session() if session is None else session
-        self._session.auth = _keep_headers
-        self._session.headers["User-Agent"] = "homeward-agency"
+        self._session = session
 
     def pause(self, seconds: float) -> None:
         """Wait before another attempt."""
@@ -94,7 +105,14 @@ class Wire:
 
     def close(self) -> None:
         """Drop the connections."""
-        self._session.close()
+        if "_connection" in vars(self):
+            self._connection.close()
+
+    @cached_property
+    def _connection(self) -> Connection:
+        from exchange.net.connection import Connection
+
+        return Connection(self._session)
 
     def send(self, call: Call) -> Answer:
         """Exchange one request, its answer read whole (32 MiB at most).
@@ -105,7 +123,7 @@ class Wire:
         for pause in pauses:
             try:
                 answer = self._once(call)
-            except _Lost:
+            except Lost:
                 self._sleep(pause)
                 continue
             if answer.status not in _BUSY:
@@ -113,12 +131,12 @@ class Wire:
             self._sleep(_retry_after(answer.headers, pause))
         try:
             return self._once(call)
-        except _Lost as lost:
+        except Lost as lost:
             raise lost.error from lost.error.__cause__
 
     def _once(self, call: Call) -> Answer:
         sent = call.headers()
-        with self._response(call, sent) as response:
+        with self._attempt(call, sent) as response:
             body = _read(response)
             return Answer(call.method, response.status_code, response.headers, body, sent)
 
@@ -130,34 +148,18 @@ class Wire:
         """
         sent = call.headers()
         try:
-            with self._response(call, sent) as response:
+            with self._attempt(call, sent) as response:
                 refused = response.status_code >= 400
                 body = _read(response) if refused else b""
                 answer = Answer(call.method, response.status_code, response.headers, body, sent)
                 yield answer, iter(()) if refused else _pieces(response)
-        except _Lost as lost:
+        except Lost as lost:
             raise lost.error from lost.error.__cause__
 
     @contextmanager
-    def _response(self, call: Call, sent: Mapping[str, str]) -> Iterator[requests.Response]:
-        with _network_errors(), _body(call) as body:
-            response = self._session.request(
-                call.method,
-                call.url,
-                params=dict(call.params),
-                headers=dict(sent),
-                data=body,  # type: ignore[arg-type]  # bytes, or a file that is read in pieces
-                timeout=(self._patience.connect, self._patience.read),
-                allow_redirects=False,
-                stream=True,
-            )
-            with response:
-                if 300 <= response.status_code < 400 and response.status_code != 304:
-                    raise HubRefused(
-                        "the hub's address answers with a redirect, which is never followed",
-                        hint="check base_url in agency.json with the operator",
-                    )
-                yield response
+    def _attempt(self, call: Call, sent: Mapping[str, str]) -> Iterator[requests.Response]:
+        with _body(call) as body, self._connection.exchange(call, sent, body, self._patience) as response:
+            yield response
 
 
 @contextmanager
@@ -169,42 +171,6 @@ def _body(call: Call) -> Iterator[object]:
     finally:
         if isinstance(body, Closable):
             body.close()
-
-
-class _Lost(Exception):
-    """One attempt found no hub; holds the error to raise when it was the last one."""
-
-    def __init__(self, error: HubUnreachable) -> None:
-        super().__init__()
-        self.error = error
-
-
-@contextmanager
-def _network_errors() -> Iterator[None]:
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        raise HubUnreachable(
-            "the hub's TLS certificate cannot be verified; nothing was sent",
-            hint="check this machine's clock and certificates; never switch verification off",
-        ) from error
-    except requests.exceptions.Timeout as error:
-        raise _Lost(_unreachable("did not answer in time", error)) from error
-    except requests.exceptions.RequestException as error:
-        raise _Lost(_unreachable("cannot be reached", error)) from error
-
-
-def _unreachable(what: str, cause: Exception) -> HubUnreachable:
-    error = HubUnreachable(
-        f"the hub {what}", hint="check the connection; nothing is lost, run the same command again later"
-    )
-    error.__cause__ = cause
-    return error
-
-
-def _keep_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """As `auth`, so that a ~/.netrc never replaces the Authorization header."""
-    return request
 
 
 def _read(response: requests.Response) -> bytes:

@@ -9,9 +9,11 @@ import click
 import pytest
 
 from exchange.agency.cli.main import COMMANDS, cli
+from exchange.member.home import Home
 from exchange.words import LANGUAGES, in_language
 from exchange.words.help import translated
 from exchange.words.lazy import LazyCommands, imported
+from tests.unit.agency.agency_samples import PASSPHRASE
 
 NOT_FOR_SENDING = (
     "exchange.agency.bundles",
@@ -31,12 +33,33 @@ cli.commands["send"]
 print(*sys.modules)
 """
 
+ALONE = f"""
+import sys
+from pathlib import Path
+from exchange.agency import Client
+from exchange.agency.cli.main import cli
+cli.commands["record"]
+with Client.open(Path(sys.argv[1]), "amal", {PASSPHRASE!r}) as client:
+    print(len(list(client.records.each())), "records")
+print(*sys.modules)
+"""
+
 
 def test_sending_loads_neither_other_commands_nor_what_only_they_need() -> None:
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "exchange.agency.cli.send" in loaded
     assert loaded.isdisjoint(NOT_FOR_SENDING)
+
+
+def test_what_asks_no_hub_loads_no_http_library(home: Home) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(home.path)], capture_output=True, text=True, check=True
+    )
+    none, loaded = done.stdout.splitlines()
+    assert none == "0 records"
+    assert "exchange.net.wire" in loaded.split()
+    assert {"exchange.net.connection", "requests", "urllib3"}.isdisjoint(loaded.split())
 
 
 def test_every_command_is_where_the_program_looks_for_it() -> None:
