@@ -7,7 +7,7 @@ audit log. It must never open a SQLite file on a network file system, nor leave 
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from exchange.hub.gate import WriteGate
 from exchange.hub.settings import Settings
-from exchange_schemas.errors import AuditUnavailable, ConfigInvalid, Unavailable
+from exchange_schemas.errors import AuditUnavailable, ConfigInvalid, ExchangeError, Unavailable
 
 TIMEOUT_S: Final = 10
 """The longest statement or transaction (PostgreSQL) and the longest wait for a connection."""
@@ -33,6 +33,7 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "homeward_reading"
 _GATE: Final = "homeward_gate"
 _KEPT: Final = "homeward_kept"
+_KEPT_READERS: Final = "homeward_kept_readers"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
 # WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
 _NETWORK: Final = frozenset(
@@ -77,20 +78,20 @@ def open_engine(url: str) -> Engine:
 
     Raises: ConfigInvalid when a SQLite file lies on a network file system.
     """
-    parsed, kept = make_url(url), _Kept()
+    parsed, kept = make_url(url), {_KEPT: _Kept(), _KEPT_READERS: _Kept()}
     if parsed.drivername == "sqlite":
         engine = _open_sqlite(parsed, kept)
     else:
-        options = {_KEPT: kept}
         engine = create_engine(
             parsed,
             isolation_level="READ COMMITTED",
             hide_parameters=True,
-            execution_options=options,
+            execution_options=kept,
             **_POOL,
         )
         event.listen(engine, "connect", _limit_postgres)
-    event.listen(engine, "engine_disposed", lambda _engine: kept.close())
+    for each in kept.values():
+        event.listen(engine, "engine_disposed", lambda _engine, each=each: each.close())
     return engine
 
 
@@ -121,9 +122,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 class _Kept:
-    """Connections that have just written, kept for the next: the pool's own care costs as much as a commit.
+    """Connections that have just done their work, kept for the next: the pool's own care costs as much.
 
-    A few, because no reader can have them. Threads share them.
+    A few of those that write, and of those that read, because nobody else can have them. Threads share them.
     """
 
     def __init__(self, most: int = 4) -> None:
@@ -155,8 +156,20 @@ _NOTHING: Final = _Kept(0)
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """One transaction that only reads; it blocks no writer and is blocked by none."""
-    with _reader(engine).begin() as conn:
-        yield conn
+    kept = engine.get_execution_options().get(_KEPT_READERS, _NOTHING)
+    conn = kept.take() or _reader(engine).connect()
+    try:
+        with conn.begin():
+            yield conn
+    except ExchangeError:
+        # What was read was refused: the connection is as good as before.
+        kept.give(conn)
+        raise
+    except BaseException:
+        conn.close()
+        kept.close()
+        raise
+    kept.give(conn)
 
 
 @lru_cache(maxsize=64)
@@ -175,7 +188,7 @@ def _reader(engine: Engine) -> Engine:
 # -- SQLite --------------------------------------------------------------------------------------------
 
 
-def _open_sqlite(url: URL, kept: _Kept) -> Engine:
+def _open_sqlite(url: URL, kept: Mapping[str, _Kept]) -> Engine:
     path = Path(f"{url.database}")
     refuse_network(path.parent, Path("/proc/mounts"))
 
@@ -190,7 +203,7 @@ def _open_sqlite(url: URL, kept: _Kept) -> Engine:
         )
 
     # SQLite waits by sleeping ever longer, which starves its writers: they take turns here instead.
-    options = {_GATE: WriteGate(path.with_name(f"{path.name}-gate")), _KEPT: kept}
+    options = {_GATE: WriteGate(path.with_name(f"{path.name}-gate")), **kept}
     engine = create_engine(url, creator=connect, hide_parameters=True, execution_options=options, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

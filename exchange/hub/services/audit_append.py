@@ -108,7 +108,8 @@ def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime
         rows.append((tree.size, leaf.entry_id, place.leaf, latest_us, tree.to_bytes(), leaf.entry))
         tree = tree.append(place.leaf)
     cursor.executemany(_ENTRY, rows)
-    cursor.executemany(_NODE, nodes)
+    if nodes:
+        cursor.executemany(_NODE, nodes)
     return placed
 
 
