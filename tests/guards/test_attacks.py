@@ -30,8 +30,12 @@ _ROW = re.compile(r"\| ([0-9]+) \| [^|]+ \| [^|]+ \| ([^|]+) \|")
 _TEST = re.compile(r"`([a-z0-9_/]+\.py)::(test_attack_[0-9_]+)\*`")
 # What could open a connection to an address that a caller named.
 CLIENTS = {"requests", "urllib3", "httpx", "ftplib", "smtplib", "telnetlib", "xmlrpc", "asyncio", "ssl"}
-# What calls the witnesses that the operator named, at start and from the publisher's own process.
-CALLS_WITNESSES = {"services/visits.py", "services/publishing.py", "services/witness_guard.py"}
+# What calls the witnesses that the operator named, at start and from the publisher's own process; and the
+# command that asks the hub's own address.
+CALLS_WITNESSES = {
+    *("services/visits.py", "services/publishing.py", "services/witness_guard.py"),
+    "admin/public.py",
+}
 NOT_IN_A_REQUEST = {"visits", "publishing", "publish_loop", "witness_guard"}
 # Looks whether its own port is free, and connects to nothing.
 MAY_USE_SOCKETS = {"admin/serve.py"}

@@ -6,6 +6,7 @@ import click
 
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.opened import opened_hub
+from exchange.hub.admin.public import check_public
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.services import audit_read, directory_read
 from exchange.hub.services.hub import Hub
@@ -16,14 +17,24 @@ from exchange.hub.services.witness_status import lagging
 from exchange_schemas.codec import JsonValue
 
 
-@click.command(epilog=examples("exchange-hub check", "exchange-hub check --json"))
+@click.command(
+    epilog=examples("exchange-hub check", "exchange-hub check --json", "exchange-hub check --public")
+)
 @hub_command
-def check(target: Target) -> None:
-    """Check what must hold before this hub may serve: tables, durability, log, clock, keys, operators."""
+@click.option("--public", is_flag=True, help="Ask the base URL too, as a member program does.")
+def check(target: Target, *, public: bool) -> None:
+    """Check what must hold before this hub may serve: tables, durability, log, clock, keys, operators.
+
+    With --public also that agencies reach it: the base URL leads to this hub, with a certificate that member
+    programs trust. The hub must be served meanwhile.
+    """
     with opened_hub(target) as hub:
         for warning in check_start(hub):
             target.out.note("warning: {warning}", warning=warning)
         facts = ready_facts(hub)
+        if public:
+            check_public(hub)
+            facts["public"] = "reached"
     target.out.facts(facts, title="ready: every start-up check holds")
 
 

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from subprocess import Popen
+from threading import Thread
 
 import pytest
 from cryptography import x509
@@ -110,9 +112,9 @@ def ready(port: int, context: ssl.SSLContext) -> bytes:
 
 
 @contextmanager
-def served(shell: Shell) -> Iterator[tuple[int, "Popen[str]"]]:
+def served(shell: Shell, port: int | None = None) -> Iterator[tuple[int, "Popen[str]"]]:
     """A hub that listens, by its own word."""
-    port = free_port()
+    port = free_port() if port is None else port
     with serving(shell, port, "--workers", "1", "--json") as server:
         assert server.stdout is not None
         line = server.stdout.readline()
@@ -149,6 +151,58 @@ def test_it_speaks_tls_1_3_with_forward_secrecy_and_nothing_older(made: Shell, a
         # A member program trusts the public authorities alone: it sends nothing to this one.
         with pytest.raises(HubUnreachable, match="certificate cannot be verified; nothing was sent"):
             Wire().send(Call("GET", f"https://127.0.0.1:{port}/readyz", headers=dict))
+
+
+def test_the_public_address_is_asked_as_members_do_and_must_be_this_hub_with_a_trusted_certificate(
+    made: Shell, authority: Authority, tmp_path: Path
+) -> None:
+    use(made, authority.pair("hub"))
+    port = free_port()
+    made.env["HOMEWARD_BASE_URL"] = f"https://127.0.0.1:{port}"
+    assert "cannot be reached" in made.run("check", "--public", code=1).stderr
+    with served(made, port):
+        # Nobody trusts this authority but who is told to.
+        assert "certificate cannot be verified" in made.run("check", "--public", code=1).stderr
+        made.env["REQUESTS_CA_BUNDLE"] = str(authority.file)
+        assert made.json("check", "--public")["public"] == "reached"
+        assert "public" not in made.json("check")
+        made.env["HOMEWARD_BASE_URL"] = f"https://localhost:{port}"
+        assert "certificate cannot be verified" in made.run("check", "--public", code=1).stderr
+    made.env["HOMEWARD_BASE_URL"] = f"https://127.0.0.1:{port}"
+    for status, body, says in (
+        (502, b"{}", "answers 502"),
+        (200, b"{}", "another hub"),
+        (200, b"<p>", "another"),
+    ):
+        with answering(authority.pair("other"), port, status, body):
+            assert says in made.run("check", "--public", code=1).stderr
+
+
+@contextmanager
+def answering(pair: tuple[Path, Path], port: int, status: int, body: bytes) -> Iterator[None]:
+    """Something else behind the hub's address: it gives this one answer to everything."""
+
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    with ThreadingHTTPServer(("127.0.0.1", port), Other) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join(START_S)
 
 
 def test_with_a_client_ca_its_clients_alone_are_answered(
