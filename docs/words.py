@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -77,8 +78,9 @@ class Text:
     many: str = ""
 
 
-def all_texts() -> list[Text]:
-    """Every text that a program can show, in order."""
+@cache
+def all_texts() -> tuple[Text, ...]:
+    """Every text that a program can show, in order; the source is read once for all languages."""
     found = set(beside_texts())
     for folder in SHOWN:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -89,7 +91,8 @@ def all_texts() -> list[Text]:
     for command in (agency, auditor, hub, sandbox):
         found |= {Text("", text) for text in _of_command(command)}
     plural = {one.text for one in found if one.many}
-    return sorted(one for one in found if one.text and (one.many or one.context or one.text not in plural))
+    shown = (one for one in found if one.text and (one.many or one.context or one.text not in plural))
+    return tuple(sorted(shown))
 
 
 def beside_texts() -> Iterator[Text]:
