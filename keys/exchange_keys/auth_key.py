@@ -33,8 +33,7 @@ from exchange_schemas.codec import JsonValue, b64u, encode, sha256, unb64u
 from exchange_schemas.errors import Malformed, SigInvalid
 
 ALGS: Final = frozenset({ES256, PS256})
-RSA_BITS_MIN, RSA_BITS_MAX, RSA_BITS_NEW = 3072, 4096, 3072
-"""At least as hard to break as P-256: 128 bits (NIST SP 800-57 part 1, table 2)."""
+RSA_BITS_MIN, RSA_BITS_MAX, RSA_BITS_NEW = 2048, 4096, 3072
 
 _RSA_EXPONENT = 65537
 _RSA_E = "AQAB"
@@ -131,7 +130,7 @@ def _verify_es256(key: ec.EllipticCurvePublicKey, message: bytes, signature: byt
 def load_public(public: PublicKey) -> ec.EllipticCurvePublicKey | RSAKey:
     """The key as its library takes it, after every check that its algorithm needs.
 
-    ES256: a point of P-256 in uncompressed form. PS256: 3,072 to 4,096 bits, exponent 65,537, canonical DER.
+    ES256: a point of P-256 in uncompressed form. PS256: 2,048 to 4,096 bits, exponent 65,537, canonical DER.
     Raises: Malformed.
     """
     if public.alg == ES256:
@@ -220,11 +219,7 @@ def _load_rsa(raw: bytes) -> rsa.RSAPublicKey:
     if not isinstance(key, rsa.RSAPublicKey) or _spki(key) != raw:
         raise Malformed(_NOT_A_KEY, field="key", rule="rsa-key")
     if not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX or key.public_numbers().e != _RSA_EXPONENT:
-        raise Malformed(
-            "key: RSA of 3,072 to 4,096 bits with exponent 65,537 is needed",
-            field="key",
-            rule="rsa-strength",
-        )
+        raise Malformed(_NOT_A_KEY, field="key", rule="rsa-strength")
     return key
 
 
@@ -249,5 +244,5 @@ def _rsa_from_jwk(jwk: Mapping[str, JsonValue]) -> PublicKey:
     number = int.from_bytes(modulus)
     bits_fit = RSA_BITS_MIN <= number.bit_length() <= RSA_BITS_MAX
     if jwk["e"] != _RSA_E or not bits_fit or modulus[0] == 0 or number % 2 == 0:
-        raise Malformed("jwk: an odd modulus of 3,072 to 4,096 bits and e = 65,537 are needed", field="jwk")
+        raise Malformed("jwk: an odd modulus of 2,048 to 4,096 bits and e = 65,537 are needed", field="jwk")
     return _public_of(rsa.RSAPublicNumbers(_RSA_EXPONENT, number).public_key())

@@ -21,8 +21,8 @@ ES256 = "ES256"
 PS256 = "PS256"
 
 _RAW_LENGTHS = {ED25519: 32, ML_DSA_65: 1952, X_WING: 1216, ES256: 65}
-# SubjectPublicKeyInfo of RSA keys from 3,072 to 4,096 bits with a small exponent.
-_SPKI_MIN, _SPKI_MAX = 418, 560
+# SubjectPublicKeyInfo of RSA keys from 2,048 to 4,096 bits with a small exponent.
+_SPKI_MIN, _SPKI_MAX = 290, 560
 # The kids of keys that come again with every request need no second digest.
 _KEPT = 256
 

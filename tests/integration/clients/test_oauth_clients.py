@@ -1,4 +1,4 @@
-"""OAuth clients that others wrote work with a served hub: openid-client and oauth4webapi.
+"""OAuth clients that others wrote work with a served hub as they are: openid-client and oauth4webapi.
 
 Each runs every combination of discovery (both well-known addresses), client key and DPoP key (ES256, PS256),
 against a hub that asks for nonces and one that does not.

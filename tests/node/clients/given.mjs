@@ -16,13 +16,6 @@ export function clientKey(alg) {
     .then((key) => ({ kid, key }))
 }
 
-// A pair for DPoP proofs. RSA keys of 2,048 bits, which these libraries make, are refused (ADR 49).
-export function proofPair(alg, generate) {
-  if (alg !== 'PS256') return generate(alg)
-  const rsa = { ...ALGORITHMS[alg], modulusLength: 3072, publicExponent: new Uint8Array([1, 0, 1]) }
-  return crypto.subtle.generateKey(rsa, false, ['sign', 'verify'])
-}
-
 export function* combinations() {
   for (const discovery of ['oauth2', 'oidc'])
     for (const client of ['ES256', 'PS256'])

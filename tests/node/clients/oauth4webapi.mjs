@@ -1,6 +1,6 @@
 // oauth4webapi as it is, on both sides: as a client, and as a resource server that is shown our token.
 import * as oauth from 'oauth4webapi'
-import { clientKey, combinations, given, proofPair } from './given.mjs'
+import { clientKey, combinations, given } from './given.mjs'
 
 const insecure = { [oauth.allowInsecureRequests]: true } // plain HTTP on this machine
 const results = []
@@ -21,7 +21,7 @@ for (const { discovery, client: clientAlg, dpop: dpopAlg } of combinations()) {
   const as = await oauth.processDiscoveryResponse(issuer, found)
   const client = { client_id: given.client_id }
   const auth = oauth.PrivateKeyJwt(await clientKey(clientAlg))
-  const DPoP = oauth.DPoP(client, await proofPair(dpopAlg, oauth.generateKeyPair))
+  const DPoP = oauth.DPoP(client, await oauth.generateKeyPair(dpopAlg))
 
   const token = await withNonce(async () => {
     const parameters = { scope: given.scope }

@@ -1,6 +1,6 @@
 // openid-client as it is: discover, get a bound token, call the API with it, revoke it, call again.
 import * as client from 'openid-client'
-import { clientKey, combinations, given, proofPair } from './given.mjs'
+import { clientKey, combinations, given } from './given.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests] } // plain HTTP on this machine
 const results = []
@@ -12,7 +12,7 @@ for (const { discovery, client: clientAlg, dpop: dpopAlg } of combinations()) {
     algorithm: discovery,
     ...insecure,
   })
-  const DPoP = client.getDPoPHandle(config, await proofPair(dpopAlg, client.randomDPoPKeyPair))
+  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair(dpopAlg))
   const token = await client.clientCredentialsGrant(config, { scope: given.scope, resource: given.issuer }, { DPoP })
   const call = () =>
     client.fetchProtectedResource(config, token.access_token, new URL(given.url), 'GET', null, undefined, { DPoP })

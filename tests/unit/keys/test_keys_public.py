@@ -147,28 +147,16 @@ def spki(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-@pytest.mark.parametrize(
-    ("exponent", "bits"), [(3, 3072), (65537, 1024), (65537, 2048), (65537, 3071), (65537, 4097)]
-)
-def test_a_weak_or_overlong_rsa_key_is_no_auth_key(exponent: int, bits: int) -> None:
-    # Making a pair takes a second; any odd modulus of the length does for reading.
-    key = rsa.RSAPublicNumbers(exponent, 2 ** (bits - 1) + 1).public_key()
-    raw = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    with pytest.raises(Malformed):
-        check_key_for_use("auth", PublicKey(PS256, raw))
-
-
-@pytest.mark.parametrize("bits", [3072, 4096])
-def test_an_rsa_key_of_128_bits_of_security_is_an_auth_key(bits: int) -> None:
-    key = rsa.RSAPublicNumbers(65537, 2 ** (bits - 1) + 1).public_key()
-    raw = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    check_key_for_use("auth", PublicKey(PS256, raw))
+def test_a_weak_rsa_key_is_no_auth_key() -> None:
+    for key in (rsa.generate_private_key(3, 2048), rsa.generate_private_key(65537, 2040)):
+        with pytest.raises(Malformed):
+            check_key_for_use("auth", PublicKey(PS256, spki(key)))
 
 
 def test_bytes_that_are_no_rsa_key_are_no_auth_key() -> None:
     good = AuthKey.generate(PS256).public.raw
     not_rsa = spki(ec.generate_private_key(ec.SECP256R1()))
-    for raw in (bytes(430), good[:-1], good + b"\0", not_rsa + bytes(430 - len(not_rsa))):
+    for raw in (bytes(300), good[:-1], good + b"\0", not_rsa + bytes(300 - len(not_rsa))):
         with pytest.raises(Malformed):
             check_key_for_use("auth", PublicKey(PS256, raw))
 

@@ -38,7 +38,7 @@ export function LP(...items) {
 const RAW_BYTES = { Ed25519: 32, 'ML-DSA-65': 1952, 'X-Wing': 1216, ES256: 65 }
 
 export function publicKey(alg, raw) {
-  const fits = alg === 'PS256' ? raw.length >= 418 && raw.length <= 560 : raw.length === RAW_BYTES[alg]
+  const fits = alg === 'PS256' ? raw.length >= 290 && raw.length <= 560 : raw.length === RAW_BYTES[alg]
   if (!fits) throw malformed('key: another length')
   return { alg, raw, kid: b64u(H(LP(alg, raw))) }
 }
@@ -249,7 +249,7 @@ function checkRsa(raw) {
   }
   const { modulusLength: bits, publicExponent } = key.asymmetricKeyDetails
   const canonical = key.export({ format: 'der', type: 'spki' })
-  if (key.asymmetricKeyType !== 'rsa' || bits < 3072 || bits > 4096 || publicExponent !== 65537n || !same(canonical, raw)) {
+  if (key.asymmetricKeyType !== 'rsa' || bits < 2048 || bits > 4096 || publicExponent !== 65537n || !same(canonical, raw)) {
     throw malformed('key: not an RSA key of this exchange')
   }
 }
