@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from exchange.log.tree import Frontier
 from exchange_keys.public import ED25519, PublicKey
@@ -71,6 +71,14 @@ class Agreements:
     agreements: tuple[SharingAgreement, ...]
 
 
+Moment = TypeVar("Moment", datetime, float)
+
+
+def in_time(when: Moment, nbf: Moment | None, exp: Moment | None) -> bool:
+    """Whether nbf <= when < exp; as times, or all in seconds since 1970."""
+    return (nbf is None or nbf <= when) and (exp is None or when < exp)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyState:
     """One key of an agency. `nbf` and `exp` are None for a root key only; `until` is set by a drain."""
@@ -87,7 +95,7 @@ class KeyState:
 
     def in_time(self, when: datetime) -> bool:
         """Whether nbf <= when < exp."""
-        return (self.nbf is None or self.nbf <= when) and (self.exp is None or when < self.exp)
+        return in_time(when, self.nbf, self.exp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,9 @@ class Statement:
 
     def _as_row(self, row: Sequence[Any], known: _Compiled) -> Any:
         if known.processes is None:
-            return self._row._make(row)
+            return self._row(*row)
         pairs = zip(row, known.processes, strict=True)
-        return self._row._make([value if process is None else process(value) for value, process in pairs])
+        return self._row(*[value if process is None else process(value) for value, process in pairs])
 
     def _for(self, dialect: Dialect) -> _Compiled:
         known = self._compiled.get(dialect.name)

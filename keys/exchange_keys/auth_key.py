@@ -95,8 +95,8 @@ class AuthKey(Secret):
         """The JWS signature over `message`: 64 bytes r ‖ s for ES256, the modulus' length for PS256."""
         key = self._key
         if isinstance(key, ec.EllipticCurvePrivateKey):
-            numbers = decode_dss_signature(key.sign(message, _ECDSA_SHA256))
-            return b"".join(number.to_bytes(_COORDINATE_BYTES) for number in numbers)
+            r, s = decode_dss_signature(key.sign(message, _ECDSA_SHA256))
+            return r.to_bytes(_COORDINATE_BYTES) + s.to_bytes(_COORDINATE_BYTES)
         return _registry().get_alg(PS256).sign(message, RSAKey(key, key))
 
 

@@ -105,11 +105,20 @@ def read_members(schema: type[StrictSchema], members: object, where: str = "") -
 def write_members(schema: type[StrictSchema], values: object) -> dict[str, Encodable]:
     """The JSON members of an object with attributes of the same names; None means absent."""
     members: dict[str, Encodable] = {}
-    for name, member in members_of(schema).items():
+    for name, write in _writers(schema):
         value = getattr(values, name)
         if value is not None:
-            members[name] = member.write(value)
+            members[name] = value if write is None else write(value)
     return members
+
+
+@cache
+def _writers(schema: type[StrictSchema]) -> tuple[tuple[str, Callable[[Any], Encodable] | None], ...]:
+    """The members' names, each with what writes its value; None: the value is JSON as it is, like most."""
+    return tuple(
+        (name, None if type(member).write is Member.write else member.write)
+        for name, member in members_of(schema).items()
+    )
 
 
 class Object(Member, fields.Nested):  # type: ignore[misc]  # Nested narrows private signatures

@@ -162,9 +162,10 @@ def _loader(hub: Hub, server: int) -> Callable[[], Any]:
     from exchange.hub.app import create_app_from
 
     def load() -> Any:
-        _tune()
         threading.Thread(target=_end_with, args=(server,), daemon=True).start()
-        return create_app_from(replace(hub, engine=open_engine(hub.settings.database_url)))
+        application = create_app_from(replace(hub, engine=open_engine(hub.settings.database_url)))
+        _tune()
+        return application
 
     return load
 
@@ -178,7 +179,8 @@ def _end_with(server: int) -> None:
 
 def _tune() -> None:
     """Settings of a worker's interpreter, worth some five in a hundred requests."""
-    # What is there by now lives as long as the worker: the collector need not look at it again and again.
+    # What is there by now, the application last, lives as long as the worker: the collector need not look at
+    # it again and again.
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
     # Whoever holds the database's write lock waits for the interpreter after each statement.

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import BigInteger, Row, bindparam, select
 
 from exchange.directory.rules import governance_pin
-from exchange.directory.state import AUTH, AgencyState, AgencyStatus, Governance, KeyState, KeyStatus
+from exchange.directory.state import (
+    AUTH,
+    AgencyState,
+    AgencyStatus,
+    Governance,
+    KeyState,
+    KeyStatus,
+    in_time,
+)
 from exchange.hub.models.directory import (
     directory_agency,
     directory_event,
@@ -48,7 +56,7 @@ _AGENCY: Final = Statement(select(directory_agency).where(directory_agency.c.age
 _KEYS_OF: Final = Statement(select(*_KEYS).where(directory_key.c.agency == bindparam("agency")))
 _KEY: Final = Statement(select(*_KEYS).where(directory_key.c.kid == bindparam("kid")))
 _AUTH_KEY: Final = Statement(
-    select(*_KEYS)
+    select(directory_key.c.alg, directory_key.c.raw, directory_key.c.nbf, directory_key.c.exp)
     .join(directory_agency, directory_agency.c.agency == directory_key.c.agency)
     .where(
         directory_key.c.agency == bindparam("agency"),
@@ -197,8 +205,8 @@ def auth_key(conn: Connection, agency: AgencyId, kid: Kid, now: datetime) -> Pub
 
 
 def _in_force(rows: list[Any], now: datetime) -> PublicKey | None:
-    keys = [key_state(row) for row in rows]
-    return next((key.public for key in keys if key.in_time(now)), None)
+    at = now.timestamp()
+    return next((PublicKey(row.alg, bytes(row.raw)) for row in rows if in_time(at, row.nbf, row.exp)), None)
 
 
 def holders_of(conn: Connection, agency: AgencyId, kids: Collection[Kid]) -> frozenset[str]:

@@ -143,10 +143,11 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
             "expires_in": settings.token_lifetime_s,
             "scope": scopes,
         }
-        return Answer(body, Trace(act=Act.TOKEN_ISSUE))
+        return Answer(body, trace)
 
+    trace = Trace(act=Act.TOKEN_ISSUE)
     asks = asking_client(client.client_id, client.kid)
-    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_ISSUE), work, asks=asks, reads=True)
+    return release(hub, _caller(client, proof), trace, work, asks=asks, reads=True)
 
 
 def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Released:
@@ -164,10 +165,11 @@ def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Relea
             found = None
         if found is not None and found.client_id == client.client_id:
             revoke_token(unit.conn, found.jti, expires=found.expires)
-        return Answer({}, Trace(act=Act.TOKEN_REVOKE))
+        return Answer({}, trace)
 
+    trace = Trace(act=Act.TOKEN_REVOKE)
     asks = asking_client(client.client_id, client.kid)
-    return release(hub, _caller(client, proof), Trace(act=Act.TOKEN_REVOKE), work, asks=asks)
+    return release(hub, _caller(client, proof), trace, work, asks=asks)
 
 
 def _caller(client: ClientAssertion, proof: Proof) -> Caller:

@@ -232,6 +232,20 @@ def test_suspension_takes_the_auth_keys_away_and_resuming_gives_them_back(
     assert acts == [Act.AGENCY_SUSPEND, Act.AGENCY_RESUME]
 
 
+def test_an_auth_key_is_in_force_from_its_first_moment_to_its_last(operators: Operators) -> None:
+    agency = operators.admit("ngo-a")
+    kid = agency.auth.public.kid
+    with operators.hub.engine.connect() as conn:
+        state = directory.key_in(conn, kid)
+        assert state is not None
+        assert state.nbf is not None
+        assert state.exp is not None
+        tick = timedelta(microseconds=1)
+        moments = (state.nbf - tick, state.nbf, state.exp - tick, state.exp)
+        found = [directory.auth_key(conn, agency.id, kid, when) for when in moments]
+    assert found == [None, agency.auth.public, agency.auth.public, None]
+
+
 def test_an_old_suspension_cannot_come_again(operators: Operators) -> None:
     agency = operators.admit("ngo-a")
     old = operators.suspension(agency.id)
