@@ -1,4 +1,6 @@
-"""Serves the bare Flask floor exactly as `exchange-hub serve` serves the hub: server, workers, threads.
+"""Serves the bare Flask floor as `exchange-hub serve` serves the hub: the same server, workers and threads.
+
+What the hub does beyond that to be faster (a processor for each worker, its interpreter) is its own.
 
 Run as `python -m bench.floor_server PORT WORKERS THREADS` with FLOOR_DATABASE_URL set.
 """

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -73,6 +74,34 @@ def test_it_serves_until_it_is_told_to_stop(made: Shell) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0
     assert (made.entries()[-1].act, made.entries()[-1].opr) == (Act.HUB_START, "hub")
+
+
+def bound(server: int) -> list[int]:
+    """The processors that the server's processes are bound to, one for each that is bound."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            where = os.sched_getaffinity(int(folder.name))
+            if parent == server and len(where) == 1:
+                found += where
+    return sorted(found)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one processor"
+)
+def test_each_worker_has_a_processor_of_its_own_unless_told_otherwise(made: Shell) -> None:
+    for more, count in (("--pin", 2), ("--no-pin", 0)):
+        port = free_port()
+        with serving(made, port, "--workers", "2", more) as server:
+            assert json.loads(answer(port, "/readyz")) == {"status": "ready"}
+            # The other worker may still be on its way.
+            end = time.monotonic() + START_S
+            while len(bound(server.pid)) < count and time.monotonic() < end:
+                time.sleep(0.05)
+            found = bound(server.pid)
+            assert len(found) == len(set(found)) == count
 
 
 @on_postgres
