@@ -28,7 +28,7 @@ from exchange_schemas.ids import AgencyId, Digest
 ORIGIN: Final = "bench.example"
 LANES: Final = 8
 WORKERS: Final = 2
-THREADS: Final = 4
+THREADS: Final = 8
 _PASSPHRASE: Final = "not a secret, only for benches"
 # Only what makes a hub on this machine possible at all: plain HTTP, and key files that open at once.
 _DEVELOPMENT: Final = {

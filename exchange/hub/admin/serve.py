@@ -42,7 +42,7 @@ _STOP_S: Final = 15
 _LOOK_S: Final = 1.0
 _BACKLOG: Final = 1024
 _COLLECT_EVERY: Final = 20_000
-_SWITCH_S: Final = 0.0001
+_SWITCH_S: Final = 0.0005
 _TO_STDERR: Final = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"},
@@ -71,7 +71,7 @@ _TO_STDERR: Final = {
     help="Bind each process to a processor of its own: faster. Not where other programs are bound as well.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 64), default=4, show_default=True, help="Threads of each process."
+    "--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Threads of each process."
 )
 def serve(target: Target, *, host: str, port: int, workers: int | None, threads: int, pin: bool) -> None:
     """Check this hub and serve it until SIGTERM or SIGINT; requests under way are finished first.
