@@ -1,7 +1,8 @@
 """Threads that want the same thing done: whoever comes first does it for all that wait.
 
 A transaction costs its commit, its turn at the write lock and its place in the log's order, whether it
-carries one answer or eight. Nobody is made to wait for others to come: what is there is taken.
+carries one answer or eight. Nobody is made to wait for others to come: what is there when the turn at the
+lock has come is taken.
 """
 
 import threading
@@ -20,6 +21,10 @@ class _Ticket:
     failure: BaseException | None = None
 
 
+Claim = Callable[[], Sequence[Any]]
+"""Takes what waits by now, the oldest first and never more than allowed; to be called once."""
+
+
 class Combiner:
     """For one process and one kind of work; threads share it."""
 
@@ -29,38 +34,46 @@ class Combiner:
         self._waiting: list[_Ticket] = []
         self._busy = False
 
-    def run(self, item: Any, do: Callable[[Sequence[Any]], None]) -> None:
-        """Return when `do` was called, here or in another thread, with a list that holds `item`.
+    def run(self, item: Any, do: Callable[[Claim], None]) -> None:
+        """Return when `do`, called here or in another thread, has claimed `item` and returned.
 
-        Every caller must give the same `do`. What it raises, every caller of that list gets.
+        `do` claims once, when it has what it needs: whatever came while it waited is taken as well. Every
+        caller must give the same `do`. What it raises, every caller of what it claimed gets; before it has
+        claimed, every caller that waits.
         """
         ticket = _Ticket(item)
         with self._changed:
             self._waiting.append(ticket)
-        while not ticket.done:
-            batch = self._take(ticket)
-            if batch:
-                self._do(batch, do)
+        while self._leads(ticket):
+            self._do(do)
         if ticket.failure is not None:
             raise ticket.failure
 
-    def _take(self, ticket: _Ticket) -> list[_Ticket]:
-        """The oldest tickets, once nobody is at work; none when this one is done by then."""
+    def _leads(self, ticket: _Ticket) -> bool:
+        """Whether the ticket's thread is to work, once nobody does; not when its item is done by then."""
         with self._changed:
             self._changed.wait_for(lambda: ticket.done or not self._busy)
-            if ticket.done:
-                return []
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            self._busy = True
-            return batch
+            if not ticket.done:
+                self._busy = True
+            return not ticket.done
 
-    def _do(self, batch: list[_Ticket], do: Callable[[Sequence[Any]], None]) -> None:
+    def _do(self, do: Callable[[Claim], None]) -> None:
+        batch: list[_Ticket] = []
         failure: BaseException | None = None
+
+        def claim() -> Sequence[Any]:
+            with self._changed:
+                batch.extend(self._waiting[: self._most])
+                del self._waiting[: self._most]
+            return [one.item for one in batch]
+
         try:
-            do([one.item for one in batch])
+            do(claim)
         except BaseException as error:  # noqa: BLE001  # passed on, to every thread that waits for it
             failure = error
         with self._changed:
+            if not batch:
+                claim()
             for one in batch:
                 one.done, one.failure = True, failure
             self._busy = False

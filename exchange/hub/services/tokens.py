@@ -8,7 +8,7 @@ here may believe a token that another hub, or this one for another purpose, has 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from exchange.hub.services.directory import asking_client, client_in
@@ -122,32 +122,33 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
     def work(unit: Unit) -> Answer:
         kind = _kind_in_force(unit)
         scopes = " ".join(sorted(granted(kind, scope)))
-        issued = int(unit.now.timestamp())
+        now = int(unit.now.timestamp())
         claims: dict[str, JsonValue] = {
             "iss": settings.base_url,
             "aud": settings.base_url,
             "sub": client.client_id,
             "client_id": client.client_id,
-            "iat": issued,
-            "exp": issued + settings.token_lifetime_s,
+            "iat": now,
+            "exp": now + settings.token_lifetime_s,
             "jti": new_id(hub.random),
             "scope": scopes,
             "cnf": {"jkt": jkt},
             "kind": kind,
         }
-        key = hub.keys.token_key(unit.now)
-        token = sign_compact(key, {"kid": key.public.kid, "typ": TOKEN_TYP}, claims)
-        body: dict[str, JsonValue] = {
-            "access_token": token,
-            "token_type": "DPoP",
-            "expires_in": settings.token_lifetime_s,
-            "scope": scopes,
-        }
-        return Answer(body, trace)
+        return Answer(claims, trace)
 
-    trace = Trace(act=Act.TOKEN_ISSUE)
+    key, trace = hub.keys.token_key(hub.clock()), Trace(act=Act.TOKEN_ISSUE)
     asks = asking_client(client.client_id, client.kid)
-    return release(hub, _caller(client, proof), trace, work, asks=asks, reads=True)
+    issued = release(hub, _caller(client, proof), trace, work, asks=asks, reads=True)
+    # Only now: nobody waits for a signature who waits for a turn at the database.
+    token = sign_compact(key, {"kid": key.public.kid, "typ": TOKEN_TYP}, issued.body)
+    body: dict[str, JsonValue] = {
+        "access_token": token,
+        "token_type": "DPoP",
+        "expires_in": settings.token_lifetime_s,
+        "scope": issued.body["scope"],
+    }
+    return replace(issued, body=body)
 
 
 def revoke(hub: Hub, client: ClientAssertion, token: str, proof: Proof) -> Released:

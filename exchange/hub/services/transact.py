@@ -95,29 +95,39 @@ def transact(hub: Hub, job: Job) -> None:
     """
     try:
         if job.reads or hub.settings.is_sqlite:
-            hub.combiner.run(job, lambda jobs: _settle_together(hub, jobs))
+            hub.combiner.run(job, lambda claim: _settle_together(hub, claim))
         if job.result is None:
-            _settle(hub, [job])
+            _settle(hub, lambda: [job])
     except Malformed as error:
         # The hub's own mistake: whoever calls must not get an answer that no entry records.
         raise AuditUnavailable("the audit entry cannot be written, so nothing is answered") from error
 
 
-def _settle_together(hub: Hub, jobs: Sequence[Job]) -> None:
+def _settle_together(hub: Hub, claim: Callable[[], Sequence[Job]]) -> None:
     """All in one transaction, or none: where one of several fails, each is to be settled by itself."""
+    jobs: list[Job] = []
+
+    def claimed() -> Sequence[Job]:
+        jobs.extend(claim())
+        return jobs
+
     try:
-        _settle(hub, jobs)
+        _settle(hub, claimed)
     except ServiceError:
         # The database or the disk: alone it would be the same.
         raise
     except Exception:
-        if len(jobs) == 1:
+        if len(jobs) < 2:
             raise
 
 
-def _settle(hub: Hub, jobs: Sequence[Job]) -> None:
-    """One transaction. Raises: as `transact`, and Malformed for an entry; nothing of any job is kept then."""
+def _settle(hub: Hub, claim: Callable[[], Sequence[Job]]) -> None:
+    """One transaction of the jobs that are there when it has begun.
+
+    Raises: as `transact`, and Malformed for an entry; nothing of any job is kept then.
+    """
     with storage_errors(), writing(hub.engine) as conn:
+        jobs = claim()
         results = [_do(hub, conn, job, admitted) for job, admitted in _admit(conn, hub, jobs)]
         entries = [entry for _, entry in results if entry is not None]
         logged = append_entries(conn, entries, hub.clock())

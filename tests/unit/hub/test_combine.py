@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exchange.hub.combine import Combiner
+from exchange.hub.combine import Claim, Combiner
 
 LONG_S = 30.0
 
@@ -20,10 +20,11 @@ class Worker:
         self.go = threading.Event()
         self.at_work = 0
 
-    def do(self, items: Sequence[int]) -> None:
+    def do(self, claim: Claim) -> None:
         self.at_work += 1
         assert self.at_work == 1
-        self.lists.append(list(items))
+        items = list(claim())
+        self.lists.append(items)
         assert self.go.wait(LONG_S)
         self.at_work -= 1
         if 13 in items:
@@ -34,7 +35,7 @@ def run_behind_one(combiner: Combiner, worker: Worker, items: Sequence[int]) -> 
     """Item 0 is at work; the others come in their order and wait for it. What each of them got."""
     with ThreadPoolExecutor(len(items) + 1) as threads:
         first = threads.submit(combiner.run, 0, worker.do)
-        until(lambda: worker.at_work == 1)
+        until(lambda: worker.lists != [])
         rest = []
         for place, item in enumerate(items, start=1):
             rest.append(threads.submit(combiner.run, item, worker.do))
@@ -82,5 +83,27 @@ def test_it_goes_on_after_a_failure() -> None:
 def test_every_item_is_done_exactly_once_by_many_threads() -> None:
     combiner, done = Combiner(most=3), list[int]()
     with ThreadPoolExecutor(12) as threads:
-        list(threads.map(lambda item: combiner.run(item, done.extend), range(600)))
+        list(threads.map(lambda item: combiner.run(item, lambda claim: done.extend(claim())), range(600)))
     assert sorted(done) == list(range(600))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_comes_before_they_are_claimed_is_taken_as_well_and_fails_as_well(fails: bool) -> None:
+    combiner, lock_is_free, lists = Combiner(most=3), threading.Event(), list[list[int]]()
+
+    def do(claim: Claim) -> None:
+        assert lock_is_free.wait(LONG_S)
+        if fails and not lists:
+            lists.append([])
+            raise ValueError("the lock never came")
+        lists.append(list(claim()))
+
+    with ThreadPoolExecutor(4) as threads:
+        given = []
+        for item in range(4):
+            given.append(threads.submit(combiner.run, item, do))
+            until(lambda: len(combiner._waiting) == len(given))
+        lock_is_free.set()
+        found = [one.exception(LONG_S) for one in given]
+    assert lists == ([[], [3]] if fails else [[0, 1, 2], [3]])
+    assert [type(one) for one in found] == [ValueError if fails else type(None)] * 3 + [type(None)]
