@@ -270,6 +270,9 @@ def _limit_postgres(connection: Any, _record: object) -> None:
     names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
     if connection.info.server_version >= 170000:
         names.append("transaction_timeout")
+    # psycopg forgets with a rollback whatever was prepared, also by `exchange.hub.pipeline`; if it prepares
+    # nothing itself it does not.
+    connection.prepare_threshold = None
     connection.autocommit = True
     for name in names:
         connection.execute(f"SET {name} = {limit_ms}")

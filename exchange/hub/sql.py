@@ -1,20 +1,24 @@
-"""Statements of the busiest requests: written in SQLAlchemy Core, compiled once, run on the driver's cursor.
+"""Statements of the busiest requests: written in SQLAlchemy Core, compiled once, run on the driver itself.
 
 SQLAlchemy prepares each execution anew, which takes several times as long as a small statement itself. A
-`Statement` keeps what compiling gave, for each database, and hands the driver plain values. It runs inside
-the connection's own transaction and must never commit or undo one. The drivers' errors pass through;
-`db.storage_errors` knows them.
+`Statement` keeps what compiling gave, for each database, and hands the driver plain values: SQLite's cursor,
+libpq's pipeline on PostgreSQL. It runs inside the connection's own transaction and must never commit or undo
+one. The drivers' errors pass through; `db.storage_errors` knows them.
 """
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from itertools import chain, islice
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, TextClause, TextualSelect
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Insert, Update
+
+from exchange.hub import pipeline
+from exchange.hub.pipeline import Asked, Outcome
 
 Values = Mapping[str, Any]
 # By name on both databases: the drivers look the values up themselves.
@@ -82,14 +86,13 @@ class Statement:
 
     def rows(self, conn: Connection, values: Values) -> list[Any]:
         """Every row."""
-        known = self._for(conn.dialect)
-        return self._fetch(self._execute(_driver(conn), known, values), known)
+        (done,) = together(conn, Call(self, values))
+        return done.rows
 
     def one(self, conn: Connection, values: Values) -> Any | None:
         """The first row; None when there is none."""
-        known = self._for(conn.dialect)
-        found = self._execute(_driver(conn), known, values).fetchone()
-        return None if found is None else self._as_row(found, known)
+        rows = self.rows(conn, values)
+        return rows[0] if rows else None
 
     def only(self, conn: Connection, values: Values) -> Any:
         """The row that is always there. Raises: RuntimeError when it is not."""
@@ -100,29 +103,25 @@ class Statement:
 
     def run(self, conn: Connection, values: Values) -> int:
         """Run it; the number of rows that it changed."""
-        return cast("int", self._execute(_driver(conn), self._for(conn.dialect), values).rowcount)
+        (done,) = together(conn, Call(self, values))
+        return done.count
 
-    def start(self, driver: Any, dialect: Dialect, call: Call) -> Callable[[], Done]:
-        """Send a call of it; what is given fetches the result once there is one. For `together`."""
+    def asked(self, dialect: Dialect, call: Call) -> list[Asked]:
+        """What a call of it sends to the driver, one text for each of its rows. For `together`."""
         known = self._for(dialect)
-        rows = call.rows
-        if rows is not None and len(rows) != 1:
-            each = self._execute_each(driver, known, rows)
-            return lambda: Done([], each.rowcount)
-        # A driver makes more of many rows than of one statement, also where they are one.
-        cursor = self._execute(driver, known, call.values if rows is None else rows[0])
-        return lambda: Done(self._fetch(cursor, known) if self._columns else [], cursor.rowcount)
+        return [self._bound(known, values) for values in ((call.values,) if call.rows is None else call.rows)]
 
-    def _execute_each(self, driver: Any, known: _Compiled, rows: Sequence[Values]) -> Any:
-        cursor = driver.cursor()
-        cursor.executemany(known.text, [{**known.fixed, **row} for row in rows] if known.fixed else rows)
-        return cursor
+    def done(self, dialect: Dialect, outcomes: Sequence[Outcome]) -> Done:
+        """What a call of it gave, from what each of its texts did. For `together`."""
+        known = self._for(dialect)
+        rows = [self._as_row(row, known) for one in outcomes for row in one.rows] if self._columns else []
+        return Done(rows, sum(one.count for one in outcomes))
 
-    def _execute(self, driver: Any, known: _Compiled, values: Values) -> Any:
+    def _bound(self, known: _Compiled, values: Values) -> Asked:
         text = known.text
         if known.lists:
             text, values = self._expand(known, values)
-        return driver.cursor().execute(text, {**known.fixed, **values} if known.fixed else values)
+        return text, {**known.fixed, **values} if known.fixed else values
 
     def _expand(self, known: _Compiled, values: Values) -> tuple[str, Values]:
         """The text for these lists, and each value of a list under a name of its own."""
@@ -138,9 +137,6 @@ class Statement:
         for name, parameters in found[1].items():
             plain.update(zip(parameters, plain.pop(name), strict=True))
         return found[0], plain
-
-    def _fetch(self, cursor: Any, known: _Compiled) -> list[Any]:
-        return [self._as_row(row, known) for row in cursor.fetchall()]
 
     def _as_row(self, row: Sequence[Any], known: _Compiled) -> Any:
         if known.processes is None:
@@ -178,12 +174,24 @@ def together(conn: Connection, *calls: Call) -> list[Done]:
 
     They run in their order, each seeing what the ones before it did.
     """
-    driver, dialect = _driver(conn), conn.dialect
-    if dialect.name != "postgresql":
-        return [call.statement.start(driver, dialect, call)() for call in calls]
-    with driver.pipeline():
-        results = [call.statement.start(driver, dialect, call) for call in calls]
-    return [result() for result in results]
+    dialect = conn.dialect
+    asked = [call.statement.asked(dialect, call) for call in calls]
+    if dialect.name == "postgresql":
+        outcomes = iter(pipeline.run(_driver(conn), conn.connection.info, list(chain(*asked))))
+        groups = [list(islice(outcomes, len(some))) for some in asked]
+    else:
+        driver = _driver(conn)
+        groups = [[_run_on_sqlite(driver, some)] for some in asked]
+    return [call.statement.done(dialect, group) for call, group in zip(calls, groups, strict=True)]
+
+
+def _run_on_sqlite(driver: Any, asked: Sequence[Asked]) -> Outcome:
+    cursor = driver.cursor()
+    if len(asked) == 1:
+        cursor.execute(*asked[0])
+        return Outcome(cursor.fetchall(), cursor.rowcount)
+    cursor.executemany(asked[0][0], [values for _, values in asked])
+    return Outcome([], cursor.rowcount)
 
 
 def _row_type(names: Sequence[str]) -> Any:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from unittest import mock
 
 from sqlalchemy import Connection, Engine, event
 
-from exchange.hub import sql
+from exchange.hub import pipeline, sql
 
 Statement = tuple[str, Any]
 
@@ -49,7 +51,7 @@ class _NotingDriver:
 def statements_of(engine: Engine) -> Iterator[list[Statement]]:
     """The statements run meanwhile, with their parameters; an executemany is one, with its first row."""
     seen: list[Statement] = []
-    driver_of = sql._driver
+    driver_of, run = sql._driver, pipeline.run
 
     def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         seen.append((statement, parameters[0] if many else parameters))
@@ -58,9 +60,14 @@ def statements_of(engine: Engine) -> Iterator[list[Statement]]:
         driver = driver_of(conn)
         return _NotingDriver(driver, seen) if conn.engine.pool is engine.pool else driver
 
+    def running(driver: Any, info: Any, asked: Any) -> Any:
+        if isinstance(driver, _NotingDriver):
+            seen.extend(next(rows) for _, rows in groupby(asked, itemgetter(0)))
+        return run(driver, info, asked)
+
     event.listen(engine, "before_cursor_execute", note)
     try:
-        with mock.patch.object(sql, "_driver", noting):
+        with mock.patch.object(sql, "_driver", noting), mock.patch.object(pipeline, "run", running):
             yield seen
     finally:
         event.remove(engine, "before_cursor_execute", note)
