@@ -23,12 +23,12 @@ from exchange.hub.blobs import FolderBlobs
 from exchange.hub.db import migrate, open_engine, writing
 from exchange.hub.hubkeys import HubKeys
 from exchange.hub.services.audit_append import Leaf, append
+from exchange.hub.services.audit_entry import new_entry_id
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.settings import Settings
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import b64u
 
-ROUNDS: Final = 7
+ROUNDS: Final = 25
 EACH: Final = 150
 CONNECTIONS: Final = 4
 # On the driver's own cursor, as the append itself is.
@@ -108,7 +108,8 @@ def _measure(hub: Hub, connections: int) -> tuple[Side, Side]:
 
 
 def _leaf(hub: Hub) -> Leaf:
-    ident, now = b64u(os.urandom(16)), hub.clock()
+    now = hub.clock()
+    ident = new_entry_id(now, os.urandom)
     return Leaf(ident, sample(now, ident).to_bytes(), int(now.timestamp()) * 1_000_000)
 
 

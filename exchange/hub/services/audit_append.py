@@ -82,7 +82,8 @@ def append(
     driver = conn.connection.driver_connection
     try:
         if isinstance(driver, sqlite3.Connection):
-            together(conn, *beside)
+            if beside:
+                together(conn, *beside)
             return _append_sqlite(driver.cursor(), leaves, now)
         return _append_postgres(conn, leaves, beside, ends=ends)
     except (sqlite3.Error, psycopg.Error) as error:
@@ -97,16 +98,19 @@ def append(
 def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime) -> list[Appended]:
     tree, latest_us = _tree(cursor.execute(_LAST).fetchone())
     now_us = microseconds(now)
-    if any(_is_off(leaf.ts_us, now_us, latest_us) for leaf in leaves):
-        raise AuditUnavailable("the clock is not the audit log's, so nothing is answered")
-    placed, nodes, rows = list[Appended](), list[_Node](), list[tuple[object, ...]]()
+    placed: list[Appended] = []
+    nodes: list[_Node] = []
+    rows: list[tuple[object, ...]] = []
     for leaf in leaves:
+        if _is_off(leaf.ts_us, now_us, latest_us):
+            raise AuditUnavailable("the clock is not the audit log's, so nothing is answered")
+        if placed:
+            tree = tree.append(placed[-1].leaf)
         place = Appended(tree.size, leaf_hash(leaf.entry), tree)
         placed.append(place)
         nodes += _whole_tiles(tree, place.leaf)
         latest_us = max(latest_us, leaf.ts_us)
         rows.append((tree.size, leaf.entry_id, place.leaf, latest_us, tree.to_bytes(), leaf.entry))
-        tree = tree.append(place.leaf)
     cursor.executemany(_ENTRY, rows)
     if nodes:
         cursor.executemany(_NODE, nodes)
