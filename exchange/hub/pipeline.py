@@ -115,25 +115,24 @@ def _numbered(text: str) -> tuple[bytes, tuple[str, ...]]:
 
 def _bound(text: str, values: Mapping[str, Any]) -> tuple[bytes, list[bytes | None], list[int]]:
     sql, names = _numbered(text)
-    given = [values[name] for name in names]
-    return sql, [_dumped(value) for value in given], [_format(value) for value in given]
-
-
-def _dumped(value: Any) -> bytes | None:
-    if value is None or isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, bool):
-        return b"t" if value else b"f"
-    if isinstance(value, int):
-        return b"%d" % value
-    raise TypeError(f"a {type(value).__name__} is no value of a statement")
-
-
-def _format(value: Any) -> int:
-    # A text goes as it is, with its length: a NUL in it would else be its end, and is refused like this.
-    return _BINARY if isinstance(value, bytes | str) else _TEXT
+    data: list[bytes | None] = []
+    formats: list[int] = []
+    for name in names:
+        value = values[name]
+        # A text goes as it is, with its length: a NUL in it would else be its end, and is refused like this.
+        if isinstance(value, str):
+            data.append(value.encode())
+            formats.append(_BINARY)
+        elif value is None or isinstance(value, bytes):
+            data.append(value)
+            formats.append(_BINARY)
+        elif isinstance(value, int):
+            # True and False as well: 1 and 0 are spelled so.
+            data.append(b"%d" % value)
+            formats.append(_TEXT)
+        else:
+            raise TypeError(f"a {type(value).__name__} is no value of a statement")
+    return sql, data, formats
 
 
 # -- what comes back -----------------------------------------------------------------------------------
