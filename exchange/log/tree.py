@@ -138,7 +138,7 @@ def proof_at_append(old: Frontier) -> list[bytes]:
 
 
 def _split(data: bytes) -> tuple[bytes, ...]:
-    return tuple(data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES))
+    return tuple([data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)])
 
 
 # -- building proofs from stored nodes -----------------------------------------------------------------

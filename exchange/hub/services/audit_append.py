@@ -97,7 +97,8 @@ def append(
 
 def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime) -> list[Appended]:
     tree, latest_us = _tree(cursor.execute(_LAST).fetchone())
-    now_us = microseconds(now)
+    # Exact to the microsecond is nothing that half a minute's slack asks for.
+    now_us = int(now.timestamp() * 1_000_000)
     placed: list[Appended] = []
     nodes: list[_Node] = []
     rows: list[tuple[object, ...]] = []
