@@ -66,7 +66,9 @@ def run(driver: Any, info: MutableMapping[Any, Any], asked: Sequence[Asked]) -> 
     of the connection as long as it is open. Raises: psycopg.Error; TypeError for a value or a column of
     another type than those above.
     """
-    pq, known = driver.pgconn, info.setdefault(_PREPARED, _Prepared())
+    pq, known = driver.pgconn, info.get(_PREPARED)
+    if known is None:
+        known = info[_PREPARED] = _Prepared()
     new: dict[str, bytes] = {}
     bound = [(text, *_bound(text, values)) for text, values in asked]
     pq.enter_pipeline_mode()

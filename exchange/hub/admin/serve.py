@@ -113,10 +113,12 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
     stop = start_beside(works_of(hub))
+    places = Places() if pin else None
     try:
-        places = Places() if pin else None
         server.serve(target_loader=_loader(hub, os.getpid(), places), wrap_loader=False)
     finally:
+        if places is not None:
+            places.close()
         stop()
 
 
