@@ -14,7 +14,6 @@ Memory is constant: one bundle of 256 entries at a time, and a few numbers for e
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
 from typing import Final
 
 from exchange.auditor.faults import Differences
@@ -27,6 +26,7 @@ from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.growth import GrowingTree
 from exchange.log.slices import parties_of
 from exchange.log.tiles import Tile, read_bundle, split_tile, tiles_of
+from exchange.log.tree import leaf_hash
 from exchange_schemas.entry import entry_reader
 from exchange_schemas.errors import CheckpointInvalid, EntryInvalid, ExchangeError, LogIncomplete
 
@@ -129,7 +129,7 @@ class _Run:
         """Steps (2) to (5) and (8) for up to 256 entries."""
         row = self._row(Tile(0, tile.n, tile.width))
         whole, entries, rest = self._bundle(tile)
-        found = [sha256(b"\x00" + entry).digest() for entry in entries or ()]
+        found = [*map(leaf_hash, entries or ())]
         if entries is not None:
             self.checked += min(len(found), tile.width)
         leaves = found

@@ -9,13 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import contains
 from struct import pack
 from typing import Final
 
-from exchange.log.slices import names_in
 from exchange.log.tiles import TILE_WIDTH
-from exchange_schemas.entry import MAX_TS_US, canonical_pattern, list_holds
+from exchange_schemas.entry import MAX_TS_US, canonical_pattern, fields_hold, parties_spelled
 from exchange_schemas.limits import LIMITS
 
 _PREFIX: Final = rb"(?s:(..))"
@@ -40,15 +38,12 @@ def bundle_reader(log: str) -> Callable[[bytes], Bundle | None]:
         found = findall(data)
         if not 1 <= len(found) <= TILE_WIDTH:
             return None
-        prefixes, entries, flds, orgs, _refused, owns, stamps = zip(*found, strict=True)
+        prefixes, entries, flds, whos, _refused, stamps = zip(*found, strict=True)
         times = [*map(int, stamps)]
         if not _fills(data, prefixes, entries) or max(times) > MAX_TS_US:
             return None
-        parties = [names for names in map(_parties, owns) if names is not None]
-        if len(parties) < len(owns):
-            return None
-        # An agency comes with its quotes, so that none is found within another; b"" is no agency.
-        if not (all(map(contains, owns, orgs)) and all(list_holds("fld", fld) for fld in set(flds))):
+        parties = [names for names in map(parties_spelled, whos) if names is not None]
+        if len(parties) < len(whos) or not all(map(fields_hold, set(flds))):
             return None
         return Bundle(entries, times, parties)
 
@@ -61,9 +56,3 @@ def _fills(data: bytes, prefixes: Sequence[bytes], entries: Sequence[bytes]) -> 
     if max(sizes) > LIMITS.entry_bytes or sum(sizes) + 2 * len(sizes) != len(data):
         return False
     return b"".join(prefixes) == pack(f">{len(sizes)}H", *sizes)
-
-
-@lru_cache(maxsize=16_384)  # the same parties come again and again
-def _parties(own: bytes) -> tuple[str, ...] | None:
-    """The names in the list, None where it breaks a rule."""
-    return names_in(own[1:-1]) if list_holds("own", own) else None

@@ -7,6 +7,7 @@ Strict JSON in canonical form (sorted members, no spaces), so that a leaf has ex
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -237,8 +238,8 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
         match = fullmatch(data)
         if match is None or len(data) > longest:
             raise _diagnosis(data, log)
-        fld, org, _refused, own, ts = match.groups()
-        if not (list_holds("fld", fld) and list_holds("own", own) and (org is None or org in own)):
+        fld, who, _refused, ts = match.groups()
+        if not fields_hold(fld) or parties_spelled(who) is None:
             raise _diagnosis(data, log)
         if len(ts) == len(latest) and ts > latest:
             raise _diagnosis(data, log)
@@ -249,33 +250,62 @@ def entry_reader(log: str) -> Callable[[bytes], int]:
 
 @cache
 def canonical_pattern(log: str) -> re.Pattern[bytes]:
-    """The canonical form of the log's entries, to be matched in full; its groups: fld, org, refused, own, ts.
+    """The canonical form of the log's entries, to be matched in full; its groups: fld, who, refused, ts.
 
-    What it leaves open, the caller must check: `list_holds` of fld and own, org among own, ts, the length.
+    `who` is all that stands from the acting agency to the parties. What the pattern leaves open, the caller
+    must check: `fields_hold` of fld, `parties_spelled` of who, ts, the length.
     """
     special = {
         "fld": r"(?P<fld>\[[^\]]*+\])",
         "log": re.escape(f'"{log}"'),
         "out": f'"(?:{OUTCOMES[0]}|(?P<refused>{"|".join(OUTCOMES[1:])}))"',
-        "own": r"(?P<own>\[[^\]]*+\])",
+        "own": r"\[[^\]]*+\]",
+        "ts": f"(?P<ts>{_spelling(members_of(EntrySchema)['ts'])})",
     }
-    parts: list[str] = []
+    parts: dict[str, str] = {}
     for name, member in members_of(EntrySchema).items():
-        spelling = special.get(name, _spelling(member))
-        if name in ("org", "ts"):
-            spelling = f"(?P<{name}>{spelling})"
-        text = f'{"," if parts else ""}"{name}":{spelling}'
+        text = f'{"," if parts else ""}"{name}":{special.get(name, _spelling(member))}'
         if name == "rsn":
             text = f"(?(refused){text}|)"
         elif not member.required:
             text = f"(?:{text})?+"
-        parts.append(text)
-    return re.compile(("{" + "".join(parts) + "}").encode("ascii"))
+        parts[name] = text
+    parts["org"], parts["own"] = f"(?P<who>{parts['org']}", f"{parts['own']})"
+    return re.compile(("{" + "".join(parts.values()) + "}").encode("ascii"))
 
 
-@lru_cache(maxsize=16_384)  # the same parties and fields come again and again
-def list_holds(name: str, spelled: bytes) -> bool:
-    """Whether a list of an entry, as it is spelled there, keeps the rules of the member `name`."""
+class _Parties(dict[bytes, tuple[str, ...] | None]):
+    """The parties by how they are spelled; all are forgotten when there are too many.
+
+    Looked up for each of millions of entries, which costs half of a cache that keeps the order of use.
+    """
+
+    def __missing__(self, who: bytes) -> tuple[str, ...] | None:
+        if len(self) >= _MOST_REMEMBERED:
+            self.clear()
+        acting, _, own = who.partition(b',"own":')
+        # An agency comes with its quotes, so that none is found within another.
+        org = _ORG.match(acting)
+        holds = _list_holds("own", own) and (org is None or org[1] in own)
+        names = own[2:-2].decode("ascii").split('","') if holds and own != b"[]" else ()
+        self[who] = found = tuple(map(sys.intern, names)) if holds else None
+        return found
+
+
+_MOST_REMEMBERED = 16_384
+_ORG = re.compile(rb',"org":("[^"]*")')
+
+parties_spelled: Callable[[bytes], tuple[str, ...] | None] = _Parties().__getitem__
+"""The parties that an entry names, by the group `who` of its form; None where it breaks a rule."""
+
+
+@lru_cache(maxsize=4096)  # the same fields come again and again
+def fields_hold(spelled: bytes) -> bool:
+    """Whether the list of fields, as it is spelled in an entry, keeps its rules."""
+    return _list_holds("fld", spelled)
+
+
+def _list_holds(name: str, spelled: bytes) -> bool:
     return _list_pattern(name).fullmatch(spelled) is not None and _strictly_sorted(spelled)
 
 

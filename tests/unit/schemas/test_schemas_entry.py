@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange_schemas.codec import b64u, encode
-from exchange_schemas.entry import MAX_TS_US, OUTCOMES, Act, Entry, check_canonical
+from exchange_schemas.entry import MAX_TS_US, OUTCOMES, Act, Entry, check_canonical, parties_spelled
 from exchange_schemas.errors import EntryInvalid, Malformed, ProtocolError
 from exchange_schemas.limits import LIMITS
 from tests.unit.schemas.examples import entry, some_digest, some_id
@@ -143,6 +143,16 @@ def test_another_spelling_of_the_same_entry_is_not_canonical():
             check_canonical(raw, log=LOG)
         if raw != good.replace(b"ngo-one", b"\\u006ego-one"):
             assert Entry.from_bytes(raw) == entry()
+
+
+def test_parties_are_right_however_many_were_read_before():
+    for number in range(40_000):
+        name = b"agency-%d" % (number % 17_000)
+        spelled = b',"org":"%s","out":"allow","own":["%s","zone"]' % (name, name)
+        assert parties_spelled(spelled) == (name.decode(), "zone")
+    assert parties_spelled(b',"out":"allow","own":[]') == ()
+    assert parties_spelled(b',"org":"zone-two","out":"allow","own":["agency-1","zone"]') is None
+    assert parties_spelled(b',"org":"zone","out":"allow","own":["zone","agency-1"]') is None
 
 
 def test_an_over_long_entry_is_refused():
