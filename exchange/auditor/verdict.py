@@ -120,6 +120,11 @@ class Verdict:
         return not set(self.counts) & SLICES if self.headed else None
 
     @property
+    def holds(self) -> bool:
+        """Nothing that is there is wrong, neither the log nor what it committed to towards anybody."""
+        return self.integrity and self.history and Fault.HEADS_WRONG not in self.counts
+
+    @property
     def ok(self) -> bool:
         """Everything that was asked for holds."""
         vouched = self.witnessed is None or self.witnessed.satisfied

@@ -25,10 +25,12 @@ def durable_file(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
     """Open a new file (mode 0600, read and write) that becomes `target` when the block ends well.
 
     Written beside the target, synced, renamed, and the folder synced. With `replace` False an existing
-    target is never touched. After an error nothing is left behind.
+    target is never touched, which is looked at before the block too: making what is written may take long.
+    What is no plain file (a device, a pipe) is never replaced. After an error nothing is left behind.
     Raises: Conflict (it exists), StorageFull, OSError.
     """
     with disk_errors():
+        _check_free(target, replace=replace)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
         temporary = Path(name)
         try:
@@ -54,6 +56,17 @@ def disk_errors() -> Iterator[None]:
         raise
 
 
+def _check_free(target: Path, *, replace: bool) -> None:
+    if not replace and os.path.lexists(target):
+        raise _taken(target)
+    if replace and target.exists() and not (target.is_file() or target.is_dir()):
+        raise Conflict(f"{target.name} is no plain file, and is not written over")
+
+
+def _taken(target: Path) -> Conflict:
+    return Conflict(f"the file {target.name} exists already")
+
+
 def _put_in_place(temporary: Path, target: Path, *, replace: bool) -> None:
     if replace:
         temporary.replace(target)
@@ -62,7 +75,7 @@ def _put_in_place(temporary: Path, target: Path, *, replace: bool) -> None:
         # A link fails when the name is taken, with no moment in between.
         target.hardlink_to(temporary)
     except FileExistsError:
-        raise Conflict(f"the file {target.name} exists already") from None
+        raise _taken(target) from None
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -75,7 +88,7 @@ def _reserve(target: Path) -> None:
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        raise Conflict(f"the file {target.name} exists already") from None
+        raise _taken(target) from None
 
 
 def _sync_folder(folder: Path) -> None:

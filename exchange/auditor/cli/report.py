@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from exchange.auditor.cli.trust import KEY_SOURCES, read_policy, read_trust, trust_options
-from exchange.auditor.cli.verify import tell_witnesses
+from exchange.auditor.cli.verify import tell_slices, tell_witnesses
 from exchange.auditor.disclosed import Disclosed
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
@@ -106,7 +106,7 @@ def _count(mirror: Mirror, trust: Trust, office: Office) -> _Counted:
     figures = Figures(office, disclosed.namer() if disclosed.exists() else None)
     with steps_bar("verifying and counting") as progress:
         verdict = verify_mirror(mirror, trust, take=figures.count, progress=progress)
-    if not (verdict.integrity and verdict.complete and verdict.history):
+    if not (verdict.holds and verdict.complete):
         raise ProofInvalid(
             "the log does not hold, so no report is made of it", hint="exchange-audit verify DIR says why"
         )
@@ -125,6 +125,7 @@ def _told(counted: _Counted) -> tuple[Document, Provenance]:
         key=gettext(counted.key),
         made=counted.made,
         witnessed=gettext("witnesses: {what}", what=tell_witnesses(counted.verdict)),
+        slices=gettext("slices: {what}", what=tell_slices(counted.verdict)),
     )
 
 
@@ -155,6 +156,7 @@ def _as_json(content: Document, provenance: Provenance) -> dict[str, object]:
         "key": provenance.key,
         "made": provenance.made,
         "witnessed": provenance.witnessed,
+        "slices": provenance.slices,
         "unit": content.unit,
         "timezone": str(content.zone),
         "first": content.first,
@@ -167,6 +169,7 @@ def _as_json(content: Document, provenance: Provenance) -> dict[str, object]:
                 "text": figure.text,
                 "columns": list(figure.columns),
                 "rows": list(figure.rows),
+                "left_out": figure.left_out,
             }
             for figure in content.figures
         },

@@ -61,7 +61,7 @@ def verify(
         print_json(as_json(verdict))
     else:
         _tell(verdict)
-    if not (verdict.integrity and verdict.history) or Fault.HEADS_WRONG in verdict.counts:
+    if not verdict.holds:
         return REFUSED
     return DONE if verdict.ok else FAILED
 
@@ -169,11 +169,12 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
         marked("history"),
         gettext("nothing that is known contradicts it") if verdict.history else gettext("CONTRADICTED"),
     )
-    yield marked("slices"), _tell_slices(verdict)
+    yield marked("slices"), tell_slices(verdict)
     yield marked("witnessed"), tell_witnesses(verdict)
 
 
-def _tell_slices(verdict: Verdict) -> str:
+def tell_slices(verdict: Verdict) -> str:
+    """What the heads entries are worth, for a person."""
     if verdict.slices is None:
         return gettext("not judged: the copy lacks their salts, or its entries do not hold")
     if verdict.slices:

@@ -18,7 +18,7 @@ def denied(figures: Figures) -> Figure:
         "Who was refused",
         "The same refusals, by the agency that asked.",
         ("agency", "reason", "count"),
-        _most(rows),
+        *_most(rows),
     )
 
 
@@ -33,6 +33,7 @@ def newest_pairs(figures: Figures) -> Figure:
         "The latest first meetings, and how much was handed over since.",
         ("received by", "from", "first on", "accesses"),
         tuple((to, of, day_of(pair.first, zone), pair.count) for (to, of), pair in newest),
+        len(figures.pairs) - len(newest),
     )
 
 
@@ -67,7 +68,7 @@ def off_hours(figures: Figures) -> Figure:
             closes=office.closes,
         ),
         ("agency", "when", "count"),
-        _most(rows),
+        *_most(rows),
     )
 
 
@@ -81,6 +82,7 @@ def unrequested(figures: Figures) -> Figure:
         "Pairs in which the receiving agency had never asked the other one.",
         ("received by", "from", "accesses"),
         tuple((to, of, count) for (to, of), count in most),
+        len(figures.unrequested) - len(most),
     )
 
 
@@ -93,10 +95,14 @@ def by_consent(figures: Figures) -> Figure:
         "by_consent",
         "list",
         "Consents that were used most",
-        "Accesses by the family of the consent, as the hub disclosed it to this auditor. "
-        f"{rest} accesses were under consents that are not disclosed, or erased.",
+        gettext(
+            "Accesses by the family of the consent, as the hub disclosed it to this auditor. Under consents "
+            "that are not disclosed, or erased: {rest}.",
+            rest=rest,
+        ),
         ("consent family", "accesses"),
         tuple(most),
+        len(named) - len(most),
     )
 
 
@@ -117,14 +123,14 @@ def answered(key: str, title: str, text: str, questions: Questions) -> Figure:
             (name, "later", answered - quick),
             (name, "not answered", asked - answered),
         ]
-    return Figure(key, "parts", title, text, ("agency", "answered", "count"), _most(rows))
+    return Figure(key, "parts", title, text, ("agency", "answered", "count"), *_most(rows))
 
 
 def pair_times(questions: Questions) -> Figure:
     """The middle answer time of each pair."""
+    times = questions.times()
     rows = [
-        (item.by, item.of, item.middle or "none yet", item.answered, item.asked)
-        for item in questions.times()[:LISTED]
+        (item.by, item.of, item.middle or "none yet", item.answered, item.asked) for item in times[:LISTED]
     ]
     return Figure(
         "response_pairs",
@@ -133,14 +139,15 @@ def pair_times(questions: Questions) -> Figure:
         "Requests for information between two agencies; half of the answers came within the time named.",
         ("asks", "is asked", "middle answer", "answered", "requests"),
         tuple(rows),
+        len(times) - len(rows),
     )
 
 
 def open_deletions(figures: Figures) -> Figure:
     """Requests to delete that have no receipt."""
-    zone = figures.office.zone
+    zone, opened = figures.office.zone, figures.deletions.open()
     rows = []
-    for item in figures.deletions.open()[:LISTED]:
+    for item in opened[:LISTED]:
         age = (figures.last - item.oldest) // DAY_US
         rows.append((item.asked, item.by, item.count, day_of(item.oldest, zone), age))
     return Figure(
@@ -150,15 +157,20 @@ def open_deletions(figures: Figures) -> Figure:
         "The oldest first. Days are counted to the last entry of the log.",
         ("asked", "by", "open", "oldest from", "days open"),
         tuple(rows),
+        len(opened) - len(rows),
     )
 
 
-def _most(rows: Iterable[tuple[str, str, int]]) -> tuple[tuple[Cell, ...], ...]:
-    """The agencies with most, the largest first, their parts in the order of first mention."""
+def _most(rows: Iterable[tuple[str, str, int]]) -> tuple[tuple[tuple[Cell, ...], ...], int]:
+    """The agencies with most, the largest first, their parts in the order of first mention.
+
+    And how many agencies are left out.
+    """
     listed = [row for row in rows if row[2] > 0]
     sums: Counter[str] = Counter()
     for name, _, count in listed:
         sums[name] += count
     kept = sorted(sums, key=lambda name: (-sums[name], name))[:LISTED]
     place = {name: at for at, name in enumerate(kept)}
-    return tuple(sorted((row for row in listed if row[0] in place), key=lambda row: place[row[0]]))
+    shown = sorted((row for row in listed if row[0] in place), key=lambda row: place[row[0]])
+    return tuple(shown), len(sums) - len(kept)

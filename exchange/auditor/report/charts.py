@@ -155,13 +155,15 @@ def _bars(figure: Figure, narrow: bool) -> dict[str, Any]:
         "mark": {"type": "bar", "color": "var(--c1)", "height": {"band": 0.76}},
         "encoding": {
             "y": {"field": "a", "type": "nominal", "sort": order, "axis": _names_axis(figure)},
-            "x": {
-                "field": "n",
-                "type": "quantitative",
-                "axis": _counts_axis(figure, 3 if narrow else 6),
-            },
+            "x": _counts(figure, 3 if narrow else 6),
         },
     }
+
+
+def _counts(figure: Figure, ticks: int) -> dict[str, Any]:
+    """Counts from left to right; the axis ends at one of its steps, so that the last number has its room."""
+    axis = {**_counts_axis(figure, ticks), "labelOverlap": True, "labelSeparation": 8}
+    return {"field": "n", "type": "quantitative", "axis": axis, "scale": {"nice": axis["tickCount"]}}
 
 
 def _counts_axis(figure: Figure, ticks: int) -> dict[str, Any]:
@@ -188,11 +190,7 @@ def _parts(figure: Figure, narrow: bool) -> dict[str, Any]:
         "mark": {"type": "bar", "height": {"band": 0.76}},
         "encoding": {
             "y": {"field": "a", "type": "nominal", "sort": agencies, "axis": _names_axis(figure)},
-            "x": {
-                "field": "n",
-                "type": "quantitative",
-                "axis": _counts_axis(figure, 3 if narrow else 6),
-            },
+            "x": _counts(figure, 3 if narrow else 6),
             "color": _colour("b", parts, narrow),
             "order": {"field": "place", "type": "quantitative"},
         },

@@ -16,7 +16,8 @@ class Figure:
     """One figure: `shape` says how it is drawn, `rows` have a cell for each of `columns`.
 
     Shapes: "stack" (period, name, count), "heat" (weekday, hour, count), "bars" (name, count), "parts"
-    (name, part, count), "list" (not drawn: the table is the figure).
+    (name, part, count), "list" (not drawn: the table is the figure). `left_out`: how many more rows a list
+    would have, or agencies a figure; the first are shown.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Figure:
     text: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def document(figures: Figures) -> Document:
     calendar, zone = Calendar.of(figures), figures.office.zone
     # What must be looked at stands first; where there is nothing it says so at the end.
     vital = (vital_interest(figures),)
-    first, last = (vital, ()) if figures.vital_count else ((), vital)
+    first, last = (vital, ()) if figures.vital_by else ((), vital)
     return Document(
         unit=calendar.unit,
         zone=zone,

@@ -17,12 +17,17 @@ from typing import Final
 from exchange.auditor.report.matching import DAY_US, HOUR_US, Questions
 from exchange.auditor.rows import Glance
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.errors import EntryInvalid
+from exchange_schemas.errors import EntryInvalid, RateLimited
 
 ACCESSES: Final = ("grant:fetch", "part:fetch")
 DEPOSIT: Final = "envelope:deposit"
 REQUESTS: Final = ("information_request", "tracing_request")
+"""Who sent one has asked the other."""
+QUESTION: Final = "information_request"
+"""A tracing request asks many, and no answer to it is owed."""
 ANSWERS: Final = ("information_response", "declined")
+OVER_LIMIT: Final = "limited:"
+"""Begins the `pol` of an entry that says how many requests of an agency were over its limit."""
 STANDING: Final = ("CONSENT_EXPIRED", "CONSENT_WITHDRAWN", "CONSENT_SUPERSEDED")
 _WEEKDAY_1970: Final = 3
 """1 January 1970 was a Thursday."""
@@ -90,7 +95,7 @@ class Figures:
     after_withdrawal: list[int] = field(default_factory=list)
     after_withdrawal_count: int = 0
     vital: list[Vital] = field(default_factory=list)
-    vital_count: int = 0
+    vital_by: Counter[str] = field(default_factory=Counter)
     requests: Questions = field(default_factory=Questions)
     deletions: Questions = field(default_factory=Questions)
     _offsets: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -126,15 +131,25 @@ class Figures:
             self._hour(org, weekday, hour)
         elif seen.act == DEPOSIT:
             self._deposit(seen, at)
+        elif seen.act == "request:count":
+            self._over_limit(seen, day)
         elif seen.act == "consent:register":
             self.consents[day, "registered"] += 1
             if seen.pol == VITAL or seen.pol.endswith(f"/{VITAL}"):
-                self.vital_count += 1
+                self.vital_by[org] += 1
                 if len(self.vital) < _LISTED:
                     self.vital.append(Vital(index, at, org, seen.own))
         elif seen.act == "consent:withdraw":
             self.consents[day, "withdrawn"] += 1
             self.withdrawn.add(seen.cns)
+
+    def _over_limit(self, seen: Glance, day: int) -> None:
+        """One entry for many refusals of one agency."""
+        said = seen.pol.removeprefix(OVER_LIMIT)
+        if said != seen.pol and said.isdecimal():
+            for name in seen.own:
+                self.denials[day, RateLimited.code] += int(said)
+                self.denied[name, RateLimited.code] += int(said)
 
     def _refusal(self, seen: Glance, day: int) -> None:
         self.denials[day, seen.rsn] += 1
@@ -180,7 +195,8 @@ class Figures:
                 continue
             if kind in REQUESTS:
                 self.requested.add((org, other))
-                self.requests.ask(org, other, at)
+                if kind == QUESTION:
+                    self.requests.ask(org, other, at)
             elif kind in ANSWERS:
                 self.requests.answer(org, other, at)
             elif kind == "deletion_request":

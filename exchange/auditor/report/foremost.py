@@ -19,7 +19,7 @@ def summary(figures: Figures) -> tuple[tuple[str, Cell], ...]:
         ("refusals", figures.denials.total()),
         ("pairs that met", len(figures.pairs)),
         ("off hours", f"{100 * off / accesses:.0f} %" if accesses else "0 %"),
-        ("consents on vital interest", figures.vital_count),
+        ("consents on vital interest", figures.vital_by.total()),
         ("accesses after a withdrawal", figures.after_withdrawal_count),
         ("deletions not answered", sum(item.count for item in figures.deletions.open())),
     )
@@ -40,15 +40,21 @@ def vital_interest(figures: Figures) -> Figure:
         "recipient and every commission that it was announced to. Ask the issuer for the evidence of each.",
         ("at", "by", "parties", "entry"),
         rows,
+        figures.vital_by.total() - len(rows),
     )
 
 
 def notices(figures: Figures) -> Iterable[Notice]:
     """What needs a look, the grave ones first."""
-    if figures.vital_count:
-        who = ", ".join(sorted({one.org for one in figures.vital}))
+    if figures.vital_by:
         yield Notice(
-            f"{figures.vital_count} consents rest on vital interest, by {who}. Each needs a look.", grave=True
+            ngettext(
+                "{count} consent rests on vital interest, by {who}. Each needs a look.",
+                "{count} consents rest on vital interest, by {who}. Each needs a look.",
+                figures.vital_by.total(),
+                who=", ".join(sorted(figures.vital_by)),
+            ),
+            grave=True,
         )
     if figures.after_withdrawal_count:
         named = ", ".join(str(index) for index in figures.after_withdrawal[:10])

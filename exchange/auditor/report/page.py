@@ -14,10 +14,15 @@ from typing import Final
 from exchange.auditor.report.charts import WIDTHS, Draw, said, svg
 from exchange.auditor.report.content import Cell, Document, Figure, Notice
 from exchange.member.page import head
-from exchange.words import gettext, language, pgettext
+from exchange.words import gettext, language, marked, ngettext, pgettext
 from exchange.words.languages import ENGLISH
 
 _TEXT: Final = ' class="text"'
+_BAR: Final = {
+    "day": marked("A bar is a day."),
+    "week": marked("A bar is a week, named by its Monday."),
+    "month": marked("A bar is a month."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Provenance:
     key: str
     made: datetime
     witnessed: str
+    slices: str
 
 
 def page(content: Document, provenance: Provenance, draw: Draw) -> Iterator[str]:
@@ -52,9 +58,9 @@ def _head(content: Document, provenance: Provenance) -> str:
     return (
         f"<header>\n<h1>{_said('Audit report')}</h1>\n"
         f'<p class="log"><bdi>{escape(provenance.origin)}</bdi></p>\n'
-        f'<p class="span">{_span(content)}</p>\n'
+        f'<p class="span">{_span(content)}</p>\n<p class="bar">{_said(_BAR[content.unit])}</p>\n'
         f'<ul class="verdict">\n<li>{_said("every entry and the tree verified")}</li>\n'
-        f"<li>{escape(provenance.witnessed)}</li>\n</ul>\n"
+        f"<li>{escape(provenance.slices)}</li>\n<li>{escape(provenance.witnessed)}</li>\n</ul>\n"
         f"{_notices(content.notices)}"
         f'<dl class="summary">\n{"".join(_sum(name, value) for name, value in content.summary)}</dl>\n'
         f"{_contents(content)}</header>\n"
@@ -104,15 +110,34 @@ def _figure(figure: Figure, draw: Draw) -> str:
         f'<section class="figure" aria-labelledby="{figure.key}">\n'
         f'<h2 id="{figure.key}">{_said(figure.title)}</h2>\n<p>{_said(figure.text)}</p>\n'
     )
-    if not any(int(row[-1]) for row in figure.rows if isinstance(row[-1], int)):
+    if _is_empty(figure):
         return f'{head}<p class="nothing">{_said("Nothing to show.")}</p>\n</section>\n'
     if figure.shape == "list":
-        return f"{head}{_table(figure)}</section>\n"
+        return f"{head}{_table(figure)}{_left_out(figure)}</section>\n"
     plots = "\n".join(svg(figure, size, draw) for size in WIDTHS)
     return (
-        f"{head}{plots}\n<details>\n<summary>{_said('The numbers behind this plot')}</summary>\n"
+        f"{head}{plots}\n{_left_out(figure)}<details>\n"
+        f"<summary>{_said('The numbers behind this plot')}</summary>\n"
         f"{_table(_pivot(figure))}</details>\n</section>\n"
     )
+
+
+def _is_empty(figure: Figure) -> bool:
+    """A list has no row then; a plot may have rows of nothing but zeros."""
+    if figure.shape == "list":
+        return not figure.rows
+    return not any(row[-1] for row in figure.rows)
+
+
+def _left_out(figure: Figure) -> str:
+    if not figure.left_out:
+        return ""
+    text = ngettext(
+        "{count} more is not shown here; it is in the export.",
+        "{count} more are not shown here; they are in the export.",
+        figure.left_out,
+    )
+    return f'<p class="more">{escape(text)}</p>\n'
 
 
 def _pivot(figure: Figure) -> Figure:

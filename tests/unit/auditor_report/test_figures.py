@@ -117,6 +117,42 @@ def test_a_long_log_is_shown_by_week_or_month_and_a_crowd_of_agencies_as_others(
     )
 
 
+def over_limit(many: int, *own: str, kind: str = "limited") -> bytes:
+    return Entry(
+        log="test.example/audit",
+        id=b64u(bytes(16)),
+        ts=int(MONDAY.timestamp() * 1_000_000),
+        act=Act.REQUEST_COUNT,
+        out="allow",
+        own=tuple(AgencyId(name) for name in own),
+        opr="hub",
+        pol=f"{kind}:{many}",
+    ).to_bytes()
+
+
+def test_requests_over_an_agency_s_limit_are_refusals_each() -> None:
+    strangers = over_limit(99, kind="unauthenticated")
+    content = document(
+        counted(over_limit(40, "ngo"), over_limit(2, "ngo"), over_limit(1, "clinic"), strangers)
+    )
+    assert figure(content, "denials_by_agency").rows == (
+        ("ngo", "RATE_LIMITED", 42),
+        ("clinic", "RATE_LIMITED", 1),
+    )
+    assert dict(content.summary)["refusals"] == 43
+
+
+def test_a_list_says_how_much_it_leaves_out() -> None:
+    met = [fetch(MONDAY, "embassy", f"ngo-{number}") for number in range(30)]
+    owed = [deposit(MONDAY, "embassy", f"ngo-{number}", "deletion_request") for number in range(27)]
+    asked = [deposit(MONDAY, "ngo", f"clinic-{number}", "information_request") for number in range(26)]
+    content = document(counted(*met, *owed, *asked))
+    lists = ("newest_pairs", "unrequested_pairs", "unanswered_deletions", "response_pairs")
+    assert [figure(content, key).left_out for key in lists] == [5, 5, 2, 1]
+    assert [figure(content, key).left_out for key in ("deletions", "requests", "off_hours")] == [2, 1, 0]
+    assert {len(figure(content, key).rows) for key in lists} == {25}
+
+
 # -- hours ---------------------------------------------------------------------------------------------
 
 
@@ -244,9 +280,19 @@ def test_sharing_on_vital_interest_stands_first_with_its_parties() -> None:
         (f"{MONDAY + HOUR:%Y-%m-%d %H:%M}", "ngo", "clinic commission ngo", 1),
     )
     (grave,) = [notice.text for notice in content.notices if notice.grave]
-    assert "1 consents rest on vital interest, by ngo" in grave
+    assert "1 consent rests on vital interest, by ngo" in grave
     assert dict(content.summary)["consents on vital interest"] == 1
     assert not [one for one in document(counted()).notices if "vital" in one.text]
+
+
+def test_of_many_consents_on_vital_interest_every_agency_is_named_and_the_rest_is_counted() -> None:
+    names = ["ngo"] * 50 + ["clinic"] * 3
+    made = [entry(MONDAY, Act.CONSENT_REGISTER, name, "embassy", pol="vital-interest") for name in names]
+    content = document(counted(*made))
+    (grave,) = [notice.text for notice in content.notices if notice.grave]
+    assert "53 consents rest on vital interest, by clinic, ngo" in grave
+    listed = figure(content, "vital_interest")
+    assert (len(listed.rows), listed.left_out) == (50, 3)
 
 
 # -- questions and answers -----------------------------------------------------------------------------
@@ -269,6 +315,19 @@ def test_answers_are_matched_to_the_oldest_question_of_the_pair() -> None:
         ("ngo", "later", 1),
         ("ngo", "not answered", 1),
     )
+
+
+def test_a_tracing_request_asks_many_and_is_owed_no_answer() -> None:
+    figures = counted(
+        deposit(MONDAY, "embassy", "ngo", "tracing_request"),
+        deposit(MONDAY + HOUR, "embassy", "ngo", "information_request"),
+        deposit(MONDAY + 2 * HOUR, "ngo", "embassy", "information_response"),
+        fetch(MONDAY + 3 * HOUR, "embassy", "ngo"),
+    )
+    content = document(figures)
+    assert figure(content, "requests").rows == (("ngo", "within a day", 1),)
+    assert dict(figure(content, "response_times").rows)["1 to 4 hours"] == 1
+    assert figure(content, "unrequested_pairs").rows == ()
 
 
 def test_each_pair_has_its_own_answer_times_and_no_child_or_message_in_them() -> None:

@@ -17,8 +17,13 @@ from bench.auditlog import LOG, Story, build
 from exchange.auditor.cli.main import cli
 from exchange.auditor.mirror import Mirror
 from exchange.log.tiles import Tile
+from exchange_schemas.codec import b64u
+from exchange_schemas.entry import Act, Entry
+from exchange_schemas.ids import AgencyId
 from tests.unit.auditor.command_line import CommandLine
+from tests.unit.auditor.logs import LOG as LOG_OF_TESTS
 from tests.unit.auditor.logs import entry, mirror
+from tests.unit.auditor.test_headed import SALTS, Log
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRAWN = ("path", "rect", "text")
@@ -195,6 +200,52 @@ def test_no_report_is_made_of_a_log_that_does_not_hold(audit: CommandLine, tmp_p
     assert code == 4
     assert "exchange-audit verify" in err
     assert not out.exists()
+
+
+def test_no_report_is_made_where_an_agency_was_not_shown_an_entry_about_it(
+    audit: CommandLine, tmp_path: Path
+) -> None:
+    log = Log()
+    log.add("embassy-a", "ngo-a")
+    log.heads(forget=0, covers=1, root=bytes(32))
+    bad = mirror(tmp_path / "log", log.entries)
+    bad.write_salts(SALTS)
+    code, _, err = audit.run("report", bad.folder, "--out", tmp_path / "r.html")
+    assert (code, "the log does not hold" in err) == (4, True)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_the_page_says_what_was_verified_of_the_slices(audit: CommandLine, tmp_path: Path) -> None:
+    log = Log()
+    log.add("embassy-a", "ngo-a")
+    log.minutes += 30
+    log.heads()
+    late = mirror(tmp_path / "log", log.entries)
+    late.write_salts(SALTS)
+    code, found = audit.json("report", late.folder, "--out", tmp_path / "r.html")
+    assert code == 0
+    assert found["slices"] == "slices: the hub's commitments to agencies came LATE"
+    assert "commitments to agencies came LATE</li>" in (tmp_path / "r.html").read_text("utf-8")
+
+
+def test_a_deletion_that_was_asked_for_today_and_is_open_is_shown(audit: CommandLine, tmp_path: Path) -> None:
+    asked = Entry(
+        log=LOG_OF_TESTS,
+        id=b64u(bytes(16)),
+        ts=1_790_000_000_000_000,
+        act=Act.ENVELOPE_DEPOSIT,
+        out="allow",
+        org=AgencyId("ngo-a"),
+        own=(AgencyId("clinic-b"), AgencyId("ngo-a")),
+        knd="deletion_request",
+    )
+    made = mirror(tmp_path / "log", [asked.to_bytes()])
+    done, _, err = audit.run("report", made.folder, "--out", tmp_path / "r.html")
+    assert done == 0, err
+    section = (tmp_path / "r.html").read_text("utf-8").partition('aria-labelledby="unanswered_deletions"')[2]
+    section = section.partition("</section>")[0]
+    assert "clinic-b" in section
+    assert "Nothing to show" not in section
 
 
 def test_an_empty_log_makes_a_page(audit: CommandLine, tmp_path: Path) -> None:

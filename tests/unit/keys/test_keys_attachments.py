@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -226,6 +227,12 @@ def test_an_existing_file_is_kept_unless_it_may_be_replaced(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [target]
 
 
+def _write_while_it_appears(target: Path) -> None:
+    with durable_file(target, replace=False) as file:
+        file.write(b"second")
+        target.write_bytes(b"first")
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_a_stick_without_links_works_and_still_replaces_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -237,9 +244,35 @@ def test_a_stick_without_links_works_and_still_replaces_nothing(
     target = tmp_path / "file"
     with durable_file(target, replace=False) as file:
         file.write(b"first")
-    with pytest.raises(Conflict), durable_file(target, replace=False) as file:
-        file.write(b"second")
+    target.unlink()
+    with pytest.raises(Conflict):
+        _write_while_it_appears(target)
     assert target.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_that_appears_while_another_is_written_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    with pytest.raises(Conflict):
+        _write_while_it_appears(target)
+    assert target.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.symlink_to("nowhere")
+    with pytest.raises(Conflict), durable_file(target, replace=False):
+        pytest.fail("what takes an hour was begun")
+    assert target.is_symlink()
+
+
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "pipe"
+    os.mkfifo(target)
+    with pytest.raises(Conflict, match="no plain file"), durable_file(target, replace=True) as file:
+        file.write(b"first")
+    assert target.is_fifo()
     assert list(tmp_path.iterdir()) == [target]
 
 
