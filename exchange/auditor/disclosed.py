@@ -59,14 +59,21 @@ class Disclosed:
         return (self.folder / _FILE).is_file()
 
     def namer(self) -> Callable[[str], str | None]:
-        """Gives the value behind a commitment, None where it is not known."""
-        kept = sqlite3.connect(f"file:{self.folder / _FILE}?mode=ro", uri=True)
+        """Gives the value behind a commitment, None where it is not known.
+
+        What it gives raises: LogIncomplete when the file is damaged.
+        """
+        # As an address: a folder's name may hold what is no letter of one.
+        kept = sqlite3.connect(f"{(self.folder / _FILE).resolve().as_uri()}?mode=ro", uri=True)
         query = "SELECT value FROM disclosed WHERE commitment = ?"
 
         # One value at a time: a log has more envelopes than fit in memory.
         @lru_cache(maxsize=65_536)
         def name(said: str) -> str | None:
-            row = kept.execute(query, (said,)).fetchone()
+            try:
+                row = kept.execute(query, (said,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise _damaged() from error
             return None if row is None else str(row[0])
 
         return name
@@ -140,9 +147,11 @@ class Disclosed:
         except sqlite3.OperationalError as error:
             raise StorageFull("the disclosures cannot be written", field="DIR") from error
         except sqlite3.DatabaseError as error:
-            raise LogIncomplete(
-                f"{_FILE} is damaged", field="DIR", hint="delete it and pull again"
-            ) from error
+            raise _damaged() from error
+
+
+def _damaged() -> LogIncomplete:
+    return LogIncomplete(f"{_FILE} is damaged", field="DIR", hint="delete it and pull again")
 
 
 Found = dict[tuple[int, str], tuple[bytes, str]]

@@ -210,7 +210,7 @@ def _store(mirror: Mirror, intake: Intake, tile: Tile) -> None:
 def _pull_salts(mirror: Mirror, source: Source) -> None:
     """Every party's salt; one that was known before may never be another. Raises: ProofInvalid."""
     known = mirror.salts() or {}
-    found, after = dict(known), ""
+    found, shown, after = dict(known), set[str](), ""
     while True:
         answer = source.get("/v1/audit/salts", {"after": after} if after else {})
         listed = answer.get("salts")
@@ -218,9 +218,12 @@ def _pull_salts(mirror: Mirror, source: Source) -> None:
             raise HubRefused("the hub's answer holds no salts", field="salts")
         for item in listed:
             party, salt = _salt(item)
+            if party in shown:
+                raise HubRefused("the hub's pages of salts do not go on", field="salts")
             if found.setdefault(party, salt) != salt:
                 raise ProofInvalid(f"the hub shows another salt for {party} than before", field="salts")
             after = party
+            shown.add(party)
         if not listed or answer.get("more") is not True:
             break
     if found != known or not known:

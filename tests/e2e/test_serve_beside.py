@@ -85,6 +85,25 @@ def test_all_end_with_the_server(hub: LocalHub, tmp_path: Path) -> None:
     assert b"Traceback" not in (tmp_path / "hub.log").read_bytes()
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_keeper_that_is_killed_is_started_again_with_its_works(hub: LocalHub, tmp_path: Path) -> None:
+    found = wait_for_sender(hub)
+    (sender,) = fresh(found)
+    keeper = parent_of(sender)
+    works = below(keeper)
+    os.kill(keeper, signal.SIGKILL)
+    wait_until_gone([keeper, *works])
+    (other,) = fresh(wait_for_sender(hub))
+    assert parent_of(parent_of(other)) == pid_of(hub)
+    found = below(pid_of(hub))
+    hub.stop()
+    wait_until_gone(list(found))
+    assert b"Traceback" not in (tmp_path / "hub.log").read_bytes()
+
+
 def test_none_outlives_a_server_that_is_killed(hub: LocalHub) -> None:
     found = wait_for_sender(hub)
     os.kill(pid_of(hub), signal.SIGKILL)

@@ -1,8 +1,9 @@
 """The processes beside the workers: a keeper that only waits, and under it one process for each work.
 
 The keeper is forked before the server starts any thread, with the keys that the parent unlocked. It starts a
-work again that ended or was killed, and ends them all when the server is gone, however it went. A work that
-finds that this hub may serve no longer says so by its exit code; the keeper then ends the server.
+work again that ended or was killed, and ends them all when the server is gone, however it went. The server
+starts a keeper again that was killed: its works end with it. A work that finds that this hub may serve no
+longer says so by its exit code; the keeper then ends the server.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Final, TypeAlias
 
@@ -49,15 +50,45 @@ class Work:
 
 def start_beside(works: Sequence[Work]) -> Callable[[], None]:
     """Start them under a keeper; gives what ends them all."""
+    guarded = _Guarded(works, _keeper_of(works))
+    threading.Thread(target=guarded.watch, name="keeper's", daemon=True).start()
+    return guarded.stop
+
+
+def _keeper_of(works: Sequence[Work]) -> BaseProcess:
     keeper = _FORKED.Process(target=_keep, args=(works, os.getpid()), name="homeward-keeper")
     keeper.start()
+    return keeper
 
-    def stop() -> None:
-        keeper.terminate()
-        keeper.join(_STOP_S)
-        keeper.kill()
 
-    return stop
+@dataclass(slots=True)
+class _Guarded:
+    """The keeper, as the server sees it."""
+
+    works: Sequence[Work]
+    keeper: BaseProcess
+    told: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def watch(self) -> None:
+        """Start it again when it was killed, until it is told to end or has ended the server."""
+        while True:
+            self.keeper.join()
+            if self.keeper.exitcode == 0 or self.told.wait(AGAIN_S):
+                return
+            logging.getLogger(__name__).warning("the keeper beside the workers ended and is started again")
+            with self.turn:
+                if self.told.is_set():
+                    return
+                self.keeper = _keeper_of(self.works)
+
+    def stop(self) -> None:
+        """End it and what it keeps."""
+        with self.turn:
+            self.told.set()
+        self.keeper.terminate()
+        self.keeper.join(_STOP_S)
+        self.keeper.kill()
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ import click
 from exchange.hub.admin.beside import start_beside
 from exchange.hub.admin.commands import Target, examples, hub_command
 from exchange.hub.admin.cpus import Places
+from exchange.hub.admin.forks import end_forked_at_once
 from exchange.hub.admin.opened import opened_hub
 from exchange.hub.admin.tls import Tls, renewal, tls_of
 from exchange.hub.admin.works import works_of
@@ -112,6 +113,7 @@ def serve(target: Target, *, host: str, port: int, workers: int | None, threads:
         server.on_startup(renewal(lambda: tls_of(target.settings(), host), _renewal_refused(target)))
     # The hub, with its keys, is what the workers inherit; it cannot be sent to a process that did not fork.
     multiprocessing.set_start_method("fork", force=True)
+    end_forked_at_once()
     stop = start_beside(works_of(hub))
     places = Places() if pin else None
     try:

@@ -135,3 +135,12 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "partial.sqlite").write_bytes(b"x" * 4096)
     with pytest.raises(LogIncomplete):
         Partial(tmp_path).verify(Trust((), "given", datetime.now(UTC)))
+    with pytest.raises(LogIncomplete):
+        Disclosed(tmp_path).namer()("said")
+
+
+def test_what_was_disclosed_is_found_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "log #1?mode=rw%41"
+    folder.mkdir()
+    Disclosed(folder).pull(None, 0, lambda _start: iter(()))  # type: ignore[arg-type]  # not asked
+    assert Disclosed(folder).namer()("said") is None

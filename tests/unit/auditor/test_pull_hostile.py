@@ -9,7 +9,7 @@ from exchange.auditor.mirror import Mirror
 from exchange.auditor.pull import LOG_PREFIX, pull
 from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
-from exchange_schemas.errors import ExchangeError, LogFork
+from exchange_schemas.errors import ExchangeError, HubRefused, LogFork
 from tests.unit.auditor.logs import TRUST, VKEY, Hub, entry, note
 
 
@@ -50,6 +50,19 @@ def test_the_note_that_proves_a_lie_is_kept(tmp_path: Path, size: int, changed: 
             pull(mirror, Hub(shown), VKEY)
     kept = list((tmp_path / "evidence").iterdir())
     assert [path.read_text("utf-8") for path in kept] == [note(shown)]
+
+
+class Endless(Hub):
+    """Shows the same page of salts again and again."""
+
+    def get(self, path: str, params: Any = None) -> dict[str, Any]:
+        return {"salts": [{"party": "ngo-a", "salt": "A" * 43}], "more": True}
+
+
+def test_pages_of_salts_that_never_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(HubRefused, match="do not go on"):
+        pull(Mirror(tmp_path), Endless(entries(3)), VKEY)
+    assert not Mirror(tmp_path).has_checkpoint()
 
 
 class Damaged(Hub):
