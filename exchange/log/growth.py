@@ -65,7 +65,7 @@ class GrowingTree:
         return self._root(self._rest)
 
     def _root(self, rest: Frontier) -> bytes:
-        return Frontier(self.size, (*self._bundles.hashes, *rest.hashes)).root()
+        return Frontier(self.size, self._bundles.packed + rest.packed).root()
 
     def _climb(self, level: int, node: bytes) -> None:
         """Keep a finished subtree's hash; show and pass on each full tile of the level."""

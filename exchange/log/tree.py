@@ -19,10 +19,9 @@ Every `ProofInvalid` carries the rule that failed:
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from exchange_schemas.errors import Malformed, ProofInvalid
 
@@ -58,56 +57,65 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 # -- the growing edge ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
-    """The right edge of a tree of `size` leaves: its largest complete subtrees, the largest first."""
+class Frontier(NamedTuple):
+    """The right edge of a tree of `size` leaves: its largest complete subtrees.
+
+    `packed`: their hashes one after another, 32 bytes each, the largest subtree first.
+    """
 
     size: int
-    hashes: tuple[bytes, ...]
+    packed: bytes
 
     @classmethod
     def empty(cls) -> Self:
         """The frontier of the tree without leaves."""
-        return cls(0, ())
+        return cls(0, b"")
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, size: int) -> Self:
+    def from_bytes(cls, packed: bytes, *, size: int) -> Self:
         """Read what `to_bytes` wrote for a tree of `size` leaves.
 
         Raises: Malformed when size and length do not belong together.
         """
-        if not 0 <= size <= MAX_SIZE:
-            raise Malformed("frontier: the size is out of range", field="size")
-        if len(data) != HASH_BYTES * size.bit_count():
-            raise Malformed("frontier: its length does not fit the size", field="frontier")
-        return cls(size, _split(data))
+        _check_packed(packed, size)
+        return cls(size, packed)
+
+    @classmethod
+    def ending_with(cls, leaf: bytes, before: bytes, *, index: int) -> Self:
+        """The frontier after the leaf with this hash and index, from the stored one before it.
+
+        Raises: Malformed as `from_bytes` and `append`.
+        """
+        _check_packed(before, index)
+        return cls(index + 1, _grown(before, index, leaf))
 
     def to_bytes(self) -> bytes:
-        """The hashes one after another, 32 bytes each, the largest subtree first; the size is not in it."""
-        return b"".join(self.hashes)
+        """As it is stored: `packed`; the size is not in it."""
+        return self.packed
+
+    @property
+    def hashes(self) -> list[bytes]:
+        """The hash of each subtree, the largest first."""
+        return [self.packed[at : at + HASH_BYTES] for at in range(0, len(self.packed), HASH_BYTES)]
 
     def append(self, leaf: bytes) -> "Frontier":
         """The frontier after one more leaf, given by its hash.
 
         Raises: Malformed when the hash has another length or the tree is full.
         """
-        if len(leaf) != HASH_BYTES:
-            raise Malformed("frontier: a leaf hash has 32 bytes", field="leaf")
-        return self.extend((leaf,))
+        return Frontier(self.size + 1, _grown(self.packed, self.size, leaf))
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> "Frontier":
-        """The frontier after more leaves; constant memory, one inner hash for each leaf on average.
+        """As `append` of one leaf after another, faster; constant memory, one inner hash for each leaf.
 
         The lengths of the hashes are the caller's matter: this is the loop that a whole log runs through.
         Raises: Malformed when the tree is full.
         """
-        stack = list(self.hashes)
+        stack = self.hashes
         size = self.size
         for leaf in leaf_hashes:
             node, carry = leaf, size
-            # Each trailing one bit of the size is a complete subtree that now gets its right sibling.
             while carry & 1:
-                # `node_hash`, written out: the call would cost a tenth of the hash.
                 inner = _new_node()
                 inner.update(stack.pop() + node)
                 node = inner.digest()
@@ -116,16 +124,39 @@ class Frontier:
             size += 1
         if size > MAX_SIZE:
             raise Malformed("frontier: the tree is full", field="size")
-        return Frontier(size, tuple(stack))
+        return Frontier(size, b"".join(stack))
 
     def root(self) -> bytes:
         """The root of the tree (RFC 6962, 2.1)."""
-        if not self.hashes:
+        if not self.packed:
             return EMPTY_ROOT
-        root = self.hashes[-1]
-        for left in self.hashes[-2::-1]:
+        *lefts, root = self.hashes
+        for left in reversed(lefts):
             root = node_hash(left, root)
         return root
+
+
+def _check_packed(packed: bytes, size: int) -> None:
+    if not 0 <= size <= MAX_SIZE:
+        raise Malformed("frontier: the size is out of range", field="size")
+    if len(packed) != HASH_BYTES * size.bit_count():
+        raise Malformed("frontier: its length does not fit the size", field="frontier")
+
+
+def _grown(packed: bytes, size: int, leaf: bytes) -> bytes:
+    """The packed frontier of a tree of `size` leaves after one more."""
+    if len(leaf) != HASH_BYTES:
+        raise Malformed("frontier: a leaf hash has 32 bytes", field="leaf")
+    if size >= MAX_SIZE:
+        raise Malformed("frontier: the tree is full", field="size")
+    node = leaf
+    # Each trailing one bit of the size is a complete subtree that now gets its right sibling.
+    while size & 1:
+        # `node_hash`, written out: the call would cost a tenth of the hash.
+        inner = _new_node()
+        inner.update(packed[-HASH_BYTES:] + node)
+        packed, node, size = packed[:-HASH_BYTES], inner.digest(), size >> 1
+    return packed + node
 
 
 def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
@@ -145,11 +176,7 @@ def proof_at_append(old: Frontier) -> list[bytes]:
 
     The new leaf is the rightmost, so its siblings are exactly the old frontier, the smallest first.
     """
-    return list(reversed(old.hashes))
-
-
-def _split(data: bytes) -> tuple[bytes, ...]:
-    return tuple([data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)])
+    return old.hashes[::-1]
 
 
 # -- building proofs from stored nodes -----------------------------------------------------------------
@@ -167,7 +194,7 @@ def frontier_at(size: int, read: ReadNode) -> Frontier:
         if size >> level & 1:
             hashes.append(read(level, start >> level))
             start += 1 << level
-    return Frontier(size, tuple(hashes))
+    return Frontier(size, b"".join(hashes))
 
 
 def inclusion_proof(index: int, size: int, read: ReadNode) -> list[bytes]:

@@ -96,38 +96,32 @@ def append(
 
 
 def _append_sqlite(cursor: sqlite3.Cursor, leaves: Sequence[Leaf], now: datetime) -> list[Appended]:
-    tree, latest_us = _tree(cursor.execute(_LAST).fetchone())
+    last = cursor.execute(_LAST).fetchone()
+    if last is None:
+        tree, latest_us = Frontier.empty(), 0
+    else:
+        index, hash_, latest_us, before = last
+        tree = Frontier.ending_with(hash_, before, index=index)
     # Exact to the microsecond is nothing that half a minute's slack asks for.
     now_us = int(now.timestamp() * 1_000_000)
     placed: list[Appended] = []
     nodes: list[_Node] = []
     rows: list[tuple[object, ...]] = []
     for leaf in leaves:
-        if _is_off(leaf.ts_us, now_us, latest_us):
+        if abs(leaf.ts_us - now_us) > CLOCK_SLACK_US or leaf.ts_us < latest_us - CLOCK_SLACK_US:
             raise AuditUnavailable("the clock is not the audit log's, so nothing is answered")
         if placed:
             tree = tree.append(placed[-1].leaf)
         place = Appended(tree.size, leaf_hash(leaf.entry), tree)
         placed.append(place)
-        nodes += _whole_tiles(tree, place.leaf)
+        if not ~tree.size & 0xFF:
+            nodes += _whole_tiles(tree, place.leaf)
         latest_us = max(latest_us, leaf.ts_us)
-        rows.append((tree.size, leaf.entry_id, place.leaf, latest_us, tree.to_bytes(), leaf.entry))
+        rows.append((tree.size, leaf.entry_id, place.leaf, latest_us, tree.packed, leaf.entry))
     cursor.executemany(_ENTRY, rows)
     if nodes:
         cursor.executemany(_NODE, nodes)
     return placed
-
-
-def _tree(last: tuple[int, bytes, int, bytes] | None) -> tuple[Frontier, int]:
-    """The log's tree and its latest time, from its last row."""
-    if last is None:
-        return Frontier.empty(), 0
-    index, leaf, latest_us, frontier = last
-    return Frontier.from_bytes(frontier, size=index).append(leaf), latest_us
-
-
-def _is_off(ts_us: int, now_us: int, latest_us: int) -> bool:
-    return abs(ts_us - now_us) > CLOCK_SLACK_US or ts_us < latest_us - CLOCK_SLACK_US
 
 
 def _append_postgres(
@@ -146,10 +140,8 @@ def _appended(leaf: Leaf, place: Any) -> Appended:
 
 
 def _whole_tiles(before: Frontier, leaf: bytes) -> list[_Node]:
-    """The complete subtrees of levels 8, 16, 24… that this leaf completes, as (level, index, hash)."""
+    """The complete subtrees of levels 8, 16, 24… that the last leaf of a tile completes."""
     found: list[_Node] = []
-    if ~before.size & 0xFF:
-        return found
     node, carry, level = leaf, before.size, 0
     for left in reversed(before.hashes):
         if not carry & 1:

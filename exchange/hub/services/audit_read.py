@@ -40,7 +40,7 @@ def head(conn: Connection) -> Frontier:
     row = conn.execute(_LAST).one_or_none()
     if row is None:
         return Frontier.empty()
-    return Frontier.from_bytes(bytes(row.frontier), size=row.idx).append(bytes(row.leaf))
+    return Frontier.ending_with(bytes(row.leaf), bytes(row.frontier), index=row.idx)
 
 
 def size(conn: Connection) -> int:

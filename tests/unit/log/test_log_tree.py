@@ -109,6 +109,8 @@ def test_frontier_survives_bytes(size: int) -> None:
     data = frontier.to_bytes()
     assert len(data) == 32 * size.bit_count()
     assert Frontier.from_bytes(data, size=size) == frontier
+    last = leaves(size + 1)[size]
+    assert Frontier.ending_with(last, data, index=size) == frontier.append(last)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,8 @@ def test_frontier_survives_bytes(size: int) -> None:
 def test_frontier_bytes_of_another_size_are_refused(data: bytes, size: int) -> None:
     with pytest.raises(Malformed):
         Frontier.from_bytes(data, size=size)
+    with pytest.raises(Malformed):
+        Frontier.ending_with(bytes(32), data, index=size)
 
 
 def test_a_leaf_hash_of_another_length_is_refused() -> None:
@@ -126,7 +130,7 @@ def test_a_leaf_hash_of_another_length_is_refused() -> None:
 
 
 def test_a_full_tree_takes_no_leaf() -> None:
-    full = Frontier(MAX_SIZE, tuple(bytes(32) for _ in range(63)))
+    full = Frontier(MAX_SIZE, bytes(32 * 63))
     with pytest.raises(Malformed):
         full.append(bytes(32))
 
