@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from exchange.auditor.verdict import Fault, Findings
 from exchange.log.canonical import Bundle
-from exchange.log.slices import LAG, LATE_US, Heads, Slice, leaves_of
+from exchange.log.slices import LAG, LATE_US, Heads, slice_leaf
 from exchange.log.tree import Frontier, root_of
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import EntryInvalid
@@ -55,8 +55,9 @@ class HeadsCheck:
         self._salts = salts
         self._findings = findings
         self._waiting: deque[_Block] = deque()
-        self._trees: dict[str, Frontier] = {}
-        self._slices: dict[str, Slice] = {}
+        self._trees: defaultdict[str, Frontier] = defaultdict(Frontier.empty)
+        # Of the trees that have not grown since the newest heads entry.
+        self._roots: dict[str, bytes] = {}
         # Entries below `_folded` are in the trees; the newest heads entry covers those below `_covers`.
         self._folded = 0
         self._covers = 0
@@ -102,7 +103,7 @@ class HeadsCheck:
         lacking = [party for party in self._trees if party not in self._salts]
         if lacking:
             self._wrong(index, f"the hub gave no salt for {lacking[0]}, so that nobody can check it")
-        elif root_of(leaves_of(heads.covers, self._present())) != heads.root:
+        elif self._root(heads.covers) != heads.root:
             self._wrong(index, f"its root is not that of the slices of the first {heads.covers} entries")
 
     def _judge_delay(self, index: int, covers: int, ts: int) -> None:
@@ -134,14 +135,20 @@ class HeadsCheck:
                     grown[party].append(leaf)
         self._folded = max(self._folded, end)
         for party, leaves in grown.items():
-            self._trees[party] = self._trees.get(party, Frontier.empty()).extend(leaves)
-            self._slices.pop(party, None)
+            self._trees[party] = self._trees[party].extend(leaves)
+            self._roots.pop(party, None)
 
-    def _present(self) -> list[Slice]:
-        for party, tree in self._trees.items():
-            if party not in self._slices:
-                self._slices[party] = Slice(party, tree.size, tree.root(), self._salts[party])
-        return list(self._slices.values())
+    def _root(self, covers: int) -> bytes:
+        """What a heads entry over the first `covers` entries, which are in the trees, must carry."""
+        leaves = []
+        # The ids of agencies are ASCII, which sorts as its bytes do.
+        for party in sorted(self._trees):
+            tree = self._trees[party]
+            root = self._roots.get(party)
+            if root is None:
+                root = self._roots[party] = tree.root()
+            leaves.append(slice_leaf(covers, party, self._salts[party], tree.size, root))
+        return root_of(leaves)
 
     def _wrong(self, index: int, what: str) -> None:
         self._findings.add(Fault.HEADS_WRONG, f"heads entry {index}: {what}", index)

@@ -52,16 +52,20 @@ class Slice:
 
     def leaf(self, covers: int) -> bytes:
         """The hash of its leaf under the heads entry that covers the first `covers` entries."""
-        before, between = _frame(self.party, self.salt)
-        numbers = covers.to_bytes(8, "big"), self.size.to_bytes(8, "big")
-        return leaf_hash(before + numbers[0] + between + numbers[1] + lp(self.root))
+        return slice_leaf(covers, self.party, self.salt, self.size, self.root)
 
 
-@lru_cache(maxsize=4096)  # an auditor makes the leaf of every party for each heads entry
-def _frame(party: str, salt: bytes) -> tuple[bytes, bytes]:
-    """What stands before the number `covers` in a party's leaf, and between it and the number `size`."""
-    number = lp(bytes(8))[:-8]
-    return lp(_LABEL, salt) + number, lp(party.encode()) + number
+def slice_leaf(covers: int, party: str, salt: bytes, size: int, root: bytes) -> bytes:
+    """As `Slice.leaf`, for who makes the leaf of every party for each of many heads entries."""
+    before, between, last = _frame(party, salt)
+    return leaf_hash(before + covers.to_bytes(8, "big") + between + size.to_bytes(8, "big") + last + root)
+
+
+@lru_cache(maxsize=4096)
+def _frame(party: str, salt: bytes) -> tuple[bytes, bytes, bytes]:
+    """What stands in a party's leaf before the number `covers`, before the number `size`, before the root."""
+    number, root = lp(bytes(8))[:-8], lp(bytes(HASH_BYTES))[:-HASH_BYTES]
+    return lp(_LABEL, salt) + number, lp(party.encode()) + number, root
 
 
 @dataclass(frozen=True, slots=True)
