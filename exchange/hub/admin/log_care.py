@@ -155,11 +155,18 @@ def recover(target: Target, *, source: KeySource, mirror: Path) -> None:
         "witnessed": restored.witnessed,
         "operator": key.name,
         "withdrawals": held,
+        "unsalted": list(restored.unsalted),
     }
     count = restored.size - restored.before
     target.out.done(
         "entries that are back: {count}; the log has {size}; logged by {operator}", facts, count=count
     )
+    if restored.unsalted:
+        target.out.note(
+            "warning: the copy had no salts for {parties}: they get new ones, and auditors who hold the old "
+            "ones refuse to pull",
+            parties=", ".join(restored.unsalted),
+        )
 
 
 def _store(hub: Hub) -> TileStore:

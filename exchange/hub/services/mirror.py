@@ -7,7 +7,7 @@ every signed checkpoint in it must be a prefix. The layout is that of a static C
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,14 +17,26 @@ from exchange.hub.services.logs import audit_log
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.growth import GrowingTree
 from exchange.log.policy import PolicyKey
+from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, tile_path, tiles_of
 from exchange.log.tree import leaf_hash
+from exchange_schemas.codec import decode, unb64u
 from exchange_schemas.entry import entry_reader
-from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, LogFork, LogIncomplete, ProofInvalid
+from exchange_schemas.errors import (
+    CheckpointInvalid,
+    ConfigInvalid,
+    LogFork,
+    LogIncomplete,
+    Malformed,
+    ProofInvalid,
+)
+from exchange_schemas.ids import check_agency
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
 
+_SALTS: Final = "salts.json"
+_SALTS_BYTES: Final = 4 * 1024 * 1024
 _NOTE_BYTES: Final = 64 * 1024
 _BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 65_535)
 Progress = Callable[[int, int], None]
@@ -35,6 +47,7 @@ class Mirror:
     """A copy that verified: its tree, the roots at the sizes that were asked for, a digest of each bundle.
 
     `witnessed`: the size of the largest tree in it that a quorum cosigned; None where there is no policy.
+    `salts`: the secrets of the parties' slices, as the auditor pulled them here.
     """
 
     folder: Path
@@ -42,6 +55,7 @@ class Mirror:
     roots: dict[int, bytes]
     digests: tuple[bytes, ...]
     witnessed: int | None
+    salts: Mapping[str, bytes]
 
     def entries(self, tile: Tile) -> list[bytes]:
         """The entries of a bundle, still those that verified. Raises: LogIncomplete when they changed."""
@@ -81,7 +95,7 @@ def read_mirror(hub: Hub, folder: Path, sizes: set[int], progress: Progress) -> 
     for one in trees:
         if one.size > tree.size or grown.roots[one.size] != one.root:
             raise LogFork(f"the copy holds a checkpoint of {one.size} entries that it does not continue")
-    return Mirror(folder, tree, grown.roots, tuple(digests), witnessed)
+    return Mirror(folder, tree, grown.roots, tuple(digests), witnessed, _salts(folder / _SALTS))
 
 
 def _witnessed(hub: Hub, notes: list[str], trees: list[Checkpoint]) -> int | None:
@@ -100,6 +114,20 @@ def _witnessed(hub: Hub, notes: list[str], trees: list[Checkpoint]) -> int | Non
             hint="take the copy of an auditor who pulled with the policy",
         )
     return max(met)
+
+
+def _salts(path: Path) -> dict[str, bytes]:
+    if not path.is_file():
+        return {}
+    try:
+        with path.open("rb") as file:
+            members = decode(file.read(_SALTS_BYTES + 1), limit=_SALTS_BYTES)
+        return {
+            check_agency(party, field=_SALTS): unb64u(text, field=_SALTS, length=SALT_BYTES)
+            for party, text in members.items()
+        }
+    except Malformed as error:
+        raise LogIncomplete(f"{_SALTS} of the copy cannot be read", field=_SALTS) from error
 
 
 def _kept_notes(folder: Path) -> list[str]:

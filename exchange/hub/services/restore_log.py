@@ -4,28 +4,31 @@ Order: (1) the whole copy verifies (services/mirror.py); (2) the log here is a p
 is ever written over: a log that has gone on by itself since is another history, and stays; (3) the high-water
 mark and every note that a witness proved lie within the copy, else the copy is too old and is said to be;
 (4) the missing entries are written in batches, each with its leaves, frontiers and nodes in one
-transaction that begins where the log ends. A run that is cut short is simply run again. The rows that the
-lost answers changed elsewhere do not come back with their entries.
+transaction that begins where the log ends, and with the salts of the parties that they are the first to name:
+the heads entries among them are made with these, and an auditor refuses another salt for ever. A run that is
+cut short is simply run again. The rows that the lost answers changed elsewhere do not come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 
 from exchange.hub.db import open_engine, reading, storage_errors, writing
 from exchange.hub.models.log import log_entry, log_node
+from exchange.hub.models.slices import slice_party
 from exchange.hub.services import audit_read, conflicts, highwater
 from exchange.hub.services.logs import audit_log
 from exchange.hub.services.mirror import Mirror, Progress, read_mirror
 from exchange.log.checkpoint import Checkpoint
 from exchange.log.note import split_note
+from exchange.log.slices import parties_of
 from exchange.log.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, split_tile
 from exchange.log.tree import Frontier, complete_root, leaf_hash
 from exchange_schemas.entry import Entry
@@ -43,11 +46,15 @@ _TRIGGER: Final = "ALTER TABLE log_entry {} TRIGGER log_entry_append"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`before` and `size` of the log; `witnessed`: how far a quorum vouches for the copy, if any is asked."""
+    """`before` and `size` of the log; `witnessed`: how far a quorum vouches for the copy, if any is asked.
+
+    `unsalted`: the parties whose salt is neither here nor in the copy, so that they get another one.
+    """
 
     before: int
     size: int
     witnessed: int | None
+    unsalted: tuple[str, ...] = ()
 
 
 def restore_log(hub: Hub, folder: Path, progress: Progress = lambda done, total: None) -> Restored:
@@ -67,8 +74,8 @@ def restore_log(hub: Hub, folder: Path, progress: Progress = lambda done, total:
     for what, tree in known:
         _check_known(mirror, what, tree)
     with _owner(hub) as engine:
-        _write_missing(engine, mirror, before, progress)
-    return Restored(before.size, mirror.tree.size, mirror.witnessed)
+        unsalted = _write_missing(engine, mirror, before, progress)
+    return Restored(before.size, mirror.tree.size, mirror.witnessed, unsalted)
 
 
 def _known(hub: Hub) -> list[tuple[str, Checkpoint]]:
@@ -123,14 +130,32 @@ def _owner(hub: Hub) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _write_missing(engine: Engine, mirror: Mirror, before: Frontier, progress: Progress) -> None:
-    """(4)"""
-    tiles, edge = mirror.bundles(before.size), before
+def _write_missing(engine: Engine, mirror: Mirror, before: Frontier, progress: Progress) -> tuple[str, ...]:
+    """(4) Gives the parties without a salt."""
+    tiles, edge, unsalted = mirror.bundles(before.size), before, set[str]()
     while batch := list(islice(tiles, _BUNDLES_AT_ONCE)):
         with storage_errors(), writing(engine) as conn, _appending(conn, edge):
             for tile in batch:
-                edge = _write_bundle(conn, tile, mirror.entries(tile), edge)
+                entries = mirror.entries(tile)
+                named = {party for entry in entries[edge.size - tile.start :] for party in parties_of(entry)}
+                edge = _write_bundle(conn, tile, entries, edge)
+                unsalted |= _write_salts(conn, named, mirror.salts)
         progress(edge.size, mirror.tree.size)
+    return tuple(sorted(unsalted))
+
+
+def _write_salts(conn: Connection, named: set[str], salts: Mapping[str, bytes]) -> set[str]:
+    """Give the parties that are new here the salts that they had; those that have none are given back."""
+    lacking = named - set(conn.execute(select(slice_party.c.party)).scalars())
+    number = conn.execute(select(func.count()).select_from(slice_party)).scalar_one()
+    empty = {"size": 0, "frontier": b"", "head_size": 0, "head_frontier": b""}
+    rows = [
+        {"party": party, "number": at, "salt": salts[party], **empty}
+        for at, party in enumerate(sorted(lacking & set(salts)), number)
+    ]
+    if rows:
+        conn.execute(insert(slice_party), rows)
+    return lacking - set(salts)
 
 
 @contextmanager
