@@ -5,7 +5,7 @@ over the rows it needs. Both end in the same state. Nothing here may skip a rule
 already in a log.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -20,32 +20,6 @@ from exchange_schemas.ids import Kid
 def leaf_data(signed: Signed) -> bytes:
     """The leaf of an event in the directory's log: its JWS as strict JSON bytes, signatures included."""
     return signed.to_bytes()
-
-
-def apply_event(
-    state: DirectoryState,
-    signed: Signed,
-    key_bytes: Mapping[Kid, bytes],
-    *,
-    now: datetime | None = None,
-) -> DirectoryState:
-    """The state after one more event; `key_bytes` are the raw new keys that it names, by kid.
-
-    Copies the directory's maps: for many events use `Replay`. Raises: as `rules.change_of`.
-    """
-    replay = Replay(state)
-    replay.apply(signed, key_bytes, now=now)
-    return replay.state()
-
-
-def apply_events(
-    state: DirectoryState, events: Iterable[tuple[Signed, Mapping[Kid, bytes]]]
-) -> DirectoryState:
-    """The state after many events. Raises: as `rules.change_of`, at the first that breaks a rule."""
-    replay = Replay(state)
-    for signed, key_bytes in events:
-        replay.apply(signed, key_bytes)
-    return replay.state()
 
 
 class Replay:

@@ -60,16 +60,6 @@ class Transport:
         """The JSON object at `path`. Raises: the problem's error, HubUnreachable, ClockSkew."""
         return self._json(self._call("GET", path, params=params))
 
-    def get_fresh(
-        self, path: str, params: Mapping[str, str | int], etag: str | None
-    ) -> tuple[dict[str, JsonValue] | None, str | None]:
-        """As `get` with an ETag: (None, etag) when nothing is new."""
-        extra = {} if etag is None else {"If-None-Match": etag}
-        answer = self._call("GET", path, params=params, extra=extra)
-        if answer.status == 304:
-            return None, etag
-        return self._json(answer), answer.headers.get("ETag")
-
     def get_bytes(self, path: str, *, limit: int) -> bytes:
         """A binary answer of at most `limit` bytes, read whole. Raises: HubRefused when it is longer."""
         answer = self._call("GET", path, extra={"Accept": "application/octet-stream"})

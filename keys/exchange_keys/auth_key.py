@@ -174,14 +174,12 @@ def public_from_jwk(jwk: JsonValue) -> PublicKey:
     return public
 
 
-def jwk_thumbprint(jwk: Mapping[str, JsonValue]) -> str:
-    """The RFC 7638 SHA-256 thumbprint of a public JWK, base64url. Raises: Malformed."""
-    return thumbprint(public_from_jwk(dict(jwk)))
-
-
 @lru_cache(maxsize=_KEPT)
 def thumbprint(public: PublicKey) -> str:
-    """The same of a public key: what `cnf.jkt` holds (RFC 9449 section 6). Raises: Malformed."""
+    """The RFC 7638 SHA-256 thumbprint, base64url: what `cnf.jkt` holds (RFC 9449 section 6).
+
+    Raises: Malformed.
+    """
     return b64u(sha256(encode(jwk_of(public))))
 
 

@@ -317,10 +317,6 @@ class ImportUnreadable(LocalError, code="IMPORT_UNREADABLE"):
     """The file to import cannot be read."""
 
 
-class ImportRefused(LocalError, code="IMPORT_REFUSED"):
-    """A record may not be imported; the rule says why."""
-
-
 class PhotoRefused(LocalError, code="PHOTO_REFUSED"):
     """The picture cannot be made safe to send."""
 

@@ -36,8 +36,6 @@ class Limits:
     parts_per_grant: int = 64
     # X-Wing ciphertext, one 32-byte key for every part, one tag.
     sealed_keys_bytes: int = 1120 + 64 * 32 + 16
-    # Small parts: the largest bucket, 8,192, and what sealing adds.
-    small_part_bytes: int = 8192 + 1024
     attachment_bytes: int = 25 * 1024 * 1024
     # The longest sealed attachment: 25 MiB and the mark padded by PADMÉ, salt and commitment, a tag for each
     # of its chunks of 16 KiB. More room would let a sender seal more than an attachment may be.
@@ -62,7 +60,6 @@ class Limits:
     origin_chars: int = 182
     name_chars: int = 120
     contact_chars: int = 200
-    note_chars: int = 200
 
     # How far clocks may be apart: whoever checks another's object allows so much, whoever begins a validity
     # now lets it begin so much earlier.

@@ -38,11 +38,6 @@ def validate_field(name: str, value: JsonValue) -> JsonValue:
     return _sealed(name).check(value)
 
 
-def validate_message(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The message fields, when each is known and its value right. Raises: Malformed (field=, rule=)."""
-    return {name: validate_field(name, item) for name, item in value.items()}
-
-
 def encode_field(name: str, value: JsonValue) -> bytes:
     """The plaintext of a message field's part before padding: `{"v": value}`. Raises: Malformed."""
     return _sealed(name).encode(value)

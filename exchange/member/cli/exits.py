@@ -61,7 +61,6 @@ _REFUSED: Final = (
     errors.AccessError,
     errors.RequestError,
     errors.HubRefused,
-    errors.ImportRefused,
     errors.PhotoRefused,
     errors.NotPermitted,
 )

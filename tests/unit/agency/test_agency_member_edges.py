@@ -208,7 +208,6 @@ def test_weak_passphrases_are_refused_before_anything_is_made(tmp_path: Path, pr
         (errors.SigInvalid("x"), False, exits.ALARM),
         (errors.Malformed("x"), False, exits.FAILED),
         (errors.StorageFull("x"), True, exits.FAILED),
-        (errors.ImportRefused("x"), True, exits.REFUSED),
     ],
 )
 def test_every_error_has_its_exit_code_and_a_job_is_dropped_only_for_good(

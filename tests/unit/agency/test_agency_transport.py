@@ -327,14 +327,6 @@ def test_an_upload_is_streamed_and_begins_anew_with_every_attempt() -> None:
     assert hub.of("/v1/part")[1].headers["Content-Length"] == "100000"
 
 
-def test_nothing_new_is_told_by_the_etag() -> None:
-    with running(scripted(thing=in_turn(answer({"n": 1}, ETag='"a"'), Reply(304, b"")))) as hub:
-        client = Client(hub)
-        assert client.hub.get_fresh("/v1/thing", {}, None) == ({"n": 1}, '"a"')
-        assert client.hub.get_fresh("/v1/thing", {}, '"a"') == (None, '"a"')
-    assert hub.of("/v1/thing")[1].headers["If-None-Match"] == '"a"'
-
-
 @pytest.mark.parametrize("body", [b"not json", b'{"a":1,"a":2}', b"[]", b'{"n":NaN}'])
 def test_an_answer_that_is_not_strict_json_is_refused(body: bytes) -> None:
     with running(scripted(thing=Reply(200, body))) as hub, pytest.raises(HubRefused):

@@ -10,7 +10,6 @@ from functools import cache
 from hashlib import sha256
 
 from exchange.directory import events
-from exchange.directory.replay import apply_event
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, DirectoryState
 from exchange_keys.auth_key import AuthKey
 from exchange_keys.jws import Signed
@@ -20,6 +19,7 @@ from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.event import Operator
 from exchange_schemas.ids import AgencyId, Kid
+from tests.unit.directory.applying import apply_event
 
 ORIGIN = "homeward.test"
 START = datetime(2026, 1, 1, tzinfo=UTC)

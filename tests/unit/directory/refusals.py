@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from exchange.directory.replay import apply_event
 from exchange_keys.jws import Signed
 from exchange_schemas.errors import (
     ExchangeError,
 )
+from tests.unit.directory.applying import apply_event
 from tests.unit.directory.deployment import (
     Deployment,
     Event,

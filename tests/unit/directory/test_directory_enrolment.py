@@ -9,7 +9,6 @@ import pytest
 
 from exchange.directory import events
 from exchange.directory.enrolment import CheckedEnrolment, NewKey, build_bundle, check_bundle, fingerprint
-from exchange.directory.replay import apply_event
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE
 from exchange_keys import jws
 from exchange_keys.jws import Signed
@@ -30,6 +29,7 @@ from exchange_schemas.errors import (
     SigInvalid,
 )
 from exchange_schemas.limits import LIMITS
+from tests.unit.directory.applying import apply_event
 from tests.unit.directory.deployment import (
     ALPHA,
     BETA,

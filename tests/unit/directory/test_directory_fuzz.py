@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.directory.replay import apply_event
 from exchange.directory.snapshot import Page
 from exchange_keys.jws import Signature, Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import ExchangeError, Malformed
 from exchange_schemas.ids import Kid
+from tests.unit.directory.applying import apply_event
 from tests.unit.directory.deployment import ALPHA, GAMMA, Deployment, root_key, signers_of
 
 WORLD = Deployment().begin().join(ALPHA)

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange.directory.replay import Replay, apply_event, apply_events
+from exchange.directory.replay import Replay
 from exchange.directory.rules import governance_pin
 from exchange.directory.state import (
     APPROVER,
@@ -22,6 +22,7 @@ from exchange.directory.state import (
 from exchange_keys.jws import Signed
 from exchange_schemas.errors import ExchangeError
 from exchange_schemas.ids import AgencyId, Kid
+from tests.unit.directory.applying import apply_event, apply_events
 from tests.unit.directory.deployment import (
     ALPHA,
     BETA,

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.directory.replay import apply_event, apply_events
 from exchange.directory.rules import Scene, change_of, governance_pin, subject_of
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, AgencyStatus, DirectoryState, KeyStatus
 from exchange_keys.jws import Signed
@@ -24,6 +23,7 @@ from exchange_schemas.errors import (
     VersionUnsupported,
 )
 from exchange_schemas.event import read_event
+from tests.unit.directory.applying import apply_event, apply_events
 from tests.unit.directory.deployment import (
     ALPHA,
     BETA,

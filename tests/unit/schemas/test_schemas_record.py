@@ -10,7 +10,7 @@ from exchange_schemas import message, record
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import encode
 from exchange_schemas.errors import FieldDenied, Malformed
-from exchange_schemas.message import message_schema, validate_content, validate_message
+from exchange_schemas.message import message_schema, validate_content
 from exchange_schemas.record import record_schema, validate_field, validate_record
 from tests.unit.schemas.values import FOUR_BYTES, largest, legal
 
@@ -249,15 +249,15 @@ def test_a_message_value_outside_its_limits_is_refused(name, value):
         message.validate_field(name, value)
 
 
+def test_a_field_of_a_record_is_no_message_field():
+    with pytest.raises(Malformed) as caught:
+        message.validate_field("sex", "female")
+    assert caught.value.rule == "unknown"
+
+
 def test_a_law_that_keeps_is_named_with_its_end():
     for value in ({"outcome": "deleted"}, {"outcome": "kept_by_law", "law": "Act 7", "until": DAY}):
         assert message.validate_field("deletion_outcome", value) == value
-
-
-def test_message_fields_as_a_whole():
-    assert validate_message({"reason_code": "duplicate"}) == {"reason_code": "duplicate"}
-    with pytest.raises(Malformed):
-        validate_message({"sex": "female"})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from exchange.directory import events
-from exchange.directory.replay import apply_event
 from exchange.directory.rules import governance_pin
 from exchange.directory.state import DirectoryState
 from exchange_keys.auth_key import AuthKey
@@ -23,6 +22,7 @@ from exchange_schemas.agreement import SharingAgreement
 from exchange_schemas.codec import b64u
 from exchange_schemas.event import Operator
 from exchange_schemas.ids import AgencyId, Kid
+from tests.unit.directory.applying import apply_event
 from tests.vectors.recording.seeds import ORIGIN, Case, enc, root, seed, signing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
