@@ -9,8 +9,9 @@ import pytest
 
 from exchange.agency import Client
 from exchange.hub.services.hub import Hub
-from tests.integration.agency.exchange_world import Exchange, served_exchange
+from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange, served_exchange
 from tests.integration.agency.trips import Trip, unplugged
+from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 
 @pytest.fixture
@@ -41,6 +42,21 @@ def embassy(exchange: Exchange) -> Iterator[Client]:
     """An embassy's client."""
     with exchange.joined("embassy", kind="embassy", country="MA", public=True) as client:
         yield client
+
+
+@pytest.fixture
+def command_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Client], CommandLine]:
+    """The command line of a client's agency, for its first user."""
+    secret = secret_file(tmp_path / "first-user.pass", PASSPHRASE)
+    bare = CommandLine(capsys, monkeypatch)
+
+    def command(client: Client) -> CommandLine:
+        home = client.session.home.path
+        return bare.of("--home", home, "--user", USER, "--passphrase-file", secret)
+
+    return command
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from exchange.agency import Client, Terms
 from exchange.directory.enrolment import check_bundle
-from exchange.directory.events import governance_event, operator, sign_event
+from exchange.directory.events import governance_event, key_event, operator, sign_event
 from exchange.hub.app import create_app_from
 from exchange.hub.services import agencies, operators
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub
 from exchange.member.deployment import Deployment
-from exchange.member.enrolment import write_enrolment
+from exchange.member.enrolment import open_root, write_enrolment
 from exchange.member.founding import found_agency
 from exchange.member.profile import Profile
 from exchange.member.session import open_session
@@ -33,7 +33,7 @@ from exchange.member.users import NewUser
 from exchange.net.wire import Wire
 from exchange_keys.jws import Signed
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import JsonValue, encode
+from exchange_schemas.codec import JsonValue, b64u, encode
 from exchange_schemas.ids import AgencyId
 from exchange_schemas.limits import LIMITS
 
@@ -207,6 +207,24 @@ def child_with_decision(client: Client) -> str:
     record = client.records.add(CHILD)
     client.records.decide(record.ref, procedure="bia", outcome="for_sharing", body="BIA panel North")
     return record.ref
+
+
+def log_a_thiefs_key(client: Client) -> None:
+    """Somebody with the root's passphrase logs a key that this program knows nothing of."""
+    thief, now = SigningKey.generate(), client.session.now().replace(microsecond=0)
+    root = open_root(client.session.home, None, ROOT_PASSPHRASE)
+    event = key_event(
+        origin=client.session.profile.deployment.origin,
+        iat=now,
+        agency=client.session.profile.agency,
+        use="envelope",
+        key=thief.public,
+        nbf=now,
+        exp=now + timedelta(days=9),
+        signers=root.signers,
+    )
+    keys = {str(thief.public.kid): b64u(thief.public.raw)}
+    client.session.hub.post("/v1/directory/events", {"event": event.to_json(), "keys": keys})
 
 
 def found_terms(**changes: Any) -> Terms:

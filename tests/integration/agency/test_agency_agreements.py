@@ -1,8 +1,8 @@
 """Sharing agreements in the agency's program: its own rule as sender and as recipient, and what it shows."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,13 +15,11 @@ from exchange.hub.services import operators
 from exchange_schemas.agreement import SharingAgreement, default_file, read_agreements
 from exchange_schemas.errors import FieldDenied, PolicyDenied
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
     Exchange,
     child_with_decision,
     found_terms,
 )
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 SHIPPED = [item.agreement for item in read_agreements(default_file())]
@@ -126,14 +124,10 @@ def test_the_program_shows_what_may_ever_go(
     exchange: Exchange,
     ngo: Client,
     embassy: Client,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
-    secret = secret_file(tmp_path / "secret", PASSPHRASE)
-    home = exchange.folder / "ngo"
     ngo.close()
-    command = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    command = command_of(ngo)
     assert "signed no sharing agreements" in command("directory", "agreements").out
     sign(exchange, 1, *SHIPPED)
     command("directory", "sync")

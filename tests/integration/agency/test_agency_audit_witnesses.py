@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,11 +31,10 @@ from exchange_schemas.errors import (
 from tests.integration.agency.dealings import upkeep
 from tests.integration.agency.exchange_world import (
     PASSPHRASE,
-    USER,
     Exchange,
 )
 from tests.integration.auditor.serving import running
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 
@@ -167,17 +166,9 @@ def test_the_pinned_witnesses_make_a_policy(exchange: Exchange, witness: Witness
 
 
 @pytest.fixture
-def command(
-    exchange: Exchange,
-    ngo: Client,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> CommandLine:
-    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
+def command(ngo: Client, command_of: Callable[[Client], CommandLine]) -> CommandLine:
     ngo.close()
-    bare = CommandLine(capsys, monkeypatch)
-    return bare.of("--home", exchange.folder / "ngo", "--user", USER, "--passphrase-file", secret)
+    return command_of(ngo)
 
 
 def test_the_command_tells_a_machine_and_a_person(

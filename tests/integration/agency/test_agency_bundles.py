@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,15 +23,13 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.ids import AgencyId
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
     Exchange,
     child_with_decision,
     found_terms,
     second_host,
 )
 from tests.integration.agency.trips import Trip, notice, offer, unplugged
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -247,17 +246,11 @@ def test_an_old_copy_of_the_directory_will_do_for_two_weeks_and_no_longer(trip: 
 
 
 def test_the_commands_of_both_sides(
-    trip: Trip, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trip: Trip, command_of: Callable[[Client], CommandLine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref, _ = offer(trip.office)
     notice(trip.office, ref)
-    secret = str(secret_file(tmp_path / "pass", PASSPHRASE))
-
-    def of(client: Client) -> CommandLine:
-        common = ("--home", str(client.session.home.path), "--user", USER, "--passphrase-file", secret)
-        return CommandLine(capsys, monkeypatch, common)
-
-    office, courier = of(trip.office), of(trip.courier)
+    office, courier = command_of(trip.office), command_of(trip.courier)
     out, back = trip.folder / "out", trip.folder / "back"
     monkeypatch.setenv("HOMEWARD_OFFLINE", "1")
     assert "2 requests" in office("bundle", "export", "--to", "courier", out).out

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from exchange.agency import Client
 from exchange_schemas.errors import RecordUnknown
-from tests.integration.agency.exchange_world import PASSPHRASE, USER, child_with_decision, found_terms
+from tests.integration.agency.exchange_world import child_with_decision, found_terms
 from tests.integration.agency.test_agency_deletions import newest
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -61,14 +61,10 @@ def test_what_is_not_due_is_not_reminded_of_and_the_newest_closure_counts(
 def test_the_commands_list_and_note_it(
     ngo: Client,
     embassy: Client,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     close(ngo, embassy, follow_up="2026-01-10", destroy="2026-02-01")
-    secret = str(secret_file(tmp_path / "pass", PASSPHRASE))
-    home = str(ngo.session.home.path)
-    run = CommandLine(capsys, monkeypatch, ("--home", home, "--user", USER, "--passphrase-file", secret))
+    run = command_of(ngo)
     assert "2026-01-10" in run("request", "closed").out
     (case,) = run("request", "closed", "--json").json
     assert "is made" in run("request", "followed-up", case["thread"]).out

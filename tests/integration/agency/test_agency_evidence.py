@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from exchange.agency import Client
-from exchange.auditor.cli import main as audit
 from exchange_schemas.errors import ConsentUnknown, NotPermitted
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
-    Exchange,
     child_with_decision,
     found_terms,
 )
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
+from tests.unit.auditor.command_line import CommandLine as AuditCommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 def test_an_auditor_reads_it_against_the_signed_consent(
-    exchange: Exchange,
     ngo: Client,
     embassy: Client,
     tmp_path: Path,
+    command_of: Callable[[Client], CommandLine],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -34,30 +31,18 @@ def test_an_auditor_reads_it_against_the_signed_consent(
     ref = child_with_decision(ngo)
     consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
     ngo.close()
-    secret = secret_file(tmp_path / "secret", PASSPHRASE)
-    home = exchange.folder / "ngo"
-    command = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    command, audit = command_of(ngo), AuditCommandLine(capsys, monkeypatch)
     file, whole = tmp_path / "a.evidence", tmp_path / "b.evidence"
     command("consent", "evidence", consent.cid, file)
     command("consent", "evidence", consent.cid, whole, "--subject")
     assert file.stat().st_mode & 0o077 == 0
-    found = run_audit(monkeypatch, capsys, "evidence", str(file), "--json")
+    code, found = audit.json("evidence", file)
+    assert code == 0
     assert (found["issuer"], found["recipient"], found["ref"]) == ("ngo", "embassy", None)
     assert found["texts"] == {"child": "file 12", "screening": "file 12, form"}
-    assert run_audit(monkeypatch, capsys, "evidence", str(whole), "--json")["ref"] == ref
+    assert audit.json("evidence", whole)[1]["ref"] == ref
     again = command("consent", "evidence", consent.cid, file, ok=False)
     assert "exists already" in again.err
-
-
-def run_audit(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> dict[str, object]:
-    monkeypatch.setattr("sys.argv", ["exchange-audit", *words])
-    with pytest.raises(SystemExit) as ended:
-        audit()
-    assert ended.value.code in (0, None)
-    found: dict[str, object] = json.loads(capsys.readouterr().out)
-    return found
 
 
 def test_only_an_approver_of_the_issuer_discloses(ngo: Client, embassy: Client) -> None:

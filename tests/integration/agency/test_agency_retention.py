@@ -158,8 +158,7 @@ def test_only_an_approver_deletes_and_sync_reminds(
     embassy: Client,
     later: Later,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     told(ngo, embassy)
     assert embassy.retention.reminder() == []
@@ -168,14 +167,14 @@ def test_only_an_approver_deletes_and_sync_reminds(
         (reminder,) = client.retention.reminder()
         assert "exchange-agency retain" in reminder
         assert client.retention.reminder() == [reminder]
-    home, secret = exchange.folder / "embassy", secret_file(tmp_path / "secret", PASSPHRASE)
-    command = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    command = command_of(embassy)
     assert "nothing is past its time" in command("retain", "--dry-run").out
     assert json.loads(command("retain", "--dry-run", "--json").out) == {"deleted": {}, "dry_run": True}
     assert json.loads(command("retain", "--runs", "--json").out) == []
     noor = secret_file(tmp_path / "noor.pass", b"noor's own long passphrase")
     command("user", "add", "noor", "--new-passphrase-file", noor, "--insecure-kdf")
-    as_noor = CommandLine(capsys, monkeypatch).of("--home", home, "--user", "noor", "--passphrase-file", noor)
+    home = embassy.session.home.path
+    as_noor = command.of("--home", home, "--user", "noor", "--passphrase-file", noor)
     assert "nothing is past" in as_noor("retain", "--dry-run").out
     assert "only an approver" in as_noor("retain", ok=False).err
 

@@ -1,5 +1,6 @@
 """A suspended agency withdraws: signed here, carried by an operator."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,13 +13,11 @@ from exchange_keys.jws import Signed
 from exchange_schemas.errors import ConsentUnknown, ConsentWithdrawn, Unauthorized
 from exchange_schemas.limits import LIMITS
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
     Exchange,
     child_with_decision,
     found_terms,
 )
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -28,8 +27,7 @@ def test_a_suspended_agency_takes_a_consent_back_through_an_operator(
     ngo: Client,
     embassy: Client,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     ngo.sync()
     ref = child_with_decision(ngo)
@@ -47,8 +45,7 @@ def test_a_suspended_agency_takes_a_consent_back_through_an_operator(
     with exchange.client(home) as outside, pytest.raises(Unauthorized):
         outside.consents.withdraw(consent.cid)
     file = tmp_path / "withdrawal.json"
-    secret = secret_file(tmp_path / "secret", PASSPHRASE)
-    command = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    command = command_of(ngo)
     assert str(file) in command("consent", "withdrawal", consent.cid, file).out
     signed = Signed.from_bytes(file.read_bytes().removesuffix(b"\n"), LIMITS.withdrawal_bytes)
     assert withdrawals.withdraw_by_operator(exchange.hub, "asha", signed).body["undelivered"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -29,14 +30,12 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.limits import LIMITS
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
-    USER,
     Exchange,
     child_with_decision,
     found_terms,
 )
 from tests.integration.agency.test_agency_deletions import newest, told
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 PAPER = Why("Dr Haddad, clinic <North>", "emergency & treatment", "health", "vital_interest")
@@ -321,15 +320,10 @@ def test_the_commands_write_a_report_and_a_card_once(
     ngo: Client,
     embassy: Client,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     ref, _, _ = told(ngo, embassy)
-    home = ngo.session.home.path
-    secret = secret_file(tmp_path / "pass", PASSPHRASE)
-    run = CommandLine(
-        capsys, monkeypatch, ("--home", str(home), "--user", USER, "--passphrase-file", str(secret))
-    )
+    run = command_of(ngo)
     assert "embassy" in run("subject", ref).out
     out = tmp_path / "report.html"
     run("subject", ref, "--report", "--ask-hub", "--out", out)

@@ -10,15 +10,13 @@ import pytest
 from sqlalchemy import update
 
 from exchange.agency import Client
-from exchange.directory.events import key_event, suspend_event
+from exchange.directory.events import suspend_event
 from exchange.hub.db import writing
 from exchange.hub.models.consents import consent_family
 from exchange.hub.services import operators
-from exchange.member.enrolment import open_root, pseudonym
+from exchange.member.enrolment import pseudonym
 from exchange.member.new_users import add_approver
 from exchange.member.users import NewUser, open_user
-from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import b64u
 from exchange_schemas.errors import (
     AuthorityMissing,
     ConfigInvalid,
@@ -38,27 +36,14 @@ from tests.integration.agency.exchange_world import (
     Exchange,
     child_with_decision,
     found_terms,
+    log_a_thiefs_key,
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 def test_an_event_of_this_agency_that_was_not_made_here_is_an_alarm(exchange: Exchange, ngo: Client) -> None:
-    thief = SigningKey.generate()
-    now = ngo.session.now().replace(microsecond=0)
-    root = open_root(ngo.session.home, None, ROOT_PASSPHRASE)
-    event = key_event(
-        origin=ngo.session.profile.deployment.origin,
-        iat=now,
-        agency=ngo.session.profile.agency,
-        use="envelope",
-        key=thief.public,
-        nbf=now,
-        exp=now + timedelta(days=9),
-        signers=root.signers,
-    )
-    keys = {str(thief.public.kid): b64u(thief.public.raw)}
-    ngo.session.hub.post("/v1/directory/events", {"event": event.to_json(), "keys": keys})
+    log_a_thiefs_key(ngo)
     (alarm,) = ngo.sync().alarms
     assert "not made here" in alarm
     assert ngo.sync().alarms == ()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -27,14 +26,12 @@ from exchange_schemas.errors import (
     StageDenied,
 )
 from tests.integration.agency.exchange_world import (
-    PASSPHRASE,
     ROOT_PASSPHRASE,
-    USER,
     Exchange,
     child_with_decision,
     found_terms,
 )
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 URGENT = {"basis": "vital_interest", "lasts": timedelta(days=30)}
@@ -62,9 +59,7 @@ def test_the_commissions_program_shows_it_until_somebody_has_looked(
     embassy: Client,
     commission: Client,
     second: SigningKey | None,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     ngo.sync()
     ref = child_with_decision(ngo)
@@ -75,17 +70,14 @@ def test_the_commissions_program_shows_it_until_somebody_has_looked(
         assert "with embassy for trace until " in alarm
     assert embassy.sync().alarms == ()
     commission.close()
-    secret = secret_file(tmp_path / "secret", PASSPHRASE)
-    home = exchange.folder / "commission"
-    command = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    command = command_of(commission)
     said = command("notices")
     assert "VITAL INTEREST: ngo shares" in said.err + said.out
     assert "nothing new" in command("notices").out
     (kept,) = json.loads(command("notices", "--all", "--json").out)
     assert (kept["issuer"], kept["recipient"], kept["seen"]) == ("ngo", "embassy", True)
-    home = exchange.folder / "ngo"
     ngo.close()
-    ours = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    ours = command_of(ngo)
     assert "VITAL INTEREST" in ours("consent", "list").out
     (listed,) = json.loads(ours("consent", "list", "--json").out)
     assert listed["vital_interest"] is True

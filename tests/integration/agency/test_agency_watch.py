@@ -6,54 +6,31 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from exchange.agency import Client
-from exchange.directory.events import key_event
 from exchange.log.cosignature import Quorum, cosign, cosigner_vkey
-from exchange.member.enrolment import open_root
 from exchange.member.new_users import add_caseworker
 from exchange.member.users import NewUser
 from exchange.member.watching import acknowledge, watch
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import b64u
 from exchange_schemas.errors import CheckpointInvalid, LogFork, LogStale, NotPermitted, RecordUnknown
-from tests.integration.agency.exchange_world import PASSPHRASE, ROOT_PASSPHRASE, USER, Exchange
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.integration.agency.exchange_world import (
+    Exchange,
+    log_a_thiefs_key,
+)
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
-
-
-def log_a_thiefs_key(client: Client) -> None:
-    """Somebody with the root's passphrase logs a key that this program knows nothing of."""
-    thief, now = SigningKey.generate(), client.session.now().replace(microsecond=0)
-    root = open_root(client.session.home, None, ROOT_PASSPHRASE)
-    event = key_event(
-        origin=client.session.profile.deployment.origin,
-        iat=now,
-        agency=client.session.profile.agency,
-        use="envelope",
-        key=thief.public,
-        nbf=now,
-        exp=now + timedelta(days=9),
-        signers=root.signers,
-    )
-    keys = {str(thief.public.kid): b64u(thief.public.raw)}
-    client.session.hub.post("/v1/directory/events", {"event": event.to_json(), "keys": keys})
 
 
 def test_an_alarm_stands_until_an_approver_acknowledges_it(
     exchange: Exchange,
     ngo: Client,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
-    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
-    home = exchange.folder / "ngo"
-    here = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
+    here = command_of(ngo)
     calm = here("directory", "watch", "--json").json
     assert (calm["alarms"], calm["failure"]) == ([], None)
     log_a_thiefs_key(ngo)
@@ -64,6 +41,7 @@ def test_an_alarm_stands_until_an_approver_acknowledges_it(
         assert one["event"] == "key"
         assert "ALARM: event" in said.err
     add_caseworker(ngo.session, NewUser("noor", b"noor's long passphrase", insecure=True))
+    home = ngo.session.home.path
     with exchange.client(home, "noor", b"noor's long passphrase") as noor, pytest.raises(NotPermitted):
         acknowledge(noor.session, one["index"])
     with pytest.raises(RecordUnknown):

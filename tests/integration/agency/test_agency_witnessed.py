@@ -6,7 +6,7 @@ Two witness servers cosign the directory's checkpoints; both must. The hub's key
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,9 @@ from exchange.net.wire import Wire
 from exchange.net.witnesses import WitnessClient
 from exchange_schemas.codec import b64u
 from exchange_schemas.errors import CheckpointInvalid, LogFork, LogStale, ProofInvalid
-from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange
+from tests.integration.agency.exchange_world import PASSPHRASE, Exchange
 from tests.integration.auditor.serving import running
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
@@ -159,9 +159,7 @@ def test_a_member_refuses_the_second_past_whatever_the_hub_signs(
     ngo: Client,
     witnesses: Witnesses,
     exchange: Exchange,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    command_of: Callable[[Client], CommandLine],
 ) -> None:
     tree = witnesses.past_of(ngo)
     name_them(ngo, witnesses.quorum)
@@ -181,10 +179,7 @@ def test_a_member_refuses_the_second_past_whatever_the_hub_signs(
     with pytest.raises(LogFork):
         ngo.sync()
     # The command for cron: exit code and JSON.
-    secret = secret_file(tmp_path / "user.pass", PASSPHRASE)
-    home = exchange.folder / "ngo"
-    here = CommandLine(capsys, monkeypatch).of("--home", home, "--user", USER, "--passphrase-file", secret)
-    said = here("directory", "watch", "--json", ok=False)
+    said = command_of(ngo)("directory", "watch", "--json", ok=False)
     assert said.code == 4
     assert said.json["failure"] == "LOG_FORK"
 
