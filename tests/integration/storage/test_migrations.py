@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from exchange.hub.db import migrate, newest_revision, open_engine, reading, writing
+from exchange.hub.db import MIGRATIONS, migrate, newest_revision, open_engine, reading, writing
 from exchange.hub.models.base import metadata
 from exchange.hub.services.audit_append import microseconds
 from exchange.hub.services.hub import Hub
@@ -49,18 +50,13 @@ def test_up_and_down_and_up_again(new_settings: NewSettings, make_hub: Callable[
     check_ready(hub)
 
 
-def test_going_up_on_a_log_with_entries_keeps_it(
-    new_settings: NewSettings, make_hub: Callable[..., Hub], new_caller: Callable[..., Caller]
-) -> None:
-    settings = new_settings(migrated=False)
-    migrate(settings)
-    hub = make_hub(settings=settings)
+def test_going_up_on_a_log_with_entries_keeps_it(hub: Hub, new_caller: Callable[..., Caller]) -> None:
     for _ in range(3):
         release(hub, new_caller(), TRACE, lambda _unit: Answer({}, TRACE))
     for number in range(256):
         put(hub, number)
     before = check_log(hub)
-    migrate(settings, "0001", down=True)
+    migrate(hub.settings, "0001", down=True)
     with reading(hub.engine) as conn:
         rows = conn.execute(text("SELECT * FROM log_leaf JOIN log_entry USING (entry_id) ORDER BY idx")).all()
         head = conn.execute(text("SELECT size, frontier FROM log_head")).one()
@@ -68,19 +64,15 @@ def test_going_up_on_a_log_with_entries_keeps_it(
         zip(before.ids, before.entries, strict=True)
     )
     assert (head.size, bytes(head.frontier)) == (before.head.size, before.head.to_bytes())
-    migrate(settings)
+    migrate(hub.settings)
     assert check_log(hub) == before
     check_ready(hub)
     put(hub, 256)
     assert check_log(hub).head.size == before.head.size + 1
 
 
-def test_a_log_that_is_damaged_is_not_taken_apart_further(
-    new_settings: NewSettings, make_hub: Callable[..., Hub]
-) -> None:
-    settings = new_settings(migrated=False)
-    migrate(settings)
-    hub = make_hub(settings=settings)
+def test_a_log_that_is_damaged_is_not_taken_apart_further(hub: Hub) -> None:
+    settings = hub.settings
     put(hub, 0)
     migrate(settings, "0012", down=True)
     owner = open_engine(settings.owner_database_url or settings.database_url)
@@ -96,18 +88,13 @@ def test_a_log_that_is_damaged_is_not_taken_apart_further(
 
 
 @only.POSTGRES
-def test_the_database_appends_as_before_where_the_tables_went_back(
-    new_settings: NewSettings, make_hub: Callable[..., Hub]
-) -> None:
-    settings = new_settings(migrated=False)
-    migrate(settings)
-    hub = make_hub(settings=settings)
+def test_the_database_appends_as_before_where_the_tables_went_back(hub: Hub) -> None:
     put(hub, 0)
-    migrate(settings, "0012", down=True)
+    migrate(hub.settings, "0012", down=True)
     entry = f'{{"ts":{microseconds(hub.clock())}}}'.encode()
     with writing(hub.engine) as conn:
         conn.execute(text("INSERT INTO log_entry VALUES (:id, :entry)"), {"id": "i" * 22, "entry": entry})
-    migrate(settings)
+    migrate(hub.settings)
     assert check_log(hub).ids[1] == "i" * 22
 
 
@@ -166,5 +153,5 @@ def test_the_file_is_for_its_owner_alone(new_settings: NewSettings) -> None:
     assert all(file.stat().st_mode & 0o077 == 0 for file in files)
 
 
-def test_the_newest_revision_is_the_last_file() -> None:
-    assert newest_revision() >= "0001"
+def test_the_newest_revision_is_the_one_end_of_the_migrations() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [newest_revision()]
