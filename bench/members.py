@@ -19,7 +19,7 @@ from exchange.directory.events import sign_event
 from exchange.hub.services import agencies
 from exchange.hub.services.hub import Hub
 from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, seal_envelope
-from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
+from exchange_keys.jose import CLIENT_ASSERTION_TYPE, AuthKey, client_assertion, dpop_proof, token_hash
 from exchange_keys.jws import sign
 from exchange_keys.root import RootKey
 from exchange_keys.sealing import EncKey
@@ -30,7 +30,6 @@ from exchange_schemas.envelope import NO_PREVIOUS, TreeHead
 from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, ThreadId, new_id
 
 _EVIDENCE: Final = Digest(b64u(sha256(b"evidence")))
-_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPES: Final = "consents:write envelopes:send envelopes:receive"
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -82,7 +81,7 @@ class Member:
         )
         form = {
             "grant_type": "client_credentials",
-            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion_type": CLIENT_ASSERTION_TYPE,
             "client_assertion": assertion,
             "scope": SCOPES,
         }

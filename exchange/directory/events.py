@@ -13,6 +13,7 @@ from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_keys.root import RootPublic, Signer
 from exchange_schemas.agreement import SharingAgreement
+from exchange_schemas.codec import JsonValue, unb64u
 from exchange_schemas.event import (
     AdmitEvent,
     AgreementsEvent,
@@ -27,7 +28,8 @@ from exchange_schemas.event import (
     RootSetEvent,
     SuspendEvent,
 )
-from exchange_schemas.ids import AgencyId, Digest, Kid
+from exchange_schemas.ids import AgencyId, Digest, Kid, check_kid
+from exchange_schemas.limits import LIMITS
 
 
 def sign_event(event: Event, signers: Sequence[Signer]) -> Signed:
@@ -38,6 +40,14 @@ def sign_event(event: Event, signers: Sequence[Signer]) -> Signed:
 def key_bytes_of(*keys: PublicKey) -> Mapping[Kid, bytes]:
     """The raw keys by kid, as they go along with an event that names them."""
     return {key.kid: key.raw for key in keys}
+
+
+def read_key_bytes(keys: Mapping[str, JsonValue]) -> dict[Kid, bytes]:
+    """The raw keys of a JSON object that goes along with an event. Raises: Malformed."""
+    return {
+        check_kid(kid, field="keys"): unb64u(key, field="keys", limit=LIMITS.public_key_bytes)
+        for kid, key in keys.items()
+    }
 
 
 def operator(name: str, public: PublicKey) -> Operator:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from exchange.directory.cache import StateSchema, read_state, write_state
+from exchange.directory.events import read_key_bytes
 from exchange.directory.replay import Replay
 from exchange.directory.rules import subject_of
 from exchange.directory.state import DirectoryState
@@ -40,14 +41,13 @@ from exchange_schemas.errors import (
     StoreCorrupt,
 )
 from exchange_schemas.event import Event
-from exchange_schemas.ids import AgencyId, Digest, Kid, check_kid
+from exchange_schemas.ids import AgencyId, Digest, Kid
 from exchange_schemas.limits import LIMITS
 from exchange_schemas.members import Code, ListOf, Octets, Whole
 from exchange_schemas.payload import Object, StrictSchema, read_members
 
 EVENTS_PER_PAGE: Final = 500
 FRESH_MOST: Final = timedelta(hours=24)
-_KEY_BYTES: Final = 2048
 _KEYS_PER_EVENT: Final = 2
 _PROOF_HASHES: Final = 64
 COPY_BYTES: Final = 512 * 1024 * 1024
@@ -297,7 +297,4 @@ def _page_event(value: JsonValue) -> PageEvent:
     if not isinstance(keys, dict) or len(keys) > _KEYS_PER_EVENT:
         raise Malformed("keys: an object of at most two keys is needed", field="keys")
     signed = Signed.from_json(item["event"], LIMITS.event_bytes)
-    raw = {
-        check_kid(kid, field="keys"): unb64u(key, field="keys", limit=_KEY_BYTES) for kid, key in keys.items()
-    }
-    return PageEvent(index, signed, raw)
+    return PageEvent(index, signed, read_key_bytes(keys))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from exchange.directory.enrolment import NewKey, build_bundle, fingerprint
+from exchange.directory.events import read_key_bytes
 from exchange.directory.signers import TYP
 from exchange.member.files import read_bounded, write_private
 from exchange.member.profile import Profile
@@ -26,7 +27,7 @@ from exchange_keys.root import RootKey, root_digest
 from exchange_schemas.codec import JsonValue, b64u, decode, encode, format_time, parse_time, unb64u
 from exchange_schemas.errors import Conflict, Malformed, SenderMismatch
 from exchange_schemas.event import DrainEvent, KeyEvent, RevokeEvent, RootSetEvent, read_event
-from exchange_schemas.ids import AgencyId, Digest, Kid, check_agency, check_kid, check_origin
+from exchange_schemas.ids import AgencyId, Digest, Kid, check_agency, check_origin
 from exchange_schemas.limits import LIMITS
 
 EVENTS_TYP: Final = "hx-root-events"
@@ -34,7 +35,6 @@ ENROL_TYP: Final = "hx-enrol-request"
 FILE_BYTES: Final = 512 * 1024
 _VERSION: Final = 1
 _EVENTS_MOST: Final = 32
-_KEY_BYTES: Final = 2048
 _DEPTH: Final = 12
 RootEvent = KeyEvent | DrainEvent | RevokeEvent | RootSetEvent
 
@@ -268,10 +268,7 @@ def _read_events(value: Mapping[str, JsonValue]) -> RootEvents:
         origin=check_origin(value["origin"]),
         agency=check_agency(value["agency"], field="agency"),
         events=tuple(_read_event(one) for one in listed),
-        keys={
-            check_kid(kid, field="keys"): unb64u(raw, field="keys", limit=_KEY_BYTES)
-            for kid, raw in keys.items()
-        },
+        keys=read_key_bytes(keys),
     )
 
 
@@ -302,9 +299,10 @@ def _read_key(value: JsonValue) -> NewKey:
     if not isinstance(value, dict):
         raise Malformed("keys: an object is needed", field="keys")
     holder = value["holder"]
+    raw = unb64u(value["key"], field="keys", limit=LIMITS.public_key_bytes)
     return NewKey(
         use=str(value["use"]),
-        public=PublicKey(str(value["alg"]), unb64u(value["key"], field="keys", limit=_KEY_BYTES)),
+        public=PublicKey(str(value["alg"]), raw),
         nbf=parse_time(value["nbf"], field="nbf"),
         exp=parse_time(value["exp"], field="exp"),
         holder=None if holder is None else str(holder),

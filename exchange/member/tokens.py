@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from exchange.member.problems import oauth_code, oauth_error
 from exchange.member.skew import SUSPECT_SECONDS, check_skew
 from exchange.net.wire import Answer, Call, Wire
-from exchange_keys.jose import AuthKey, client_assertion, dpop_proof, token_hash
+from exchange_keys.jose import CLIENT_ASSERTION_TYPE, AuthKey, client_assertion, dpop_proof, token_hash
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import HubRefused, Malformed
 from exchange_schemas.ids import AgencyId, new_id
@@ -22,7 +22,6 @@ from exchange_schemas.ids import AgencyId, new_id
 ASSERTION_SECONDS = 60
 # A token is renewed this long before its end, so that none expires on its way.
 MARGIN_SECONDS = 15
-_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _TOKEN_BYTES = 64 * 1024
 # Auditors read the directory and the log; every other kind of agency has all but the log's entries.
 AUDITOR_SCOPES = ("directory:read", "audit:read")
@@ -157,7 +156,7 @@ class Tokens:
                 "grant_type": "client_credentials",
                 "client_id": self.caller.agency,
                 "scope": " ".join(self.caller.scopes),
-                "client_assertion_type": _ASSERTION_TYPE,
+                "client_assertion_type": CLIENT_ASSERTION_TYPE,
                 "client_assertion": self._assertion(),
             }
         ).encode()

@@ -15,6 +15,8 @@ from exchange_keys.auth_key import (
 from exchange_keys.compact import NOT_OURS, decode_compact, decode_embedded, sign_compact
 from exchange_keys.dpop import DpopProof, dpop_proof, normal_uri, token_hash, verify_dpop
 from exchange_keys.tokens import (
+    ACCESS_TOKEN_TYPE,
+    CLIENT_ASSERTION_TYPE,
     AccessToken,
     ClientAssertion,
     client_assertion,
@@ -23,7 +25,9 @@ from exchange_keys.tokens import (
 )
 
 __all__ = [
+    "ACCESS_TOKEN_TYPE",
     "ALGS",
+    "CLIENT_ASSERTION_TYPE",
     "NOT_OURS",
     "AccessToken",
     "AuthKey",

@@ -29,6 +29,8 @@ from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AgencyId, Kid, check_agency, check_digest
 from exchange_schemas.limits import LIMITS
 
+CLIENT_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+"""What a form says beside an assertion (RFC 7523, section 2.2)."""
 ASSERTION_TYPES = ("JWT", "client-authentication+jwt", None)
 ACCESS_TOKEN_TYPE = "at+jwt"
 ASSERTION_LIFE_S = 600

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from exchange_schemas.codec import MAX_INT
 from exchange_schemas.ids import AgencyId, Digest, Kid
 from exchange_schemas.limits import LIMITS
 from exchange_schemas.members import Code, Pattern, Time, Whole, agency, digest, random_id
@@ -19,6 +20,8 @@ from exchange_schemas.payload import Payload, SignedSchema, StrictSchema
 from exchange_schemas.text_rules import refuse
 
 OUT, BACK = "out", "back"
+COURIER_HEADER = "Homeward-Courier"
+"""The request header in which a courier shows the hub the cover that it carries for, base64url."""
 LONGEST = timedelta(days=31)
 MAX_CONTENT = 8 * 1024**3
 
@@ -34,7 +37,7 @@ class CoverSchema(SignedSchema):
     to_kid = Pattern("[A-Za-z0-9_-]{43}", "a key's id")
     iat = Time()
     exp = Time()
-    seq = Whole(1, 2**53 - 1)
+    seq = Whole(1, MAX_INT)
     answers = random_id(required=False)
     size = Whole(1, MAX_CONTENT)
     sha256 = digest()

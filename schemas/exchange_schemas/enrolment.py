@@ -20,7 +20,6 @@ from exchange_schemas.text_rules import refuse
 _CATALOGUE = load_catalogue()
 _PROTECTED_BYTES = 512
 _SIGNATURE_BYTES = 4096
-_KEY_BYTES = 2048
 
 
 class SignatureSchema(StrictSchema):
@@ -64,7 +63,7 @@ class EnrolmentKeySchema(StrictSchema):
     """The bytes of a key that one of the events names."""
 
     kid = digest()
-    key = Octets(most=_KEY_BYTES)
+    key = Octets(most=LIMITS.public_key_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Self
 
-from exchange_schemas.codec import JsonValue, decode, encode
+from exchange_schemas.codec import MAX_INT, JsonValue, decode, encode
 from exchange_schemas.errors import EntryInvalid, Malformed
 from exchange_schemas.ids import AgencyId, Digest
 from exchange_schemas.limits import LIMITS
@@ -29,7 +29,7 @@ from exchange_schemas.payload import (
 )
 from exchange_schemas.text_rules import refuse
 
-MAX_TS_US = 2**53 - 1
+MAX_TS_US = MAX_INT
 _NAME = "[a-z][a-z0-9_]{1,39}"
 _TAG = "[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}"
 

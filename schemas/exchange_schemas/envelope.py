@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from exchange_schemas.catalogue import load_catalogue
-from exchange_schemas.codec import JsonValue
+from exchange_schemas.codec import MAX_INT, JsonValue
 from exchange_schemas.errors import VersionUnsupported
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId, Kid, PartId, ThreadId
 from exchange_schemas.limits import LIMITS
@@ -21,7 +21,6 @@ from exchange_schemas.payload import Object, Payload, SignedSchema, StrictSchema
 from exchange_schemas.text_rules import refuse
 
 _CATALOGUE = load_catalogue()
-_MAX_SEQ = 2**53 - 1
 NO_PREVIOUS = Digest("A" * 43)
 """`prev` of the first grant from one sender to one recipient: 32 zero bytes."""
 
@@ -48,7 +47,7 @@ class PartRef:
 class TreeHeadSchema(StrictSchema):
     """A position of the key directory."""
 
-    size = Whole(0, 2**53 - 1)
+    size = Whole(0, MAX_INT)
     root = digest()
 
 
@@ -80,7 +79,7 @@ class GrantCoreSchema(SignedSchema):
     reply_by = Time(required=False)
     in_reply_to = random_id(required=False)
     supersedes = random_id(required=False)
-    seq = Whole(1, _MAX_SEQ)
+    seq = Whole(1, MAX_INT)
     prev = digest()
     dir = Object(TreeHeadSchema, TreeHead)
     parts = ListOf(Object(PartRefSchema, PartRef), most=LIMITS.parts_per_grant)

@@ -29,6 +29,8 @@ class Limits:
     # One JWS in JSON: payload and signatures, with room for hybrid signatures of several operators.
     signed_object_bytes: int = 512 * 1024
     signatures_per_object: int = 34
+    # A raw public key: the longest, ML-DSA-65's, has 1,952.
+    public_key_bytes: int = 2048
 
     recipients_per_envelope: int = 64
     # The recipients and the sender's grant for itself.

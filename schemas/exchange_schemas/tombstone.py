@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from exchange_schemas.codec import Encodable, JsonValue, decode, encode
+from exchange_schemas.codec import MAX_INT, Encodable, JsonValue, decode, encode
 from exchange_schemas.enrolment import JwsObject
 from exchange_schemas.ids import Digest
 from exchange_schemas.limits import LIMITS
@@ -23,7 +23,7 @@ REASONS = ("CONSENT_WITHDRAWN", "CONSENT_EXPIRED", "CONSENT_SUPERSEDED", "GRANT_
 class TombstoneSchema(StrictSchema):
     """The members of a tombstone."""
 
-    seq = Whole(1, 2**53 - 1)
+    seq = Whole(1, MAX_INT)
     digest = digest()
     reason = Code(REASONS)
     withdrawal = JwsObject(required=False)

@@ -25,7 +25,7 @@ from exchange.member.session import Session
 from exchange.member.transport import Transport
 from exchange.net.wire import ANSWER_BYTES, Answer
 from exchange_keys.jws import Signed
-from exchange_schemas.bundle import BACK, OUT, Cover
+from exchange_schemas.bundle import BACK, COURIER_HEADER, OUT, Cover
 from exchange_schemas.codec import JsonValue, b64u, decode, encode
 from exchange_schemas.errors import (
     BundleExpired,
@@ -39,7 +39,6 @@ from exchange_schemas.errors import (
 from exchange_schemas.ids import AgencyId, check_agency
 from exchange_schemas.limits import LIMITS
 
-HEADER = "Homeward-Courier"
 MESSAGES = 1000
 _OFFICES = "courier_office"
 _PAGE = 100
@@ -125,7 +124,7 @@ class Courier:
         """The own connection, on the authority of the office's cover; an own office needs none."""
         if cover.iss == self.session.profile.agency:
             return self.session.hub
-        return replace(self.session.hub, also={HEADER: b64u(signed.to_bytes())})
+        return replace(self.session.hub, also={COURIER_HEADER: b64u(signed.to_bytes())})
 
     def _one(
         self, hub: Transport, answers: CarriedAnswers, cover: Cover, signed: Signed, frame: Frame

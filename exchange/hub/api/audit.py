@@ -21,7 +21,6 @@ from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
     EXAMPLE_RECEIPT,
-    MAX_INT,
     Count,
     Flag,
     ReceiptSchema,
@@ -36,6 +35,7 @@ from exchange.hub.api.schemas import (
 from exchange.hub.services import audit_pulls, slice_read, witnessed
 from exchange.hub.services.logs import audit_log
 from exchange.log.tiles import parse_tile_path
+from exchange_schemas.codec import MAX_INT
 from exchange_schemas.entry import Act
 from exchange_schemas.limits import LIMITS
 

@@ -13,7 +13,6 @@ from exchange.hub.api.schemas import (
     CURSOR_CHARS,
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
-    MAX_INT,
     Count,
     Flag,
     Whole,
@@ -27,6 +26,7 @@ from exchange.hub.api.schemas import (
 from exchange.hub.services import audit_disclosures, audit_entries
 from exchange.hub.services.audit_entries import Filter
 from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import MAX_INT
 from exchange_schemas.entry import OUTCOMES, Act
 from exchange_schemas.limits import LIMITS
 

@@ -31,9 +31,10 @@ from exchange.hub.api.reply import Reply
 from exchange.hub.api.schemas import JsonSchema
 from exchange.hub.api.spec import BYTES, TEXT, Content, describe
 from exchange.hub.headers import MORE
-from exchange.hub.services.couriers import HEADER, carrying
+from exchange.hub.services.couriers import carrying
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.tokens import Refused
+from exchange_schemas.bundle import COURIER_HEADER
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import AuditUnavailable, ExchangeError, Forbidden, Unavailable
@@ -266,7 +267,7 @@ def _serve_member(
         if declared.scope not in caller.scopes:
             hint = f"ask for a token with {declared.scope}"
             raise Forbidden("the access token lacks the scope of this operation", hint=hint)
-        courier = current.headers.get(HEADER)
+        courier = current.headers.get(COURIER_HEADER)
         if courier is not None:
             state.caller = _carrying(wiring.hub, caller, declared, courier)
         response = view(*read(current, path), **path)

@@ -25,6 +25,7 @@ from exchange.hub.services.logs import directory_log
 from exchange_keys.public import ED25519, ES256, ML_DSA_65, PS256, X_WING
 from exchange_schemas.entry import Act
 from exchange_schemas.ids import check_kid
+from exchange_schemas.limits import LIMITS
 
 blp = Blueprint(
     "directory",
@@ -32,7 +33,6 @@ blp = Blueprint(
     url_prefix="/v1/directory",
     description="The append-only log of who takes part and with which keys",
 )
-_KEY_BYTES = 2048
 _NOTE_CHARS = 16 * 1024
 # Events with the signatures of two hybrid roots, and the bytes of one key.
 _MAX_BYTES = 128 * 1024
@@ -41,7 +41,7 @@ _MAX_BYTES = 128 * 1024
 def _keys() -> fields.Dict:
     return fields.Dict(
         keys=digest(),
-        values=encoded(limit=_KEY_BYTES),
+        values=encoded(limit=LIMITS.public_key_bytes),
         required=True,
         validate=validate.Length(max=2),
         metadata={"description": "Raw public keys by key id, for those that the event names"},
@@ -95,7 +95,7 @@ class KeySchema(JsonSchema):
 
     kid = digest()
     alg = one_of(ED25519, ML_DSA_65, X_WING, ES256, PS256)
-    key = encoded(limit=_KEY_BYTES)
+    key = encoded(limit=LIMITS.public_key_bytes)
 
 
 _KEYS = {EXAMPLE_DIGEST: EXAMPLE_DIGEST}

@@ -17,11 +17,11 @@ from exchange.hub.api.body import read_form, request_of
 from exchange.hub.api.problem import RETRY_AFTER_S, dump
 from exchange.hub.api.reply import Reply
 from exchange.hub.api.schemas import Whole, agency, matching, one_of, text
+from exchange_keys.jose import CLIENT_ASSERTION_TYPE
 from exchange_schemas.errors import ExchangeError, Malformed, RateLimited, RequestError, ServiceError
 
 MAX_FORM_BYTES: Final = 32 * 1024
 _UNLOGGED: Final = "the client was not believed"
-_JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 blp = Blueprint("oauth", "oauth", url_prefix="/oauth", description="Access tokens for agencies and auditors")
 
@@ -53,7 +53,7 @@ class ClientForm(JsonSchema):
 
         unknown = EXCLUDE
 
-    client_assertion_type = one_of(_JWT_BEARER)
+    client_assertion_type = one_of(CLIENT_ASSERTION_TYPE)
     client_assertion = text(limit=8192)
     client_id = agency(required=False)
 
@@ -72,7 +72,7 @@ class RevocationForm(ClientForm):
     token_type_hint = one_of("access_token", "refresh_token", required=False)
 
 
-_EXAMPLE_CLIENT = {"client_assertion_type": _JWT_BEARER, "client_assertion": "eyJhbGciOi…"}
+_EXAMPLE_CLIENT = {"client_assertion_type": CLIENT_ASSERTION_TYPE, "client_assertion": "eyJhbGciOi…"}
 
 
 @blp.route("/token", methods=["POST"])

@@ -13,11 +13,11 @@ from typing import Any, Final
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from exchange_schemas.codec import MAX_INT
 from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AGENCY_PATTERN, DIGEST_PATTERN, ID_PATTERN
 from exchange_schemas.limits import LIMITS
 
-MAX_INT: Final = 2**53 - 1
 CURSOR_CHARS: Final = 128
 PAGE_LIMIT: Final = 100
 PAGE_MOST: Final = 500

@@ -17,13 +17,13 @@ import flask_smorest
 from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields, validate
 
-from exchange.hub.api.problem import members_of, problems
+from exchange.hub.api.body import FORM
+from exchange.hub.api.problem import MEDIA_TYPE, members_of, problems
 from exchange.hub.api.ranges import CONTENT_RANGE, add_ranges
 from exchange.hub.api.schemas import (
     EXAMPLE_DIGEST,
     EXAMPLE_ID,
     EXAMPLE_RECEIPT,
-    MAX_INT,
     Count,
     Flag,
     JsonSchema,
@@ -33,14 +33,15 @@ from exchange.hub.api.schemas import (
     matching,
     text,
 )
+from exchange.hub.services.couriers import COVER_BYTES
 from exchange.hub.services.tokens import SCOPES
+from exchange_schemas.bundle import COURIER_HEADER
+from exchange_schemas.codec import MAX_INT
 from exchange_schemas.ids import DIGEST_PATTERN, ID_PATTERN
 
 OPENAPI_VERSION: Final = "3.1.0"
 API_VERSION: Final = "1.0.0"
-PROBLEM_TYPE: Final = "application/problem+json"
 _JSON: Final = "application/json"
-_FORM: Final = "application/x-www-form-urlencoded"
 _PROBLEM: Final = "Problem"
 _TOKEN, _PROOF, _OAUTH = "accessToken", "dpopProof", "oauth2"
 # What any operation may answer beside its own answers.
@@ -112,11 +113,11 @@ TEXT: Final = Content("text/plain", {"type": "string", "maxLength": 4096})
 
 _COURIER: Final[dict[str, Any]] = {
     "in": "header",
-    "name": "Homeward-Courier",
+    "name": COURIER_HEADER,
     "description": (
         "Only from a courier, for an office without network: the signed cover of its bundle, base64url."
     ),
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": 5462},
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$", "maxLength": -(-COVER_BYTES * 4 // 3)},
     "example": "eyJwYXlsb2FkIjoiZXlKMklqb3hmUSJ9",
 }
 
@@ -257,7 +258,7 @@ def _request_body(
     if raw is not None:
         return {"required": True, "content": {raw: {"schema": dict(BYTES.schema)}}}
     if form is not None:
-        return {"required": True, "content": {_FORM: _media(form, example)}}
+        return {"required": True, "content": {FORM: _media(form, example)}}
     if request is None:
         return None
     return {"required": True, "content": {_JSON: _media(request, example)}}
@@ -294,7 +295,7 @@ def _media(schema: Any, example: Any) -> dict[str, Any]:
 def _problem_response(status: HTTPStatus | None, base_url: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "description": "Any other refusal or failure" if status is None else status.phrase,
-        "content": {PROBLEM_TYPE: _media(ProblemSchema, _problem_example(status, base_url))},
+        "content": {MEDIA_TYPE: _media(ProblemSchema, _problem_example(status, base_url))},
     }
     headers = {} if status is None else copy.deepcopy(dict(_HEADERS.get(status, {})))
     if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:

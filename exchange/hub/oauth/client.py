@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.services.directory import auth_key
-from exchange_keys.jose import verify_client_assertion
+from exchange_keys.jose import CLIENT_ASSERTION_TYPE, verify_client_assertion
 from exchange_keys.public import PublicKey
 from exchange_schemas.errors import Unauthorized
 from exchange_schemas.ids import AgencyId, Kid
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
     from exchange_keys.jose import ClientAssertion
 
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 METHOD: Final = "private_key_jwt"
 _MOST: Final = 4096
 
@@ -57,7 +56,8 @@ def authenticate_client(hub: Hub, keys: ClientKeys, form: Mapping[str, str]) -> 
     Raises: AuditUnavailable, Unavailable.
     """
     assertion = form.get("client_assertion")
-    if assertion is None or form.get("client_assertion_type") != ASSERTION_TYPE or "client_secret" in form:
+    named = form.get("client_assertion_type")
+    if assertion is None or named != CLIENT_ASSERTION_TYPE or "client_secret" in form:
         return None
     decoy = hub.keys.published()[0].public
     unknown = False

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
     from exchange.hub.services.release import Caller
 
-HEADER: Final = "Homeward-Courier"
-HEADER_BYTES: Final = 4096
+COVER_BYTES: Final = 4096
+"""The longest cover that is read."""
 
 
 def carrying(hub: Hub, caller: Caller, header: str) -> Caller:
@@ -36,7 +36,7 @@ def carrying(hub: Hub, caller: Caller, header: str) -> Caller:
 
     Raises: Forbidden; Malformed, OriginMismatch, SigInvalid and key errors for a cover that proves nothing.
     """
-    signed = Signed.from_bytes(unb64u(header, field="courier", limit=HEADER_BYTES), Cover.LIMIT)
+    signed = Signed.from_bytes(unb64u(header, field="courier", limit=COVER_BYTES), Cover.LIMIT)
     cover, now = Cover.from_bytes(signed.payload), hub.clock()
     if cover.way != OUT or cover.iss == caller.agency:
         raise Forbidden("courier: not the cover of an office's bundle", rule="courier-cover")

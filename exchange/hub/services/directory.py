@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from exchange.directory.events import read_key_bytes
 from exchange.directory.rules import check_author
 from exchange.hub.services.directory_append import append_event
 from exchange.hub.services.directory_read import (
@@ -31,11 +32,10 @@ from exchange.hub.services.logs import directory_log
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange.hub.services.witnessed import shown_note
 from exchange_keys.jws import Signed
-from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
+from exchange_schemas.codec import JsonValue, b64u, decode
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import NotFound
 from exchange_schemas.event import read_event
-from exchange_schemas.ids import check_kid
 from exchange_schemas.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def log_event(
     def work(unit: Unit) -> Answer:
         signed = Signed.from_json(dict(event), LIMITS.event_bytes)
         check_author(read_event(signed.payload), caller.agency)
-        raw = {check_kid(kid, field="keys"): unb64u(key, field="keys") for kid, key in keys.items()}
+        raw = read_key_bytes(keys)
         return Answer({"index": append_event(unit, signed, raw)}, trace, status=201)
 
     return release(hub, caller, trace, work)

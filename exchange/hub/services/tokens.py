@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from exchange.hub.services.directory import asking_client, client_in
 from exchange.hub.services.release import Answer, Caller, Proof, Released, Trace, release
 from exchange.hub.services.replays import revoke_token
-from exchange_keys.jose import sign_compact, verify_access_token
+from exchange_keys.jose import ACCESS_TOKEN_TYPE, sign_compact, verify_access_token
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import Forbidden, NotFound, Unauthorized
 from exchange_schemas.ids import Kid, new_id
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from exchange_schemas.codec import JsonValue
 
 SIGNING_ALGORITHMS: Final = ("ES256", "PS256")
-TOKEN_TYP: Final = "at+jwt"
 INVALID_TOKEN: Final = "invalid_token"
 INVALID_PROOF: Final = "invalid_dpop_proof"
 USE_NONCE: Final = "use_dpop_nonce"
@@ -141,7 +140,7 @@ def issue(hub: Hub, client: ClientAssertion, scope: str | None, proof: Proof, jk
     asks = asking_client(client.client_id, client.kid)
     issued = release(hub, _caller(client, proof), trace, work, asks=asks, reads=True)
     # Only now: nobody waits for a signature who waits for a turn at the database.
-    token = sign_compact(key, {"kid": key.public.kid, "typ": TOKEN_TYP}, issued.body)
+    token = sign_compact(key, {"kid": key.public.kid, "typ": ACCESS_TOKEN_TYPE}, issued.body)
     body: dict[str, JsonValue] = {
         "access_token": token,
         "token_type": "DPoP",

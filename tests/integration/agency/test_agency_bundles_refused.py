@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from exchange.agency.bundles.courier import HEADER
 from exchange.agency.bundles.file import Making, write_bundle
 from exchange.directory.events import sign_event
 from exchange.hub.models.log import log_entry
 from exchange.hub.services import operators
 from exchange_keys.jws import Signed
-from exchange_schemas.bundle import BACK
+from exchange_schemas.bundle import BACK, COURIER_HEADER
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.errors import (
@@ -138,24 +137,24 @@ def cover_of(stick: Path) -> str:
 def test_the_hub_lets_only_the_named_courier_carry_and_only_what_couriers_do(trip: Trip) -> None:
     cover = cover_of(trip.out())
     hub = trip.embassy.session.hub
-    hub.also = {HEADER: cover}
+    hub.also = {COURIER_HEADER: cover}
     with pytest.raises(Forbidden) as other:
         hub.get("/v1/inbox", {"limit": 1})
     assert other.value.rule == "courier-other"
     hub = trip.courier.session.hub
-    hub.also = {HEADER: cover}
+    hub.also = {COURIER_HEADER: cover}
     assert hub.get("/v1/inbox", {"limit": 1})["items"] == []
     with pytest.raises(Forbidden) as never:
         hub.get("/v1/outbox/heads", {"rcp": "embassy"})
     assert never.value.rule == "courier-operation"
     hub.also = {}
     trip.courier.courier.carry(trip.out())
-    hub.also = {HEADER: cover_of(trip.back())}
+    hub.also = {COURIER_HEADER: cover_of(trip.back())}
     with pytest.raises(Forbidden) as back:
         hub.get("/v1/inbox", {"limit": 1})
     assert back.value.rule == "courier-cover"
     for bad in ("A", "AAAA", cover[:-8] + "AAAAAAAA"):
-        hub.also = {HEADER: bad}
+        hub.also = {COURIER_HEADER: bad}
         with pytest.raises((Malformed, SigInvalid, ExchangeError)):
             hub.get("/v1/inbox", {"limit": 1})
     hub.also = {}
