@@ -1,27 +1,28 @@
 """A copy of some of the log, for an auditor of some agencies: entries, each with its proof.
 
-Every entry is proved to be in a tree that the log signed, and each of those trees to be a prefix of the next.
-That none is missing cannot be told from here: this copy is never complete by itself, and says so. The file is
-`partial.sqlite`; beside it lies `log.vkey` as in a whole copy.
+Every entry is proved to be in a tree that the log signed, and each of those trees to be a prefix of the
+next; so are the checkpoints that witnesses cosigned. That no entry is missing cannot be told from here: it is
+never complete by itself, and says so. The file is `partial.sqlite`; beside it lies `log.vkey` as in a whole
+copy, and `evidence/` if there is any.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from exchange.auditor.history import Trust
-from exchange.auditor.mirror import PART_FILE, Mirror
-from exchange.auditor.pull import check_change
+from exchange.auditor.history import Floor, Known, Trust, know, vouched
+from exchange.auditor.mirror import PART_FILE, KeptNote, Mirror
+from exchange.auditor.pull import check_change, with_evidence
+from exchange.auditor.trees import SCHEMA, Trees, split_hashes
+from exchange.auditor.verdict import HISTORY, INCOMPLETE, Fault, Finding, Findings, Witnessed
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.tree import HASH_BYTES, leaf_hash, verify_inclusion
-from exchange.member.witnessed import prove_prefixes
 from exchange_schemas.codec import JsonValue, unb64u
-from exchange_schemas.entry import check_canonical
+from exchange_schemas.entry import check_canonical, entry_reader
 from exchange_schemas.errors import (
-    CheckpointInvalid,
     EntryInvalid,
     HubRefused,
     LogFork,
@@ -33,13 +34,14 @@ from exchange_schemas.limits import LIMITS
 
 _PAGE: Final = 100
 _PATH_MOST: Final = 63
-_FINDINGS: Final = 20
-_SCHEMA: Final = """
+_SCHEMA: Final = (
+    SCHEMA
+    + """
 CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, entry BLOB, path BLOB, size INTEGER);
-CREATE TABLE IF NOT EXISTS tree (size INTEGER PRIMARY KEY, note TEXT);
 CREATE TABLE IF NOT EXISTS place (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT, about TEXT);
 INSERT OR IGNORE INTO place VALUES (1, '', '');
 """
+)
 
 
 class Source(Protocol):
@@ -69,19 +71,31 @@ class PulledPart:
 class PartVerdict:
     """What the files prove: `entries` entries about `about` are in the log, which had `size` then.
 
-    Never complete by itself. `findings` are sentences about what does not hold.
+    Never complete by itself. `witnessed` is None when no policy was given.
     """
 
     origin: str
     entries: int
     about: tuple[str, ...]
     size: int
-    findings: tuple[str, ...]
+    witnessed: Witnessed | None
+    counts: dict[Fault, int]
+    findings: tuple[Finding, ...]
 
     @property
     def integrity(self) -> bool:
         """Every entry is in a tree that the log signed."""
-        return not self.findings
+        return not set(self.counts) - INCOMPLETE - HISTORY
+
+    @property
+    def history(self) -> bool:
+        """No other checkpoint that is known, and no witness's time, contradicts the log."""
+        return not set(self.counts) & HISTORY
+
+    @property
+    def ok(self) -> bool:
+        """Everything that was asked for holds, as far as a part can show it."""
+        return not self.counts and (self.witnessed is None or self.witnessed.satisfied)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,83 +129,119 @@ class Partial:
                 if tree is None:
                     if changed:
                         check_change(mirror, note, vkey)
-                    tree = self._continued(db, source, note, (vkey, *mirror.vkeys), vkey)
+                    tree = self._continued(db, source, note, vkey)
                     if changed:
                         mirror.add_key(vkey)
                 elif open_checkpoint(note, [vkey]) != tree:
                     raise HubRefused("the hub's pages are of different trees", field="checkpoint")
-                cursor = self._take(db, page, tree, note)
+                before_page, cursor = cursor, self._take(db, page, tree)
                 progress(_last(db), tree.size)
                 if page.get("more") is not True:
                     break
+                if cursor == before_page:
+                    raise HubRefused("the hub's pages do not go on", field="cursor")
             about = tuple(db.execute("SELECT about FROM place").fetchone()[0].split())
             return PulledPart(_count(db), _count(db) - before, about, tree.size)
 
-    def verify(self, trust: Trust) -> PartVerdict:
-        """Check every entry and its proof again, offline. Raises: LogIncomplete when nothing is here."""
+    def see(self, source: Source, note: str, vkey: str) -> Checkpoint:
+        """Keep a checkpoint that somebody showed, proved to fit in with all others; gives what it says.
+
+        Raises: LogFork when it does not, and then it is kept as evidence: also when the log signed more
+        entries than the hub shows (rolled-back); CheckpointInvalid.
+        """
+        mirror = Mirror(self.folder)
+        with mirror.locked(), self._opened() as db:
+            try:
+                seen = Trees(db).see(source, note, vkey)
+            except LogFork as error:
+                raise with_evidence(mirror, note, error) from None
+            db.commit()
+            return seen
+
+    def verify(self, trust: Trust, *, others: Iterable[KeptNote] = ()) -> PartVerdict:
+        """Check every entry and its proof again, offline. Raises: LogIncomplete when nothing is here.
+
+        (1) Every tree is signed by the log's key. (2) Each continues the one before. (3) Every entry is one
+        of this log and in its tree, (4) and not dated before a cosigned tree that lacks it. (5) What a pull
+        kept as evidence, and `others`, checkpoints that somebody else saw, stand against the trees.
+        """
         if not self.exists():
             raise LogIncomplete("the folder holds no part of a log", field="DIR")
-        findings: list[str] = []
+        mirror, findings = Mirror(self.folder), Findings()
+        origin = mirror.vkey.partition("+")[0]
         with self._opened() as db:
-            trees = self._trees(db, trust, findings)
-            for index, entry, path, size in db.execute("SELECT * FROM entry ORDER BY idx"):
-                tree = trees.get(size)
-                if tree is not None:
-                    try:
-                        check_canonical(entry, log=tree.origin)
-                        verify_inclusion(index, size, leaf_hash(entry), _split(path), tree.root)
-                    except (EntryInvalid, ProofInvalid) as error:
-                        findings.append(f"entry {index}: {error.message}")
-            newest = trees[max(trees)] if trees else Checkpoint("?", 0, bytes(HASH_BYTES))
+            kept = Trees(db)
+            notes = [KeptNote(f"the tree of {size} entries", note) for size, note in kept.notes().items()]
+            known = know(notes, trust, origin, findings)  # (1)
+            trees = {item.checkpoint.size: item.checkpoint for item in known}
+            for old, new, there in kept.unproved(trees):  # (2)
+                _say_step(findings, old, new, there=there)
+            self._check_entries(db, trees, Floor(known), origin, findings)
+            proofs = know(_evidence(mirror), trust, origin, findings)  # (5)
+            for item in [*proofs, *know(others, trust, origin, findings)]:
+                _compare(item, trees, findings)
+            newest = trees[max(trees)] if trees else Checkpoint(origin, 0, bytes(HASH_BYTES))
             about = tuple(db.execute("SELECT about FROM place").fetchone()[0].split())
-            return PartVerdict(newest.origin, _count(db), about, newest.size, tuple(findings[:_FINDINGS]))
+            return PartVerdict(
+                origin=origin,
+                entries=_count(db),
+                about=about,
+                size=newest.size,
+                witnessed=vouched(known, newest, trust.policy),
+                counts=dict(findings.counts),
+                findings=tuple(findings.listed),
+            )
 
     def entries_from(self, start: int) -> Iterator[tuple[int, bytes]]:
         """(index, entry) of what is held, from number `start` on."""
         with self._opened() as db:
             yield from db.execute("SELECT idx, entry FROM entry WHERE idx >= ? ORDER BY idx", (start,))
 
-    def _trees(self, db: sqlite3.Connection, trust: Trust, findings: list[str]) -> dict[int, Checkpoint]:
-        found = {}
-        keys = {*trust.keys, *trust.former}
-        for size, note in db.execute("SELECT size, note FROM tree"):
-            try:
-                tree = open_checkpoint(note, keys)
-                if tree.size != size:
-                    raise CheckpointInvalid("checkpoint: it is of another size")
-                found[size] = tree
-            except CheckpointInvalid as error:
-                findings.append(f"the tree of {size} entries: {error.message}")
-        return found
+    def _check_entries(
+        self,
+        db: sqlite3.Connection,
+        trees: Mapping[int, Checkpoint],
+        floor: Floor,
+        origin: str,
+        findings: Findings,
+    ) -> None:
+        """(3) and (4)"""
+        read = entry_reader(origin)
+        for index, entry, path, size in db.execute("SELECT idx, entry, path, size FROM entry ORDER BY idx"):
+            tree = trees.get(size)
+            if tree is None:
+                findings.add(Fault.MISSING, f"entry {index}: the tree it was proved in is not here", index)
+            elif not (isinstance(entry, bytes) and isinstance(path, bytes)):
+                findings.add(Fault.ALTERED, f"entry {index}: no bytes of an entry and its proof", index)
+            else:
+                try:
+                    verify_inclusion(index, tree.size, leaf_hash(entry), split_hashes(path), tree.root)
+                    if read(entry) < floor.at(index):
+                        text = f"entry {index} is dated before a tree without it was cosigned"
+                        findings.add(Fault.BACK_DATED, text, index)
+                except ProofInvalid as error:
+                    findings.add(Fault.ALTERED, f"entry {index}: {error.message}", index)
+                except EntryInvalid as error:
+                    findings.add(Fault.MALFORMED, f"entry {index}: {error.message}", index)
 
-    def _continued(
-        self, db: sqlite3.Connection, source: Source, note: str, known: tuple[str, ...], vkey: str
-    ) -> Checkpoint:
+    def _continued(self, db: sqlite3.Connection, source: Source, note: str, vkey: str) -> Checkpoint:
         """The tree of this pull, proved to continue the one of the pull before. Raises: LogFork."""
         tree = open_checkpoint(note, [vkey])
-        row = db.execute("SELECT note FROM tree ORDER BY size DESC LIMIT 1").fetchone()
-        if row is None:
-            return tree
-        old = open_checkpoint(row[0], known)
-        if tree.size < old.size:
-            hint = f"tell the other auditors; the log's signed notes are in {self.folder / PART_FILE}"
-            raise LogFork(
-                "the hub's log is shorter than the one pulled before", rule="rolled-back", hint=hint
-            )
-        prove_prefixes(source, tree, [old])
-        return tree
+        trees = Trees(db)
+        try:
+            if tree.size < max(trees.notes(), default=0):
+                raise LogFork("the hub's log is shorter than the one pulled before", rule="rolled-back")
+            return trees.see(source, note, vkey)
+        except LogFork as error:
+            raise with_evidence(Mirror(self.folder), note, error) from None
 
-    def _take(
-        self, db: sqlite3.Connection, page: Mapping[str, JsonValue], tree: Checkpoint, note: str
-    ) -> str:
+    def _take(self, db: sqlite3.Connection, page: Mapping[str, JsonValue], tree: Checkpoint) -> str:
         """Prove and keep a page; where the next one begins."""
         listed, about = page.get("entries"), page.get("about")
         if not isinstance(listed, list) or not (about is None or isinstance(about, list)):
             raise HubRefused("the hub's answer holds no entries", field="entries")
         rows = [_proved(item, tree) for item in listed]
         cursor = _text(page, "cursor")
-        if rows:
-            db.execute("INSERT OR IGNORE INTO tree VALUES (?, ?)", (tree.size, note))
         db.executemany("INSERT OR IGNORE INTO entry VALUES (?, ?, ?, ?)", rows)
         named = "" if about is None else " ".join(map(str, about))
         db.execute("UPDATE place SET cursor = ?, about = ?", (cursor, named))
@@ -213,6 +263,33 @@ class Partial:
             raise LogIncomplete(f"{PART_FILE} is damaged", field="DIR") from error
 
 
+def _evidence(mirror: Mirror) -> Iterator[KeptNote]:
+    """What pulls kept for contradicting this part."""
+    return (kept for kept in mirror.kept() if kept.evidence is not None)
+
+
+def _say_step(findings: Findings, old: int, new: int, *, there: bool) -> None:
+    if there:
+        findings.add(Fault.FORKED, f"the tree of {new} entries does not continue that of {old}")
+    else:
+        findings.add(Fault.MISSING, f"nothing here proves that {new} entries continue {old}: pull again")
+
+
+def _compare(item: Known, trees: Mapping[int, Checkpoint], findings: Findings) -> None:
+    """(5)"""
+    seen = item.checkpoint
+    mine = trees.get(seen.size)
+    if mine is not None and mine.root != seen.root:
+        text = f"{item.source}: the log signed two different trees of {seen.size} entries"
+        findings.add(Fault.FORKED, text)
+    elif item.evidence is not None:
+        fault = Fault.ROLLED_BACK if item.evidence == Fault.ROLLED_BACK else Fault.FORKED
+        findings.add(fault, f"{item.source}: the log signed {seen.size} entries against what it showed here")
+    elif mine is None:
+        text = f"{item.source}: a part cannot hold {seen.size} entries against it without the hub"
+        findings.add(Fault.MISSING, text)
+
+
 def _proved(item: JsonValue, tree: Checkpoint) -> tuple[int, bytes, bytes, int]:
     """One entry of a page as a row. Raises: ProofInvalid, EntryInvalid, Malformed, HubRefused."""
     if not isinstance(item, dict):
@@ -227,10 +304,6 @@ def _proved(item: JsonValue, tree: Checkpoint) -> tuple[int, bytes, bytes, int]:
     check_canonical(entry, log=tree.origin)
     verify_inclusion(index, tree.size, leaf_hash(entry), hashes, tree.root)
     return index, entry, b"".join(hashes), tree.size
-
-
-def _split(path: bytes) -> list[bytes]:
-    return [path[at : at + HASH_BYTES] for at in range(0, len(path), HASH_BYTES)]
 
 
 def _text(page: Mapping[str, JsonValue], name: str) -> str:

@@ -18,6 +18,7 @@ from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, node_reader, tile_path, tiles_of
 from exchange.log.tree import frontier_at
+from exchange.member.witnessed import TileSource
 from exchange_schemas.codec import Encodable, JsonValue, unb64u
 from exchange_schemas.errors import (
     CheckpointInvalid,
@@ -122,7 +123,7 @@ def check_change(mirror: Mirror, note: str, vkey: str) -> None:
         ) from error
 
 
-def public_checkpoint(source: Source) -> str:
+def public_checkpoint(source: TileSource) -> str:
     """The checkpoint that the hub shows to everybody, with the cosignatures it has."""
     return source.get_text(LOG_PREFIX + "checkpoint", limit=_NOTE_BYTES)
 
@@ -140,7 +141,7 @@ def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:
             return seen
         read = node_reader(current.size, lambda tile: mirror.stored(tile).data)
         if frontier_at(seen.size, read).root() != seen.root:
-            raise _with_evidence(mirror, note, _forked())
+            raise with_evidence(mirror, note, _forked())
         mirror.keep_checkpoint(seen.size, note)
     return seen
 
@@ -181,7 +182,7 @@ def _proved(mirror: Mirror, source: Source, old: Checkpoint | None, note: str, v
         if old is not None and frontier_at(old.size, intake.read).root() != old.root:
             raise _forked()
     except LogFork as error:
-        raise _with_evidence(mirror, note, error) from None
+        raise with_evidence(mirror, note, error) from None
     return intake
 
 
@@ -238,7 +239,8 @@ def _salt(item: JsonValue) -> tuple[str, bytes]:
     )
 
 
-def _with_evidence(mirror: Mirror, note: str, error: LogFork) -> LogFork:
+def with_evidence(mirror: Mirror, note: str, error: LogFork) -> LogFork:
+    """The error, with the note that proves it kept beside the copy."""
     kept = mirror.keep_evidence(note, "forked" if error.rule is None else error.rule)
     error.hint = f"tell the other auditors; the log's signed note is kept in {kept}"
     return error

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from exchange.auditor.mirror import Mirror
+from exchange.auditor.partial import Partial
+from exchange.auditor.partial import Source as PartSource
 from exchange.auditor.pull import Pulled, Source, keep_seen, public_checkpoint
 from exchange.log.checkpoint import open_checkpoint
 from exchange.log.cosignature import newest_cosignatures
@@ -54,6 +56,29 @@ def pull_with_witnesses(
     for note in ahead:
         raise _lost(mirror, note, vkey)
     return pulled, Asked(len(notes), tuple(silent))
+
+
+def see_for_part(
+    part: Partial,
+    source: PartSource,
+    vkey: str,
+    *,
+    policy: Policy | None,
+    ask: AskWitness,
+    now: datetime,
+) -> Asked | None:
+    """Hold the hub's public checkpoint, and what the policy's witnesses cosigned, against a part of the log.
+
+    None without a policy. Raises: LogFork when one of them does not fit in (forked), or when the hub shows
+    fewer entries than a witness cosigned (rolled-back).
+    """
+    part.see(source, public_checkpoint(source), vkey)
+    if policy is None:
+        return None
+    notes, silent = _answers(policy, vkey, ask, now)
+    for note in notes:
+        part.see(source, note, vkey)
+    return Asked(len(notes), tuple(silent))
 
 
 def _answers(policy: Policy, vkey: str, ask: AskWitness, now: datetime) -> tuple[list[str], list[str]]:

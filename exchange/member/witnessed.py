@@ -111,8 +111,7 @@ def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[Checkpo
 
     @lru_cache(maxsize=_TILES)
     def load(tile: Tile) -> bytes:
-        path = LOG_PREFIX + tile_path(tile.level, tile.n, tile.width)
-        return source.get_bytes(path, limit=TILE_WIDTH * HASH_BYTES)
+        return read_tile(source, tile)
 
     read = node_reader(tree.size, load)
     for one in older:
@@ -126,6 +125,12 @@ def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[Checkpo
                 rule="forked",
                 hint="stop using this hub and tell the commission: it shows different logs",
             ) from error
+
+
+def read_tile(source: TileSource, tile: Tile) -> bytes:
+    """A hash tile of the hub's, which any member may read. Raises: NotFound beyond its log."""
+    path = LOG_PREFIX + tile_path(tile.level, tile.n, tile.width)
+    return source.get_bytes(path, limit=TILE_WIDTH * HASH_BYTES)
 
 
 def _witnessed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from exchange.auditor.partial import Partial, PulledPart
 from exchange.auditor.pull import LIMITED, Pulled, keep_seen, public_checkpoint
 from exchange.auditor.pull import pull as pull_log
 from exchange.auditor.reading import entries_from
-from exchange.auditor.witnessed import Asked, pull_with_witnesses
+from exchange.auditor.witnessed import Asked, AskWitness, pull_with_witnesses, see_for_part
 from exchange.log.policy import Policy
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say, say_count
@@ -56,15 +57,14 @@ def pull(options: Options, folder: Path, policy: Path | None, *, disclosures: bo
     """
     wanted, asked, shown = read_policy(policy), None, None
     with open_unlocked(options) as session, steps_bar("pulling") as progress:
+        named = wanted or pinned_policy(session.profile.deployment)
         try:
-            named = wanted or pinned_policy(session.profile.deployment)
             result, asked = _whole(session, folder, named, progress)
             part = None
         except NotPermitted as error:
             if error.rule != LIMITED:
                 raise
-            vkey = session.profile.deployment.audit_vkey
-            part = Partial(folder).pull(session.hub, vkey, progress=progress)
+            part, asked = _part(session, folder, named, progress)
         if disclosures:
             mirror = Mirror(folder)
             held = (
@@ -76,7 +76,7 @@ def pull(options: Options, folder: Path, policy: Path | None, *, disclosures: bo
     if part is None:
         _tell(options, folder, result, asked, shown)
     else:
-        _tell_part(options, folder, part, shown)
+        _tell_part(options, folder, part, asked, shown)
 
 
 def _whole(
@@ -91,17 +91,24 @@ def _whole(
         result = once()
         keep_seen(mirror, public_checkpoint(hub), vkey)
         return result, None
+    with _asking() as ask:
+        return pull_with_witnesses(once, mirror, hub, vkey, policy=policy, ask=ask, now=datetime.now(UTC))
+
+
+def _part(
+    session: Session, folder: Path, policy: Policy | None, progress: Progress
+) -> tuple[PulledPart, Asked | None]:
+    part, vkey, hub = Partial(folder), session.profile.deployment.audit_vkey, session.hub
+    result = part.pull(hub, vkey, progress=progress)
+    with _asking() as ask:
+        return result, see_for_part(part, hub, vkey, policy=policy, ask=ask, now=datetime.now(UTC))
+
+
+@contextmanager
+def _asking() -> Iterator[AskWitness]:
     wire = Wire()
     try:
-        return pull_with_witnesses(
-            once,
-            mirror,
-            hub,
-            vkey,
-            policy=policy,
-            ask=lambda url, origin: WitnessClient(url, wire).latest(origin),
-            now=datetime.now(UTC),
-        )
+        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
     finally:
         wire.close()
 
@@ -120,6 +127,11 @@ def _tell(
         new=result.size - result.before,
         files=result.files,
     )
+    _tell_asked(asked)
+    _tell_shown(shown)
+
+
+def _tell_asked(asked: Asked | None) -> None:
     if asked is not None:
         say_count(
             "{count} witness showed what it cosigned",
@@ -128,22 +140,28 @@ def _tell(
         )
         for line in asked.silent:
             say("  not asked or not usable: {what}", what=line)
-    _tell_shown(shown)
 
 
-def _tell_part(options: Options, folder: Path, part: PulledPart, shown: PulledDisclosures | None) -> None:
+def _tell_part(
+    options: Options,
+    folder: Path,
+    part: PulledPart,
+    asked: Asked | None,
+    shown: PulledDisclosures | None,
+) -> None:
     if options.json:
         facts: dict[str, object] = {"entries": part.entries, "new": part.new, "size": part.size}
-        print_json({**facts, "about": part.about, "disclosures": shown, "complete": False})
+        about: dict[str, object] = {"about": part.about, "witnesses": asked, "disclosures": shown}
+        print_json({**facts, **about, "complete": False})
         return
-    about = ", ".join(part.about)
     say(
         "{folder}: {entries} entries about {agencies}, {new} new; NOT complete by themselves",
         folder=folder,
         entries=part.entries,
-        agencies=about,
+        agencies=", ".join(part.about),
         new=part.new,
     )
+    _tell_asked(asked)
     _tell_shown(shown)
 
 

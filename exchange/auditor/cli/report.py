@@ -124,7 +124,7 @@ def _told(counted: _Counted) -> tuple[Document, Provenance]:
         root=tree.root,
         key=gettext(counted.key),
         made=counted.made,
-        witnessed=gettext("witnesses: {what}", what=tell_witnesses(counted.verdict)),
+        witnessed=gettext("witnesses: {what}", what=tell_witnesses(counted.verdict.witnessed)),
         slices=gettext("slices: {what}", what=tell_slices(counted.verdict)),
     )
 

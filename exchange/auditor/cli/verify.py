@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ from exchange.auditor.cli.trust import KEY_SOURCES, read_notes, read_policy, rea
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
 from exchange.auditor.partial import Partial, PartVerdict
-from exchange.auditor.verdict import Fault, Verdict
+from exchange.auditor.verdict import Fault, Finding, Verdict, Witnessed
 from exchange.auditor.verify import verify_mirror
 from exchange.member.cli.exits import DONE, FAILED, REFUSED, report
 from exchange.member.cli.options import Options, common_options
@@ -49,7 +48,7 @@ def verify(
     mirror = Mirror(folder)
     wanted = read_policy(policy)
     if Partial(folder).exists() and not mirror.has_checkpoint():
-        return _verify_part(options, Partial(folder), read_trust(options, mirror, wanted, vkey))
+        return _verify_part(options, Partial(folder), read_trust(options, mirror, wanted, vkey), against)
     try:
         trust = read_trust(options, mirror, wanted, vkey)
         with steps_bar("verifying") as progress:
@@ -66,21 +65,40 @@ def verify(
     return DONE if verdict.ok else FAILED
 
 
-def _verify_part(options: Options, part: Partial, trust: Trust) -> int:
+def _verify_part(options: Options, part: Partial, trust: Trust, against: tuple[Path, ...]) -> int:
     """The same for a copy that holds the entries about some agencies."""
-    found = part.verify(trust)
+    found = part.verify(trust, others=read_notes(against))
     if options.json:
-        print_json({**asdict(found), "key": trust.source, "integrity": found.integrity, "complete": False})
+        print_json(part_as_json(found, trust))
     else:
         _say_lines(_lines_of_part(found, trust))
-        for text in found.findings:
-            say(f"  {text}")
-    return DONE if found.integrity else REFUSED
+        _tell_findings(found.findings, found.counts)
+    if not (found.integrity and found.history):
+        return REFUSED
+    return DONE if found.ok else FAILED
+
+
+def part_as_json(found: PartVerdict, trust: Trust) -> dict[str, object]:
+    """The verdict on a part, with the members of the verdict on a whole copy."""
+    return {
+        "log": found.origin,
+        "key": trust.source,
+        "size": found.size,
+        "entries": found.entries,
+        "about": found.about,
+        "integrity": found.integrity,
+        "complete": False,
+        "history": found.history,
+        "slices": None,
+        "witnessed": _witnessed_as_json(found.witnessed),
+        "ok": found.ok,
+        "faults": found.counts,
+        "findings": list(found.findings),
+    }
 
 
 def as_json(verdict: Verdict) -> dict[str, object]:
     """The verdict as docs/audit.md describes it."""
-    witnessed = verdict.witnessed
     return {
         "log": verdict.origin,
         "key": verdict.key,
@@ -90,29 +108,34 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         "complete": verdict.complete,
         "history": verdict.history,
         "slices": verdict.slices,
-        "witnessed": None
-        if witnessed is None
-        else {
-            "satisfied": witnessed.satisfied,
-            "needed": witnessed.needed,
-            "size": witnessed.size,
-            "until": witnessed.when,
-        },
+        "witnessed": _witnessed_as_json(verdict.witnessed),
         "ok": verdict.ok,
         "faults": verdict.counts,
         "findings": list(verdict.findings),
     }
 
 
+def _witnessed_as_json(found: Witnessed | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "satisfied": found.satisfied,
+        "needed": found.needed,
+        "size": found.size,
+        "until": found.when,
+    }
+
+
 def _tell(verdict: Verdict) -> None:
     _say_lines(_lines(verdict))
-    for finding in verdict.findings:
+    _tell_findings(verdict.findings, verdict.counts)
+
+
+def _tell_findings(findings: Sequence[Finding], counts: Mapping[Fault, int]) -> None:
+    for finding in findings:
         say("  {fault}: {what}", fault=pgettext("fault", finding.fault), what=finding.text)
-    told = len(verdict.findings)
-    if sum(verdict.counts.values()) > told:
-        rest = ", ".join(
-            f"{pgettext('fault', fault)} {count}" for fault, count in sorted(verdict.counts.items())
-        )
+    if sum(counts.values()) > len(findings):
+        rest = ", ".join(f"{pgettext('fault', fault)} {count}" for fault, count in sorted(counts.items()))
         say("  and more; in all: {faults}", faults=rest)
 
 
@@ -141,6 +164,8 @@ def _lines_of_part(found: PartVerdict, trust: Trust) -> Iterator[tuple[str, str]
         marked("completeness"),
         gettext("NOT complete by itself: nothing shows that these are all"),
     )
+    yield marked("history"), _tell_history(holds=found.history)
+    yield marked("witnessed"), tell_witnesses(found.witnessed)
 
 
 def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
@@ -165,12 +190,13 @@ def _lines(verdict: Verdict) -> Iterator[tuple[str, str]]:
         if verdict.complete
         else gettext("entries or tiles are MISSING"),
     )
-    yield (
-        marked("history"),
-        gettext("nothing that is known contradicts it") if verdict.history else gettext("CONTRADICTED"),
-    )
+    yield marked("history"), _tell_history(holds=verdict.history)
     yield marked("slices"), tell_slices(verdict)
-    yield marked("witnessed"), tell_witnesses(verdict)
+    yield marked("witnessed"), tell_witnesses(verdict.witnessed)
+
+
+def _tell_history(*, holds: bool) -> str:
+    return gettext("nothing that is known contradicts it") if holds else gettext("CONTRADICTED")
 
 
 def tell_slices(verdict: Verdict) -> str:
@@ -184,9 +210,8 @@ def tell_slices(verdict: Verdict) -> str:
     return gettext("the hub's commitments to agencies came LATE")
 
 
-def tell_witnesses(verdict: Verdict) -> str:
+def tell_witnesses(found: Witnessed | None) -> str:
     """What the witnesses say, for a person."""
-    found = verdict.witnessed
     if found is None:
         return gettext("not judged: no policy was given")
     if not found.needed:

@@ -74,13 +74,13 @@ def test_a_part_that_was_changed_is_found_out(
         db.execute("UPDATE entry SET entry = ? WHERE idx = ?", (changed, index))
     found = part.verify(trust_of(auditor))
     assert not found.integrity
-    assert f"entry {index}" in found.findings[0]
+    assert f"entry {index}" in found.findings[0].text
     stranger = Trust(
         (parse_vkey(vkey(exchange.hub.settings.audit_log, SigningKey.generate().public.raw)),),
         "given",
         datetime.now(UTC),
     )
-    assert "tree of" in part.verify(stranger).findings[0]
+    assert "tree of" in part.verify(stranger).findings[0].text
     with pytest.raises(LogIncomplete):
         Partial(tmp_path / "none").verify(trust_of(auditor))
 
