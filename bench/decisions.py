@@ -79,7 +79,6 @@ def _deciding(
         fields=names,
         thread=THREAD,
         subj=DIGEST,
-        eid=EnvelopeId("e" * 21 + "A"),
         cns=DIGEST,
     )
     consent = _consent(tuple(catalogue.fields))

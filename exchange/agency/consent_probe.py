@@ -42,7 +42,6 @@ def probe(
             fields=names,
             thread=thread,
             subj=consent.subj,
-            eid=EnvelopeId("A" * 22),
         )
         decision = decide(
             request,

@@ -28,8 +28,6 @@ from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.consent import Consent
 from exchange_schemas.ids import EnvelopeId
 
-_NO_ENVELOPE = EnvelopeId("A" * 22)
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -60,7 +58,6 @@ def case_of(
         fields=planned.fields,
         thread=planned.thread,
         subj=planned.subj,
-        eid=_NO_ENVELOPE,
         cns=planned.consent_digest,
     )
     return Case(

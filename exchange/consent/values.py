@@ -51,7 +51,6 @@ class ShareRequest:
     fields: Collection[str]
     thread: ThreadId
     subj: Digest | None
-    eid: EnvelopeId
     cns: Digest | None = None
 
     @classmethod
@@ -66,7 +65,6 @@ class ShareRequest:
             fields=tuple(ref.f for ref in core.parts),
             thread=core.thread,
             subj=core.subj,
-            eid=core.eid,
             cns=core.cns,
         )
 

@@ -23,7 +23,7 @@ from exchange.hub.sql import together
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import NotFound
-from exchange_schemas.ids import ConsentId, Digest, EnvelopeId, ThreadId
+from exchange_schemas.ids import ConsentId, Digest, ThreadId
 
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _DIGEST: Final = select(consent.c.digest).where(
     consent.c.cid == bindparam("cid"), or_(consent.c.iss == bindparam("me"), consent.c.rcp == bindparam("me"))
 )
-_NO_ENVELOPE: Final = EnvelopeId("A" * 22)
 _NO_THREAD: Final = ThreadId("A" * 22)
 
 
@@ -97,7 +96,6 @@ def _preview(unit: Unit, caller: Caller, held: Held, question: Question, policy:
         fields=tuple(question.names),
         thread=question.thread or item.thread or _NO_THREAD,
         subj=item.subj,
-        eid=_NO_ENVELOPE,
     )
     return preview(
         asked,

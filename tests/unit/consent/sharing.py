@@ -67,7 +67,6 @@ def request(**changes: Any) -> ShareRequest:
         "fields": FIELDS,
         "thread": THREAD,
         "subj": SUBJECT,
-        "eid": EnvelopeId("e" * 21 + "A"),
         "cns": Digest("D" * 42 + "A"),
     }
     return ShareRequest(**(values | changes))

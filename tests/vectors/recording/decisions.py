@@ -56,7 +56,6 @@ def good_facts() -> Facts:
             "fields": ["child_ref", "last_seen", "sex"],
             "thread": an_id("thread"),
             "subj": digest(b"subject"),
-            "eid": an_id("eid"),
             "cns": digest(b"consent"),
         },
         "sender": {"agency": "ngo", "kind": "ngo", "country": "DE", "public_authority": False},
