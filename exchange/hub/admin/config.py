@@ -11,12 +11,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from exchange.hub.settings import OF_MEMBERS
+from exchange.hub.settings import OF_MEMBERS, PREFIX
 from exchange_keys.durable import durable_file
 from exchange_schemas.errors import ConfigInvalid
 
 FILE_NAME = "hub.env"
-PREFIX = "HOMEWARD_"
 
 _NAME = re.compile(r"HOMEWARD_[A-Z0-9_]{1,60}")
 _MOST_BYTES = 64 * 1024

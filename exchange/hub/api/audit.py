@@ -41,7 +41,7 @@ from exchange_schemas.limits import LIMITS
 
 blp = Blueprint("audit", "audit", url_prefix="/v1/audit", description="The audit log, for its readers")
 _NOT_AN_ANSWER = "it shows hashes only, or an entry to its own party: reading it is not logged"
-_UNDER_PULL = "the pull that it is read under is logged, once"
+UNDER_PULL = "the pull that it is read under is logged, once"
 
 
 def about() -> fields.List[Any]:
@@ -176,7 +176,7 @@ def tile(rest: str) -> Response:
 @blp.operation(
     scope="audit:read",
     act=Act.AUDIT_READ,
-    unlogged=_UNDER_PULL,
+    unlogged=UNDER_PULL,
     summary="Read a bundle of entries",
     description="C2SP tlog-tiles, `tile/entries/<N>[.p/<W>]`; for an auditor with an open pull.",
     responses={200: BYTES},
@@ -208,7 +208,7 @@ def open_pull(body: dict[str, Any]) -> Response:
 @blp.operation(
     scope="audit:read",
     act=Act.AUDIT_READ,
-    unlogged=_UNDER_PULL,
+    unlogged=UNDER_PULL,
     summary="Read the salts of the slices",
     description="To recompute the heads entries of the log; for an auditor with an open pull.",
     query=SaltQuery,

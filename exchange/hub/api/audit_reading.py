@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from exchange.hub.api.audit import ProvedEntry, about
+from exchange.hub.api.audit import UNDER_PULL, ProvedEntry, about
 from exchange.hub.api.base import Blueprint, JsonSchema, current_caller, current_hub, respond
 from exchange.hub.api.schemas import (
     CURSOR_CHARS,
@@ -33,7 +33,6 @@ from exchange_schemas.limits import LIMITS
 blp = Blueprint(
     "audit_reading", "audit_reading", url_prefix="/v1/audit", description="The audit log, for its readers"
 )
-_UNDER_PULL = "the pull that it is read under is logged, once"
 _UNDER_READING = "the reading that it belongs to is logged, once"
 
 
@@ -67,7 +66,7 @@ class EntryPage(JsonSchema):
 @blp.operation(
     scope="audit:read",
     act=Act.AUDIT_READ,
-    unlogged=_UNDER_PULL,
+    unlogged=UNDER_PULL,
     summary="Read entries by filter, each proved",
     description="For an auditor with an open pull. Cursors are places in the log and stay good for ever.",
     query=EntryQuery,

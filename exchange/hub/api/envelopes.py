@@ -20,13 +20,12 @@ from exchange.hub.api.schemas import (
     listed,
 )
 from exchange.hub.services import deposit as service
-from exchange.hub.services.deposit_checks import INLINE_BYTES
+from exchange.hub.services.deposit_checks import INLINE_BYTES, MOST_PARTS
 from exchange_schemas.entry import Act
 from exchange_schemas.limits import LIMITS
 
 blp = Blueprint("envelopes", "envelopes", url_prefix="/v1/envelopes", description="Sealed envelopes")
 _TEXT = "[A-Za-z0-9_-]*"
-_PARTS = LIMITS.grants_per_manifest * LIMITS.parts_per_grant
 
 
 def _sealed(description: str, *, limit: int) -> fields.String:
@@ -54,7 +53,7 @@ class DepositRequest(JsonSchema):
 
     manifest = fields.Nested(JwsSchema, required=True)
     grants = listed(GrantSent, limit=LIMITS.grants_per_manifest)
-    parts = listed(PartSent, limit=_PARTS)
+    parts = listed(PartSent, limit=MOST_PARTS)
 
 
 class GrantTaken(JsonSchema):

@@ -7,7 +7,7 @@ Times are whole seconds since 1970 (UTC), digests base64url.
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint, exists, text
 
 from exchange.hub.models.base import Bytes, Int64, Words, metadata
 
@@ -77,6 +77,11 @@ chain_head: Final = Table(
     Column("digest", Words, nullable=False),
     Column("gid", Words, nullable=False),
 )
+
+IS_HEAD: Final = exists().where(
+    chain_head.c.snd == grant.c.snd, chain_head.c.rcp == grant.c.rcp, chain_head.c.gid == grant.c.gid
+)
+"""Whether the grant of a row is the head of its chain."""
 
 # One counter for each agency. A transaction that gives positions holds the row until it commits, so that
 # positions become visible in their order and a reader's cursor can never skip one that commits late.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange_schemas.entry import Act
 from exchange_schemas.errors import ServiceError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 PERIOD_S: Final = 60.0
 FAILED: Final = "unauthenticated"
 LIMITED: Final = "limited"
-_OPERATOR: Final = "hub"
 
 
 class Counter:
@@ -57,7 +57,7 @@ class Counter:
             return Answer({}, trace)
 
         try:
-            release_admin(self._hub, _OPERATOR, trace, work)
+            release_admin(self._hub, HUB, trace, work)
         except ServiceError:
             with self._lock:
                 newer, due = self._counts[agency]

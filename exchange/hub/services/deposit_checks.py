@@ -38,7 +38,7 @@ from exchange_schemas.limits import LIMITS
 
 INLINE_BYTES: Final = 64 * 1024
 """The longest ciphertext that travels in the envelope's own request; a longer one is uploaded first."""
-_MOST_PARTS: Final = LIMITS.grants_per_manifest * LIMITS.parts_per_grant
+MOST_PARTS: Final = LIMITS.grants_per_manifest * LIMITS.parts_per_grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ def _check_sizes(body: Mapping[str, Any]) -> None:
     grants, parts = body["grants"], body["parts"]
     if len(grants) > LIMITS.grants_per_manifest:
         raise TooLarge(f"grants: at most {LIMITS.grants_per_manifest} in a manifest", field="grants")
-    if len(parts) > _MOST_PARTS:
-        raise TooLarge(f"parts: at most {_MOST_PARTS} in a request", field="parts")
+    if len(parts) > MOST_PARTS:
+        raise TooLarge(f"parts: at most {MOST_PARTS} in a request", field="parts")
     for item in grants:
         _check_size(item["core"], LIMITS.grant_core_bytes, "grants.core")
         _check_size(item["sealed"], LIMITS.sealed_keys_bytes, "grants.sealed")

@@ -8,12 +8,15 @@ cannot wait for one another.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from exchange.hub.models.envelopes import mailbox
 from exchange.hub.sql import Call, Statement, together
+
+HOLD: Final = select(mailbox.c.agency).where(mailbox.c.agency == bindparam("me")).with_for_update()
+"""Holds the counter of `me`: none of its deposits can move the head of a chain meanwhile."""
 
 
 def taking(counts: Mapping[str, int]) -> Call:

@@ -49,8 +49,7 @@ _EXPIRED: Final = (
 _GIVE_UP: Final = delete(part).where(
     part.c.agency == bindparam("me"), part.c.expires <= bindparam("now"), part.c.sha256 == bindparam("digest")
 )
-# Whether anybody's row still stands for these bytes in the blob store.
-_STILL_USED: Final = (
+_STANDS: Final = (
     select(part.c.agency).where(part.c.sha256 == bindparam("digest"), part.c.ct.is_(None)).limit(1)
 )
 
@@ -153,7 +152,11 @@ def give_up_expired(hub: Hub, caller: Caller) -> None:
 
 def _drop_unclaimed(hub: Hub, digest: Digest) -> None:
     """Delete the bytes that no row stands for. A deposit checks that what it uses is there."""
-    with storage_errors(), reading(hub.engine) as conn:
-        used = conn.execute(_STILL_USED, {"digest": digest}).first() is not None
-    if not used:
+    if not stands(hub, digest):
         hub.blobs.delete(digest)
+
+
+def stands(hub: Hub, digest: Digest) -> bool:
+    """Whether anybody's row stands for these bytes in the blob store."""
+    with storage_errors(), reading(hub.engine) as conn:
+        return conn.execute(_STANDS, {"digest": digest}).first() is not None

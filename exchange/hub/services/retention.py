@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, exists, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, select, update
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.consents import consent_family
 from exchange.hub.models.directory import directory_key
-from exchange.hub.models.envelopes import chain_head, grant, mailbox
+from exchange.hub.models.envelopes import IS_HEAD, grant, mailbox
 from exchange.hub.models.parts import part
+from exchange.hub.services import mailboxes
 from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.retention_rules import KeptGrant, commitment, over, to_unseal
@@ -36,15 +37,11 @@ if TYPE_CHECKING:
 PAGE: Final = 200
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _SENDERS: Final = select(mailbox.c.agency).order_by(mailbox.c.agency)
-_LOCK: Final = select(mailbox.c.agency).where(mailbox.c.agency == _ME).with_for_update()
 _PLACES: Final = (
     select(grant.c.outbox_pos, grant.c.eid)
     .where(grant.c.snd == _ME, grant.c.outbox_pos > bindparam("after"))
     .order_by(grant.c.outbox_pos)
     .limit(PAGE)
-)
-_HEAD: Final = exists().where(
-    chain_head.c.snd == grant.c.snd, chain_head.c.rcp == grant.c.rcp, chain_head.c.gid == grant.c.gid
 )
 _ENVELOPES: Final = (
     select(
@@ -60,7 +57,7 @@ _ENVELOPES: Final = (
         grant.c.sealed.is_not(None).label("sealed"),
         (consent_family.c.status == "withdrawn").label("withdrawn"),
         (directory_key.c.status == "revoked").label("revoked"),
-        _HEAD.label("head"),
+        IS_HEAD.label("head"),
     )
     .outerjoin(consent_family, consent_family.c.family == grant.c.family)
     .outerjoin(directory_key, directory_key.c.kid == grant.c.rcp_kid)
@@ -189,7 +186,7 @@ def _destroy(hub: Hub, sender: AgencyId, eids: Sequence[EnvelopeId], done: Retai
     made: list[tuple[Statement, Sequence[Digest], Due]] = []
 
     def work(unit: Unit) -> Answer:
-        unit.conn.execute(_LOCK, {"me": sender})
+        unit.conn.execute(mailboxes.HOLD, {"me": sender})
         due = _due(unit.conn, hub, sender, eids, unit.now)
         if not due:
             # Another run was here meanwhile.

@@ -23,6 +23,7 @@ from exchange.hub.models.replay import replay, revoked_token
 from exchange.hub.services.leases import KEPT_WINDOWS
 from exchange.hub.services.limits import WINDOW_S
 from exchange.hub.services.operators import HUB
+from exchange.hub.services.parts import stands
 from exchange.hub.services.pieces import uploads_of
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.replays import MARGIN_S, prune_table
@@ -42,9 +43,6 @@ _BATCH: Final = 200
 _EXPIRED: Final = select(part.c.agency, part.c.sha256).where(part.c.expires <= bindparam("now")).limit(_BATCH)
 _GIVE_UP: Final = delete(part).where(
     part.c.agency == bindparam("of"), part.c.sha256 == bindparam("digest"), part.c.expires <= bindparam("now")
-)
-_STANDS: Final = (
-    select(part.c.agency).where(part.c.sha256 == bindparam("digest"), part.c.ct.is_(None)).limit(1)
 )
 _EXPIRING: Final[tuple[tuple[str, Table], ...]] = (
     ("proofs", replay),
@@ -86,7 +84,7 @@ def _expected(hub: Hub) -> Counter[str]:
             .where(rate_lease.c.win < limit // WINDOW_S - KEPT_WINDOWS)
         )
         counts["rate_leases"] = conn.execute(leases).scalar_one()
-    counts["blobs"] = sum(not _stands(hub, digest) for digest in hub.blobs.older_than(now - ORPHAN_AFTER))
+    counts["blobs"] = sum(not stands(hub, digest) for digest in hub.blobs.older_than(now - ORPHAN_AFTER))
     return counts
 
 
@@ -103,7 +101,7 @@ def _give_up_unused(hub: Hub) -> list[Digest]:
             break
         gone += [Digest(row.sha256) for row in rows]
     for digest in gone:
-        if not _stands(hub, digest):
+        if not stands(hub, digest):
             hub.blobs.delete(digest)
     return gone
 
@@ -112,14 +110,9 @@ def _drop_orphans(hub: Hub) -> list[Digest]:
     """Blobs that no row stands for: those of destroyed envelopes, and of uploads that died."""
     gone = []
     for digest in [*hub.blobs.older_than(hub.clock() - ORPHAN_AFTER)]:
-        if not _stands(hub, digest) and hub.blobs.delete(digest):
+        if not stands(hub, digest) and hub.blobs.delete(digest):
             gone.append(digest)
     return gone
-
-
-def _stands(hub: Hub, digest: Digest) -> bool:
-    with storage_errors(), reading(hub.engine) as conn:
-        return conn.execute(_STANDS, {"digest": digest}).first() is not None
 
 
 def _cut_short(hub: Hub) -> int:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BindParameter, bindparam, case, exists, func, select, update
+from sqlalchemy import BindParameter, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.consents import consent, consent_family
-from exchange.hub.models.envelopes import chain_head, grant, mailbox
-from exchange.hub.services import guard
+from exchange.hub.models.envelopes import IS_HEAD, grant
+from exchange.hub.services import guard, mailboxes
 from exchange.hub.services.directory_read import key_of
+from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release, release_admin
 from exchange_keys.jws import Signed, verify
 from exchange_schemas.codec import JsonValue, format_time
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 500
 """How many lines of the journal are looked up with one statement."""
-_OPERATOR: Final = "hub"
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _FAMILY: Final[BindParameter[Any]] = bindparam("fam")
 _FAMILY_OF: Final = select(consent.c.family, consent.c.rcp).where(
@@ -49,8 +49,6 @@ _LOCK: Final = (
     .where(consent_family.c.family == _FAMILY, consent_family.c.iss == _ME)
     .with_for_update()
 )
-# Deposits of the issuer hold this row: none of them can move the head of a chain meanwhile.
-_LOCK_CHAINS: Final = select(mailbox.c.agency).where(mailbox.c.agency == _ME).with_for_update()
 _DELIVERED: Final = select(func.count()).where(
     grant.c.family == _FAMILY, grant.c.state.in_(("fetched", "receipted"))
 )
@@ -66,14 +64,11 @@ _WITHDRAW: Final = (
         entry_id=bindparam("entry"),
     )
 )
-_IS_HEAD: Final = exists().where(
-    chain_head.c.snd == grant.c.snd, chain_head.c.rcp == grant.c.rcp, chain_head.c.gid == grant.c.gid
-)
 # A sender must be able to check the head of a chain, so its sealed keys stay until another grant follows.
 _BURY_WAITING: Final = (
     update(grant)
     .where(grant.c.family == _FAMILY, grant.c.state == "waiting")
-    .values(state="dead", sealed=case((_IS_HEAD, grant.c.sealed), else_=None))
+    .values(state="dead", sealed=case((IS_HEAD, grant.c.sealed), else_=None))
 )
 _WITHDRAWN: Final = select(consent_family.c.family).where(
     consent_family.c.family.in_(bindparam("families", expanding=True)), consent_family.c.status == "withdrawn"
@@ -196,7 +191,7 @@ def _bury(unit: Unit, line: guard.Withdrawn) -> _End:
     """(6) and (7), with the family's row locked."""
     conn, key = unit.conn, {"me": line.iss, "fam": line.family}
     # (6) what nobody fetched dies
-    conn.execute(_LOCK_CHAINS, key)
+    conn.execute(mailboxes.HOLD, key)
     dead = conn.execute(_BURY_WAITING, key).rowcount
     out = conn.execute(_DELIVERED, key).scalar_one()
     # (7) the family
@@ -230,4 +225,4 @@ def _replay(hub: Hub, line: guard.Withdrawn) -> None:
         _bury(unit, line)
         return Answer(body={}, trace=trace)
 
-    release_admin(hub, _OPERATOR, trace, work)
+    release_admin(hub, HUB, trace, work)
