@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exchange.hub.api.base import Operation, operation_of
-from exchange.hub.api.spec import PROBLEM_TYPE
+from exchange.hub.api.problem import MEDIA_TYPE
 from exchange.hub.app import described_app
 from exchange.hub.openapi import BASE_URL, description, files
 from exchange.hub.services.tokens import SCOPES
@@ -133,7 +133,7 @@ def test_the_description_has_every_route_with_its_security() -> None:
         assert operation["operationId"], name
         assert operation["summary"], name
         assert operation["responses"]["default"]["$ref"].endswith("/Problem"), name
-    assert PROBLEM_TYPE in description()["components"]["responses"]["Problem"]["content"]
+    assert MEDIA_TYPE in description()["components"]["responses"]["Problem"]["content"]
 
 
 def test_operation_ids_are_unique() -> None:
