@@ -146,13 +146,14 @@ class Partial:
     def see(self, source: Source, note: str, vkey: str) -> Checkpoint:
         """Keep a checkpoint that somebody showed, proved to fit in with all others; gives what it says.
 
+        `vkey`: the log's key; those that are pinned here count too, as for a whole copy.
         Raises: LogFork when it does not, and then it is kept as evidence: also when the log signed more
         entries than the hub shows (rolled-back); CheckpointInvalid.
         """
         mirror = Mirror(self.folder)
         with mirror.locked(), self._opened() as db:
             try:
-                seen = Trees(db).see(source, note, vkey)
+                seen = Trees(db).see(source, note, {vkey, *mirror.vkeys})
             except LogFork as error:
                 raise with_evidence(mirror, note, error) from None
             db.commit()
@@ -231,7 +232,7 @@ class Partial:
         try:
             if tree.size < max(trees.notes(), default=0):
                 raise LogFork("the hub's log is shorter than the one pulled before", rule="rolled-back")
-            return trees.see(source, note, vkey)
+            return trees.see(source, note, [vkey])
         except LogFork as error:
             raise with_evidence(Mirror(self.folder), note, error) from None
 

@@ -131,12 +131,13 @@ def public_checkpoint(source: TileSource) -> str:
 def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:
     """Keep a checkpoint that somebody showed, if the copy reaches so far; gives what it says.
 
-    One of a larger tree is not kept: pull first. Raises: LogFork when it contradicts the copy, and then it
-    is kept as evidence; CheckpointInvalid.
+    One of a larger tree is not kept: pull first. `vkey`: the log's key; those that are pinned here count too,
+    since while it changes over a witness may know none but the one before.
+    Raises: LogFork when it contradicts the copy, and then it is kept as evidence; CheckpointInvalid.
     """
     with mirror.locked():
         current = open_checkpoint(mirror.checkpoint, mirror.vkeys)
-        seen = open_checkpoint(note, [vkey])
+        seen = open_checkpoint(note, {vkey, *mirror.vkeys})
         if seen.size > current.size:
             return seen
         read = node_reader(current.size, lambda tile: mirror.stored(tile).data)

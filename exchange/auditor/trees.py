@@ -5,7 +5,7 @@ does not fit between its neighbours proves a fork; one beyond all that the hub s
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -36,12 +36,12 @@ class Trees:
         """The notes by the size that they are kept under, the smallest first."""
         return dict(self.db.execute("SELECT size, note FROM tree ORDER BY size"))
 
-    def see(self, source: TileSource, note: str, vkey: str) -> Checkpoint:
+    def see(self, source: TileSource, note: str, vkeys: Iterable[str]) -> Checkpoint:
         """Prove that a note fits in with all that were shown before, over the log's tiles, and keep it.
 
         Raises: LogFork (forked, rolled-back), CheckpointInvalid.
         """
-        seen = open_checkpoint(note, [vkey])
+        seen = open_checkpoint(note, vkeys)
         kept = self.notes().get(seen.size)
         if kept is not None:
             if split_note(kept)[0] != split_note(note)[0]:

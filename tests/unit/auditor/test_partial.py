@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from exchange.auditor.history import Trust
-from exchange.auditor.mirror import KeptNote
+from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.auditor.partial import Partial, PartVerdict
 from exchange.auditor.pull import LOG_PREFIX
 from exchange.auditor.verdict import Fault
@@ -21,7 +21,7 @@ from exchange_schemas.codec import b64u
 from exchange_schemas.errors import HubRefused, LogFork, NotFound
 from tests.unit.auditor.command_line import CommandLine
 from tests.unit.auditor.logs import NOW, TRUST, VKEY, entry, note
-from tests.unit.auditor.test_witnessed import POLICY, WHEN, Witnesses, cosigned
+from tests.unit.auditor.test_witnessed import NEXT_VKEY, POLICY, WHEN, Witnesses, cosigned
 
 LOG = [entry(number) for number in range(700)]
 OTHER = [*LOG[:3], entry(9_000), *LOG[4:]]
@@ -182,6 +182,13 @@ def test_a_part_that_too_few_cosigned_is_not_witnessed(tmp_path: Path) -> None:
     assert (
         see_for_part(Partial(tmp_path), PartHub(LOG), VKEY, policy=None, ask=Witnesses().ask, now=NOW) is None
     )
+
+
+def test_a_witness_that_knows_the_key_before_alone_is_heard_by_a_part(tmp_path: Path) -> None:
+    pulled(tmp_path, 300)
+    Mirror(tmp_path).add_key(NEXT_VKEY)
+    seen = Partial(tmp_path).see(PartHub(LOG[:300]), cosigned(LOG[:280], "w1"), NEXT_VKEY)
+    assert seen.size == 280
 
 
 @pytest.mark.parametrize("size", [280, 300, 350])

@@ -2,20 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.pull import pull
+from exchange.auditor.pull import LOG_PREFIX, Pulled, pull
 from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
 from exchange.auditor.witnessed import Asked, pull_with_witnesses
+from exchange.log.checkpoint import Checkpoint, LogKey, sign_checkpoint, vkey
 from exchange.log.cosignature import cosign, cosigner_vkey
 from exchange.log.policy import Policy
+from exchange.log.tree import leaf_hash, root_of
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import HubUnreachable, LogFork
-from tests.unit.auditor.logs import NOW, VKEY, Hub, entry, note
+from tests.unit.auditor.logs import KEY, NOW, VKEY, Hub, entry, note
+from tests.unit.auditor.logs import LOG as LOG_NAME
 
 WHEN = datetime.fromtimestamp(1_790_000_010, UTC)
 LOG = [entry(number) for number in range(40)]
@@ -114,6 +118,41 @@ def test_entries_that_came_between_pull_and_question_are_pulled(tmp_path: Path) 
     run(tmp_path, Growing(LOG[:30], LOG), Witnesses(w1=cosigned(LOG[:35], "w1"), w2=cosigned(LOG[:35], "w2")))
     found = verdict(tmp_path)
     assert (found.ok, found.size, found.witnessed.size) == (True, 40, 35)
+
+
+NEXT = SigningKey.from_seed(bytes([9]) * 32)
+NEXT_VKEY = vkey(LOG_NAME, NEXT.public.raw)
+
+
+class Changing(Hub):
+    """A hub whose log changes its key: both sign."""
+
+    def post(self, path: str, body: dict[str, Any], *, repeatable: bool = True) -> tuple[int, dict[str, Any]]:
+        status, answer = super().post(path, body, repeatable=repeatable)
+        return status, answer | {"checkpoint": self.get_text(LOG_PREFIX + "checkpoint", limit=4096)}
+
+    def get_text(self, path: str, *, limit: int) -> str:
+        tree = Checkpoint(LOG_NAME, len(self.entries), root_of(leaf_hash(one) for one in self.entries))
+        return sign_checkpoint(tree, LogKey(NEXT, KEY))[:limit]
+
+
+def pulled_while_changing(folder: Path, witness: list[bytes]) -> Asked:
+    """The auditor has taken the next key; the witness, who saw these entries, knows the old one alone."""
+    mirror, hub = Mirror(folder), Changing(LOG)
+    pull(mirror, Hub(LOG[:20]), VKEY)
+    ask = Witnesses(w1=cosigned(witness, "w1"), w2=None).ask
+
+    def once() -> Pulled:
+        return pull(mirror, hub, NEXT_VKEY)
+
+    return pull_with_witnesses(once, mirror, hub, NEXT_VKEY, policy=POLICY, ask=ask, now=NOW)[1]
+
+
+def test_a_witness_that_knows_the_key_before_alone_is_heard_while_the_key_changes(tmp_path: Path) -> None:
+    assert pulled_while_changing(tmp_path, LOG[:30]).answered == 1
+    assert Mirror(tmp_path).vkeys == (VKEY, NEXT_VKEY)
+    with pytest.raises(LogFork):
+        pulled_while_changing(tmp_path / "forked", [*LOG[:29], entry(9_000)])
 
 
 def test_a_cosignature_from_the_future_is_no_answer(tmp_path: Path) -> None:
