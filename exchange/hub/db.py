@@ -232,6 +232,25 @@ def _begin_sqlite(conn: Connection) -> None:
     driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE").close()
 
 
+def overwrite_erased(engine: Engine) -> bool:
+    """Have what was deleted gone from the disk too: SQLite's file and its WAL keep older pages until then.
+
+    False where readers did not let it in time; it comes with the next checkpoint. True on other databases.
+    """
+    gate = engine.get_execution_options().get(_GATE)
+    if gate is None:
+        return True
+    if not gate.acquire(BUSY_S):
+        return False
+    try:
+        with engine.connect() as conn:
+            driver: Any = conn.connection.driver_connection
+            busy_now, _, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy_now
+    finally:
+        gate.release()
+
+
 def refuse_network(folder: Path, mounts: Path) -> None:
     """Refuse a folder on a network file system, as listed in `mounts` (Linux `/proc/mounts`).
 

@@ -8,11 +8,12 @@ forgotten by their age. Nothing here may write down again what was forgotten.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, func, select, text, update
 
-from exchange.hub.db import TIMEOUT_S, reading, storage_errors, writing
+from exchange.hub.db import TIMEOUT_S, overwrite_erased, reading, storage_errors, writing
 from exchange.hub.models.log import audit_pull, log_disclosure, log_entry, log_salt
 from exchange.hub.models.slices import slice_state
 from exchange.hub.services import audit_read
@@ -148,6 +149,9 @@ def forget(hub: Hub, operators: str, scope: Scope, ref: str) -> Released:
 
     released = release_admin(hub, operators, trace, work)
     _sweep(hub, scope, ref, size)
+    with storage_errors():
+        if not overwrite_erased(hub.engine):
+            logging.getLogger(__name__).warning("what was forgotten leaves the disk with the next checkpoint")
     return released
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Table, select, text
+from sqlalchemy.engine import make_url
 
-from exchange.hub.db import reading, writing
+from exchange.hub.db import open_engine, overwrite_erased, reading, writing
 from exchange.hub.models.log import log_disclosure, log_salt
 from exchange.hub.models.slices import slice_state
 from exchange.hub.services import accreditation, audit_disclosures, audit_pulls
@@ -29,6 +31,7 @@ from exchange_schemas.errors import Conflict, Forbidden, Malformed, NotFound
 from exchange_schemas.ids import AgencyId
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import MovingClock, World
+from tests.integration.storage import only
 from tests.integration.storage.logs import check_log
 
 Who = Callable[[], Caller]
@@ -168,6 +171,40 @@ def test_forgetting_takes_salt_and_value_and_leaves_the_log(world: World, audito
     assert all(row.ref != family for row in rows(world, log_salt))
     with pytest.raises(NotFound):
         forget(world.hub, "asha", "cns", family)
+
+
+@only.SQLITE
+def test_what_is_forgotten_is_gone_from_the_disk(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    family, _ = both_deal(world)
+    file = Path(f"{make_url(world.hub.settings.database_url).database}")
+    (salt,) = {row.salt for row in rows(world, log_disclosure) if row.value == family}
+
+    def on_disk() -> int:
+        there = (file, file.with_name(f"{file.name}-wal"))
+        return sum(one.read_bytes().count(salt) for one in there if one.exists())
+
+    # The control: it lies there before, at least once.
+    assert on_disk() > 0
+    forget(world.hub, "asha", "cns", family)
+    assert on_disk() == 0
+    assert not caplog.records
+
+
+@only.SQLITE
+def test_what_a_reader_still_sees_leaves_the_disk_later(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    family, _ = both_deal(world)
+    monkeypatch.setattr("exchange.hub.db.BUSY_S", 0.1)
+    other = replace(world.hub, engine=open_engine(world.hub.settings.database_url))
+    with reading(world.hub.engine) as conn:
+        conn.execute(select(log_salt)).all()
+        forget(other, "asha", "cns", family)
+    assert "with the next checkpoint" in caplog.text
+    assert overwrite_erased(other.engine)
+    with writing(other.engine):
+        assert not overwrite_erased(other.engine)
+    other.engine.dispose()
 
 
 def test_an_envelope_is_forgotten_and_its_consent_is_not(world: World, auditor: Who) -> None:
