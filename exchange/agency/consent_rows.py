@@ -67,7 +67,7 @@ class Granted:
             status=EXPIRED if expired else self.status,
             digest=self.digest,
             record=self.record,
-            vital_interest=any(item.basis == "vital_interest" for item in consent.authorities),
+            vital_interest=consent.vital,
         )
 
     def withdrawn_by(self, withdrawal: Signed) -> Granted:

@@ -14,12 +14,11 @@ from exchange.agency.listings import pages
 from exchange.member.session import Session
 from exchange.member.store import Store
 from exchange_schemas.codec import JsonValue, decode, format_time, parse_time
-from exchange_schemas.entry import Act
+from exchange_schemas.entry import VITAL, Act, carried_for
 from exchange_schemas.errors import EntryInvalid, HubRefused, Malformed
 from exchange_schemas.ids import AgencyId, check_agency, check_id
 from exchange_schemas.limits import LIMITS
 
-VITAL = "vital-interest"
 _NOTICE, _CURSOR = "notice", "notice_cursor"
 
 
@@ -94,7 +93,7 @@ def _check(notice: Notice, entry_id: str, entry: bytes) -> None:
         and (
             (members.get("pol"), members.get("org")) == (VITAL, notice.issuer)
             # A courier brought it for the issuer.
-            or members.get("pol") == f"carried:{notice.issuer}/{VITAL}"
+            or members.get("pol") == carried_for(notice.issuer, VITAL)
         )
         and isinstance(parties, list)
         and notice.recipient in parties

@@ -17,8 +17,10 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from exchange.agency.ages import age_of, earliest_day
 from exchange.agency.release import DECISION, decided
+from exchange.consent.decision import VITAL_INTEREST_MOST
 from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.consent import VITAL_INTEREST
 from exchange_schemas.errors import AuthorityMissing, Malformed, NotPermitted
 from exchange_schemas.limits import LIMITS
 
@@ -26,8 +28,8 @@ CHILD = "child"
 CHILD_REF = "child_ref"
 BEFORE_MATCH = ("found_notice", "sighting")
 BEFORE_MATCH_MOST = timedelta(days=90)
-# 72 hours from nbf, which lies two minutes back.
-VITAL_MOST = timedelta(hours=72) - LIMITS.clock_leeway
+# From nbf, which lies two minutes back.
+VITAL_MOST = VITAL_INTEREST_MOST - LIMITS.clock_leeway
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def expiry(terms: Terms, record: Mapping[str, JsonValue], now: datetime) -> date
     if terms.kind in BEFORE_MATCH and wanted - now > BEFORE_MATCH_MOST + timedelta(days=1):
         raise NotPermitted("before a match a consent lasts 90 days at most", rule="S09-ninety", field="exp")
     bases = {terms.basis, *terms.bases.values()}
-    if "vital_interest" in bases:
+    if VITAL_INTEREST in bases:
         wanted = min(wanted, now + VITAL_MOST)
     ends = [wanted]
     age = age_of(record, now.date())

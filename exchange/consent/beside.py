@@ -35,8 +35,7 @@ def check_approvers(consent: Consent, holders: Collection[str]) -> None:
 
     Raises: AuthorityMissing.
     """
-    urgent = any(item.basis == "vital_interest" for item in consent.authorities)
-    if len(set(holders)) < (2 if urgent else 1):
+    if len(set(holders)) < (2 if consent.vital else 1):
         enforce(deny("C21-approvers"))
 
 

@@ -24,7 +24,7 @@ from exchange.consent.values import (
     Status,
 )
 from exchange_schemas.catalogue import Catalogue, check_kind
-from exchange_schemas.consent import Consent
+from exchange_schemas.consent import VITAL_INTEREST, Consent
 from exchange_schemas.errors import FieldDenied
 from exchange_schemas.ids import EnvelopeId
 from exchange_schemas.limits import LIMITS
@@ -197,9 +197,9 @@ def _authorities(case: _Case, consent: Consent) -> Deny | None:
         if abroad and "consent" in bases:
             rule = "C14-third-country"
             bases.discard("consent")
-        if too_long and "vital_interest" in bases:
+        if too_long and VITAL_INTEREST in bases:
             rule = "C15-vital-interest"
-            bases.discard("vital_interest")
+            bases.discard(VITAL_INTEREST)
         if bases.isdisjoint(case.catalogue.basis_labels):
             return first_field(rule, case.needed & names)
     return None

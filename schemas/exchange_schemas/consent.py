@@ -33,6 +33,8 @@ from exchange_schemas.payload import Object, Payload, SignedSchema, StrictSchema
 from exchange_schemas.text_rules import refuse
 
 _CATALOGUE = load_catalogue()
+VITAL_INTEREST = "vital_interest"
+"""The basis that counts for 72 hours at most."""
 
 
 class AuthoritySchema(StrictSchema):
@@ -204,6 +206,11 @@ class Consent(Payload):
     typ: ClassVar[str] = "hx-consent"
     SCHEMA: ClassVar[type[StrictSchema]] = ConsentSchema
     LIMIT: ClassVar[int] = LIMITS.consent_bytes
+
+    @property
+    def vital(self) -> bool:
+        """Whether it rests on vital interest for anybody in it."""
+        return any(item.basis == VITAL_INTEREST for item in self.authorities)
 
 
 class WithdrawalSchema(SignedSchema):

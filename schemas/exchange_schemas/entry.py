@@ -30,8 +30,17 @@ from exchange_schemas.payload import (
 from exchange_schemas.text_rules import refuse
 
 MAX_TS_US = MAX_INT
+VITAL = "vital-interest"
+"""The `pol` of the entry of a consent that rests on vital interest."""
+CARRIED = "carried:"
+"""Begins the `pol` of what a courier did: the office that it was for; the rule comes behind a slash."""
 _NAME = "[a-z][a-z0-9_]{1,39}"
 _TAG = "[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}"
+
+
+def carried_for(office: AgencyId, pol: str | None) -> str:
+    """What `pol` says where a courier acted for `office`."""
+    return f"{CARRIED}{office}" if pol is None else f"{CARRIED}{office}/{pol}"
 
 
 class Act(StrEnum):

@@ -17,7 +17,7 @@ from exchange.hub.services.audit_salts import Scope, disclosing, salts_of
 from exchange.hub.services.unit import Unit
 from exchange.log.commitment import commitment
 from exchange_schemas.codec import b64u, sha256
-from exchange_schemas.entry import Act, Entry
+from exchange_schemas.entry import CARRIED, Act, Entry
 from exchange_schemas.ids import AgencyId, Digest
 
 __all__ = [
@@ -32,8 +32,6 @@ __all__ = [
     "prepare",
 ]
 
-CARRIED: Final = "carried:"
-"""Begins the `pol` of what a courier did: the office that it was for; the rule comes behind a slash."""
 _TAG: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.:@/-]{0,79}")
 
 

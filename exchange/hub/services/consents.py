@@ -20,13 +20,13 @@ from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.directory_read import holders_of, key_of
 from exchange.hub.services.mailboxes import take_positions
-from exchange.hub.services.notices import VITAL, announce, commissions, counts, is_vital
+from exchange.hub.services.notices import announce, commissions, counts
 from exchange.hub.services.parties import party_of, read_parties
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
 from exchange_keys.jws import Signed, verify
 from exchange_schemas.codec import JsonValue, b64u, decode, sha256
 from exchange_schemas.consent import Consent
-from exchange_schemas.entry import Act
+from exchange_schemas.entry import VITAL, Act
 from exchange_schemas.errors import (
     AuthorityMissing,
     Conflict,
@@ -199,9 +199,9 @@ def _register(unit: Unit, caller: Caller, draft: _Draft) -> Answer:
         return same
     _check_family(item, family)
     # (10) the rows, and the notices of a sharing on vital interest
-    told = commissions(conn) if is_vital(item) else []
+    told = commissions(conn) if item.vital else []
     _keep(unit, draft, told)
-    if not is_vital(item):
+    if not item.vital:
         return _registered(draft, status=201)
     parties = tuple({*draft.trace.own, *told})
     return _registered(replace(draft, trace=replace(draft.trace, own=parties, pol=VITAL)), status=201)
@@ -224,7 +224,7 @@ def _same(conn: Connection, draft: _Draft) -> Answer | None:
 def _check_approvers(unit: Unit, item: Consent, kids: Collection[Kid]) -> None:
     """Vital interest needs two persons, not two keys of one."""
     check_approvers(item, holders_of(unit.conn, item.iss, kids))
-    if is_vital(item) and item.exp - item.nbf > VITAL_INTEREST_MOST:
+    if item.vital and item.exp - item.nbf > VITAL_INTEREST_MOST:
         raise AuthorityMissing(
             "authorities: vital interest lasts 72 hours at most",
             field="authorities",

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from exchange_schemas.consent import Consent
 
 LISTING: Final = "notices"
-VITAL: Final = "vital-interest"
-"""The `pol` of the entry that registers a consent on vital interest."""
 MOST: Final = LIMITS.parties_per_entry - 3
 """So many commissions have room in an entry beside issuer, recipient and the courier who brought it."""
 _COMMISSIONS: Final = (
@@ -56,11 +54,6 @@ _PAGE: Final = (
     .order_by(notice.c.position)
     .limit(bindparam("most"))
 )
-
-
-def is_vital(item: Consent) -> bool:
-    """Whether a consent rests on vital interest for anybody in it."""
-    return any(authority.basis == "vital_interest" for authority in item.authorities)
 
 
 def commissions(conn: Connection) -> list[AgencyId]:

@@ -22,6 +22,7 @@ from exchange.hub.services.transact import REPLAYED, Answer, Job, Work, transact
 from exchange.hub.services.unit import Unit
 from exchange.hub.sql import Call
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.entry import carried_for
 from exchange_schemas.errors import ExchangeError
 from exchange_schemas.ids import AgencyId
 
@@ -110,8 +111,7 @@ def _carried(caller: Caller, carrier: AgencyId, trace: Trace, work: Work) -> tup
     """The courier acted, with its own proof; the office is a party, and `pol` says for whom it was."""
 
     def told(said: Trace) -> Trace:
-        pol = f"carried:{caller.agency}" if said.pol is None else f"carried:{caller.agency}/{said.pol}"
-        return replace(said, own=(*said.own, caller.agency), pol=pol)
+        return replace(said, own=(*said.own, caller.agency), pol=carried_for(caller.agency, said.pol))
 
     def carried(unit: Unit) -> Answer:
         answer = work(unit)

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from exchange.hub.models.notices import notice
 from exchange.hub.services import audit_pulls, consents, notices
-from exchange.hub.services.notices import VITAL
 from exchange_schemas.consent import Authority, Screening
+from exchange_schemas.entry import VITAL
 from exchange_schemas.errors import Malformed, NotFound, PolicyDenied, ScreeningDenied, StageDenied
 from exchange_schemas.ids import AgencyId
 from tests.integration.messages.agencies import Agency
