@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from exchange.agency.model import InboxItem
+from exchange.agency.model import UNOPENED, InboxItem
 from exchange.agency.receiving import Receiver
-from exchange.agency.regranting import UNOPENED, Regranter
+from exchange.agency.regranting import Regranter
 from exchange_schemas.errors import (
     ConsentExpired,
     ConsentSuperseded,

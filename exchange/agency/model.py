@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.ids import AgencyId, ConsentId, Digest, EnvelopeId, FamilyId, GrantId, Kid, ThreadId
@@ -143,6 +144,10 @@ class Spooled:
     recipients: tuple[AgencyId, ...]
     sealed_at: datetime
     last_error: str | None
+
+
+UNOPENED: Final = ("waiting", "fetched")
+"""The states of a grant that its recipient has not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)

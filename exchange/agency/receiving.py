@@ -21,7 +21,7 @@ from exchange.agency.downloading import OnBytes, sweep
 from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
 from exchange.agency.listings import pages
 from exchange.agency.message_rows import Evidence
-from exchange.agency.model import InboxItem, Message
+from exchange.agency.model import UNOPENED, InboxItem, Message
 from exchange.agency.opening import Opened, open_parts
 from exchange.agency.verification import Verified, verify
 from exchange.agency.withdrawals import bury
@@ -61,7 +61,6 @@ from exchange_schemas.receipt import RecipientReceipt
 
 _RECEIPTS = "recipient_receipt"
 _CURSOR = "cursor"
-_WAITING = ("waiting", "fetched")
 # Refusals that may pass by themselves, or are no fault of the sender: no signed refusal goes back.
 _NOT_THE_SENDERS = (LogStale, LogFork, KidUnknown)
 
@@ -87,8 +86,8 @@ class Receiver:
             with store.writing():
                 for item in items:
                     note_seen(store, item.sender, item.seq, item.digest)
-            yield from (item for item in items if not waiting_only or item.state in _WAITING)
-            done = done and all(item.state not in _WAITING for item in items)
+            yield from (item for item in items if not waiting_only or item.state in UNOPENED)
+            done = done and all(item.state not in UNOPENED for item in items)
             if done and page.more:
                 store.put(_CURSOR, "inbox", {"cursor": page.next})
 

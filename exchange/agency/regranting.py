@@ -19,7 +19,7 @@ from exchange.agency.chains import Head, adopt_head, head_out, move_head, verifi
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.fetched import read_fetched
 from exchange.agency.links import Links
-from exchange.agency.model import OutboxItem
+from exchange.agency.model import UNOPENED, OutboxItem
 from exchange.agency.outbox import listed
 from exchange.agency.parties import party_of
 from exchange.agency.planning import LIFE, own_values
@@ -47,7 +47,6 @@ from exchange_schemas.errors import (
 from exchange_schemas.ids import AgencyId, GrantId, Kid, ThreadId, check_agency, new_id
 
 ATTEMPTS = 6
-UNOPENED = ("waiting", "fetched")
 _ROW = "regrant"
 
 

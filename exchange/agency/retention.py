@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from exchange.agency import consent_rows, deletion_rows, message_rows, record_rows, sent_rows
+from exchange.agency.closures import CLOSURE
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.deletion_rows import DONE, HELD
 from exchange.agency.links import forget as forget_links
@@ -34,7 +35,6 @@ from exchange_schemas.consent import Withdrawal
 from exchange_schemas.ids import new_id
 
 _RUNS, _SEEN = "retention", "retention_seen"
-CLOSURE = "closure"
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from exchange.agency.bundles.content import ANSWER, CALL, WANT, Frame, read_fram
 from exchange.agency.bundles.counting import Counting
 from exchange.agency.bundles.file import Making, alone, opened, write_bundle
 from exchange.agency.downloading import download
+from exchange.agency.model import UNOPENED
 from exchange.agency.uploading import OnBytes, upload
 from exchange.member.carried import GRANTS, CarriedAnswers, call_id, path_of
 from exchange.member.problems import problem_error
@@ -43,7 +44,6 @@ MESSAGES = 1000
 _OFFICES = "courier_office"
 _PAGE = 100
 _MAX_PAGES = 10_000
-_WAITING = ("waiting", "fetched")
 # These are about the courier, or pass: they are no answer to the office.
 _NOT_AN_ANSWER = (401, 429)
 _OF_THE_COURIER = "courier-"
@@ -166,7 +166,7 @@ class Courier:
         have, watch = _texts(want.get("have")), _texts(want.get("watch"))
         inbox = _listed(hub, "/v1/inbox", want.get("inbox"))
         waiting = [
-            item for item in inbox.items if item.get("state") in _WAITING and item.get("gid") not in have
+            item for item in inbox.items if item.get("state") in UNOPENED and item.get("gid") not in have
         ]
         for item in waiting[:MESSAGES]:
             yield from self._grant(hub, str(item.get("gid")))

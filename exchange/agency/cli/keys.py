@@ -15,6 +15,7 @@ from exchange.agency.client import Client
 from exchange.agency.key_rotation import Changed, KeyRow, RootSource
 from exchange.agency.wording import state_words
 from exchange.directory.state import APPROVER, AUTH, ENC, ENVELOPE, ROOT
+from exchange.member.cli.exits import WAITS
 from exchange.member.cli.options import Options, common_options, root_options
 from exchange.member.cli.output import alarm, confirm, print_json, print_table, say, say_count
 from exchange.member.cli.progress import steps_bar
@@ -29,8 +30,6 @@ from exchange_schemas.errors import Malformed
 _PATH = click.Path(dir_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _WORKING = (AUTH, ENVELOPE, ENC)
-WAITS = 5
-"""The exit code of a change that waits for a person: the root's signatures, or what cannot be opened."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ import click
 from exchange.agency.cli.session import open_client
 from exchange.agency.wording import code_words
 from exchange.member import os_keyring
-from exchange.member.cli.options import Options, common_options, root_options
+from exchange.member.cli.options import Options, common_options, insecure_option, root_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.member.cli.session import chosen_user, new_passphrase, warn_insecure, who
 from exchange.member.home import Home
@@ -38,9 +38,7 @@ def user(options: Options) -> None:
 @click.option("--new-passphrase-file", type=_PATH, help="Read the new user's passphrase from this file.")
 @click.option("--new-passphrase-fd", type=int, help="Read the new user's passphrase from this descriptor.")
 @click.option("--root-key", type=_PATH, help="The root key file, if it is not in the folder.")
-@click.option(
-    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
-)
+@insecure_option
 def add(
     options: Options,
     *,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exchange.member.cli.options import Options, common_options, root_options
+from exchange.member.cli.options import Options, common_options, insecure_option, root_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.session import new_passphrase, open_unlocked, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
@@ -38,9 +38,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--contact", required=True, help="A role address, never a person's.")
 @click.option("--public-authority", is_flag=True, help="It is a public authority.")
 @click.option("--no-root", is_flag=True, help="The root is made on another machine: `root new`.")
-@click.option(
-    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
-)
+@insecure_option
 def init(
     options: Options,
     *,

@@ -22,6 +22,7 @@ FAILED: Final = 1
 REFUSED: Final = 2
 UNREACHABLE: Final = 3
 ALARM: Final = 4
+WAITS: Final = 5
 USAGE: Final = 64
 
 HELP: Final = """\b

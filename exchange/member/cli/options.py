@@ -49,6 +49,10 @@ class Options:
 
 
 _PATH = click.Path(path_type=Path)
+insecure_option = click.option(
+    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
+)
+"""Gives a command that makes key files the choice of a test's cost for their passphrases."""
 _COMMON = ("home", "user", "passphrase_file", "passphrase_fd")
 
 

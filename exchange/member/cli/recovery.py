@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.options import Options, common_options, insecure_option
 from exchange.member.cli.output import print_json, say
 from exchange.member.cli.session import new_passphrase, open_unlocked, warn_insecure
 from exchange.member.files import read_bounded
@@ -70,9 +70,7 @@ def make(
 @click.option("--identity-file", type=_FILE, help="The age identity, when it was sealed to a recipient.")
 @click.option("--age-passphrase-file", type=_FILE, help="Read the age file's passphrase from here.")
 @click.option("--new-passphrase-file", type=_FILE, help="Read the new user's passphrase from here.")
-@click.option(
-    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
-)
+@insecure_option
 def restore(
     options: Options,
     *,

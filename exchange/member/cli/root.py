@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from exchange.member.cli.options import Options, common_options, root_options
+from exchange.member.cli.options import Options, common_options, insecure_option, root_options
 from exchange.member.cli.output import confirm, harmless, print_json, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.files import write_private
@@ -38,9 +38,7 @@ def root(options: Options) -> None:
 @root_options
 @click.option("--agency", required=True, help="The agency's id: a-z, 0-9, '-'.")
 @click.option("--out", type=_PATH, required=True, help="The key file to write.")
-@click.option(
-    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
-)
+@insecure_option
 def new(
     options: Options,
     *,
