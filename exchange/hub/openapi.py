@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 import yaml
 
-from exchange.hub.api.base import operation_of
+from exchange.hub.api.operation import operation_of
 from exchange.hub.app import described_app
 
 BASE_URL: Final = "https://hub.example"

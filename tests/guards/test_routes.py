@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.hub.api.base import Operation, operation_of
+from exchange.hub.api.operation import Operation, operation_of
 from exchange.hub.api.problem import MEDIA_TYPE
 from exchange.hub.app import described_app
 from exchange.hub.openapi import BASE_URL, description, files

@@ -25,11 +25,12 @@ from exchange.hub.api.body import (
     refuse_unreadable,
     request_of,
 )
+from exchange.hub.api.operation import BYTES, OCTETS, TEXT, Content, Operation
 from exchange.hub.api.plain import check_of
 from exchange.hub.api.problem import dump
 from exchange.hub.api.reply import Reply
 from exchange.hub.api.schemas import JsonSchema
-from exchange.hub.api.spec import BYTES, TEXT, Content, describe
+from exchange.hub.api.spec import describe
 from exchange.hub.headers import MORE
 from exchange.hub.services.couriers import carrying
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release
@@ -55,14 +56,12 @@ __all__ = [
     "BodyStream",
     "Content",
     "JsonSchema",
-    "Operation",
     "Wiring",
     "current_address",
     "current_caller",
     "current_hub",
     "current_wiring",
     "note_quota",
-    "operation_of",
     "respond",
     "respond_bytes",
     "respond_stream",
@@ -95,23 +94,6 @@ OAuthAnswer = tuple[int, dict[str, Any], Mapping[str, str]]
 AskOAuth = Callable[[Mapping[str, str], str | None, Callable[[], str]], OAuthAnswer]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation as declared. `scope` None: public. `unlogged`: why an answer of it may have no entry."""
-
-    summary: str
-    scope: str | None
-    act: Act
-    unlogged: str | None
-    request: type[JsonSchema] | None
-    query: type[JsonSchema] | None
-    raw: bool
-    max_bytes: int
-    responses: Mapping[int, type[JsonSchema] | Content | None]
-    counted: bool
-    carried: bool = False
-
-
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest has no types
     """A group of operations about one noun."""
 
@@ -137,7 +119,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         max_bytes: int = LIMITS.request_body_bytes,
         problems: Iterable[int] = (),
         examples: Mapping[int | str, Any] | None = None,
-        content: str | None = None,
+        content: str = OCTETS,
         counted: bool = True,
         carried: bool = False,
     ) -> Callable[[View], View]:
@@ -153,61 +135,34 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         """
         if auth == (scope is None):
             raise TypeError("an operation has a scope, or auth=False and no scope")
+        has_body = raw or request is not None or form is not None
         declared = Operation(
             summary=summary,
+            description=description,
             scope=scope,
             act=act,
             unlogged=unlogged,
             request=request,
             query=query,
+            form=form,
             raw=raw,
-            max_bytes=max_bytes if raw or request is not None or form is not None else 0,
+            content=content,
+            max_bytes=max_bytes if has_body else 0,
             responses=responses,
+            problems=tuple(problems),
+            examples={} if examples is None else examples,
             counted=counted,
             carried=carried,
         )
-        read = _reader(declared)
 
         def decorate(view: View) -> View:
-            @wraps(view)
-            def serve(**path: Any) -> Response:
-                current = request_of()
-                refuse_unreadable(current, declared.max_bytes)
-                if scope is None:
-                    if counted:
-                        note_quota(current_wiring().quotas.of_address(current_address()))
-                    return view(*read(current, path), **path)
-                return _serve_member(current, declared, view, read, path)
-
-            serve.operation = declared  # type: ignore[attr-defined]  # the tests walk the routes by it
-            serve._apidoc = {  # type: ignore[attr-defined]  # where flask-smorest looks for it
-                "manual_doc": describe(
-                    operation_id=f"{self.name}_{view.__name__}",
-                    summary=summary,
-                    description=description or (view.__doc__ or "").strip(),
-                    scope=scope,
-                    logged=None if scope is None else unlogged is None,
-                    request=request,
-                    form=form,
-                    query=query,
-                    raw_content=(content or "application/octet-stream") if raw else None,
-                    responses=responses,
-                    problems=tuple(problems),
-                    examples={} if examples is None else examples,
-                    carried=carried,
-                )
-            }
+            serve = _serving(declared, view)
+            # Where `operation_of` and flask-smorest look for it.
+            serve.operation = declared  # type: ignore[attr-defined]  # a function takes members
+            serve._apidoc = {"manual_doc": describe(declared, self.name, view)}  # type: ignore[attr-defined]
             return cast("View", serve)
 
         return decorate
-
-
-def operation_of(view: Callable[..., Any]) -> Operation:
-    """What a view was declared as. Raises: TypeError when it was not."""
-    declared = getattr(view, "operation", None)
-    if not isinstance(declared, Operation):
-        raise TypeError("the view has no operation")
-    return declared
 
 
 # -- the current request -------------------------------------------------------------------------------
@@ -237,6 +192,23 @@ def current_address() -> str:
 def note_quota(quota: Quota) -> None:
     """Have this request's answer say where the caller stands."""
     request_of().environ[MORE] = quota.headers()
+
+
+def _serving(declared: Operation, view: Callable[..., Response]) -> Callable[..., Response]:
+    """The view as it is served: what may be refused before it is."""
+    read, scope, counted = _reader(declared), declared.scope, declared.counted
+
+    @wraps(view)
+    def serve(**path: Any) -> Response:
+        current = request_of()
+        refuse_unreadable(current, declared.max_bytes)
+        if scope is None:
+            if counted:
+                note_quota(current_wiring().quotas.of_address(current_address()))
+            return view(*read(current, path), **path)
+        return _serve_member(current, declared, view, read, path)
+
+    return serve
 
 
 def _reader(declared: Operation) -> Read:
@@ -327,13 +299,13 @@ def respond(released: Released) -> Response:
     return _answer(released, b"" if empty else dump(body), "application/json")
 
 
-def respond_bytes(released: Released, data: bytes, media_type: str = "application/octet-stream") -> Response:
+def respond_bytes(released: Released, data: bytes, media_type: str = OCTETS) -> Response:
     """An answer of bytes or text; its receipt is named in the header Homeward-Receipt."""
     return _answer(released, data, media_type)
 
 
 def respond_stream(
-    released: Released, chunks: Iterable[bytes], length: int, media_type: str = "application/octet-stream"
+    released: Released, chunks: Iterable[bytes], length: int, media_type: str = OCTETS
 ) -> Response:
     """A long answer of exactly `length` bytes, sent as it is read."""
     response = _answer(released, chunks, media_type)

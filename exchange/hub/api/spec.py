@@ -7,8 +7,7 @@ here may serve one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -18,6 +17,7 @@ from flask_smorest.spec.plugins import FlaskPlugin
 from marshmallow import fields, validate
 
 from exchange.hub.api.body import FORM
+from exchange.hub.api.operation import BYTES, Content, Operation
 from exchange.hub.api.problem import MEDIA_TYPE, members_of, problems
 from exchange.hub.api.ranges import CONTENT_RANGE, add_ranges
 from exchange.hub.api.schemas import (
@@ -69,8 +69,6 @@ _HEADERS: Final[Mapping[int, Mapping[str, Any]]] = {
 }
 # Of several codes, the one to show.
 _TYPICAL: Final[Mapping[int, str]] = {403: "FORBIDDEN", 410: "GRANT_EXPIRED", 422: "MALFORMED"}
-# An attachment of 25 MiB, padded (PADMÉ adds 12 % at most) and sealed.
-_MOST_BYTES: Final = 32 * 1024 * 1024
 _PATH_PARAMETERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "cid": ("A consent's id", ID_PATTERN, EXAMPLE_ID),
     "code": ("An error code in lower case", "[a-z][a-z_]{2,39}", "consent_withdrawn"),
@@ -90,25 +88,6 @@ _RECEIPT_HEADER: Final = {
         "schema": {"type": "string", "pattern": f"^(?:{ID_PATTERN})$", "maxLength": 22},
     }
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """An answer that is not JSON: its media type, and the JSON schema of its text or bytes.
-
-    `as_json`: what a client gets that asks for JSON; the example is then of this.
-    """
-
-    media_type: str
-    schema: Mapping[str, Any]
-    description: str = ""
-    as_json: type[JsonSchema] | None = None
-
-
-BYTES: Final = Content(
-    "application/octet-stream", {"type": "string", "format": "binary", "maxLength": _MOST_BYTES}
-)
-TEXT: Final = Content("text/plain", {"type": "string", "maxLength": 4096})
 
 
 _COURIER: Final[dict[str, Any]] = {
@@ -190,49 +169,44 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         """None: listings have cursors."""
 
 
-def describe(
-    *,
-    operation_id: str,
-    summary: str,
-    description: str,
-    scope: str | None,
-    logged: bool | None,
-    request: type[JsonSchema] | None,
-    form: type[JsonSchema] | None,
-    query: type[JsonSchema] | None,
-    raw_content: str | None,
-    responses: Mapping[int, type[JsonSchema] | Content | None],
-    problems: tuple[int, ...],
-    examples: Mapping[int | str, Any],
-    carried: bool = False,
-) -> dict[str, Any]:
+def describe(declared: Operation, group: str, view: Callable[..., Any]) -> dict[str, Any]:
     """One operation of the interface description, schemas as classes for apispec to resolve.
 
-    `logged`: whether every answer has a receipt; None for a public operation, which has none.
+    `group`: the blueprint's name. A view's docstring describes it where nothing else was declared.
     """
+    scope, examples = declared.scope, declared.examples
+    # Whether every answer has a receipt; a public operation has none.
+    logged = None if scope is None else declared.unlogged is None
     entry: dict[str, Any] = {
-        "operationId": operation_id,
-        "summary": summary,
-        "security": _security(scope, form),
+        "operationId": f"{group}_{view.__name__}",
+        "summary": declared.summary,
+        "security": _security(scope, declared.form),
         "responses": {
             status: _response(status, answer, logged, examples.get(status))
-            for status, answer in responses.items()
+            for status, answer in declared.responses.items()
         },
     }
+    description = declared.description or (view.__doc__ or "").strip()
     if description:
         entry["description"] = description
+    query = declared.query
     parameters: list[dict[str, Any]] = [] if query is None else [{"in": "query", "schema": query}]
-    if carried:
+    if declared.carried:
         parameters.append(copy.deepcopy(_COURIER))
     if parameters:
         entry["parameters"] = parameters
-    if HTTPStatus.PARTIAL_CONTENT in responses:
+    if HTTPStatus.PARTIAL_CONTENT in declared.responses:
         add_ranges(entry)
-    body = _request_body(request, form, raw_content, examples.get("request"))
+    body = _request_body(declared)
     if body is not None:
         entry["requestBody"] = body
-    expected = {*_ALWAYS, *problems, *(_AUTHENTICATED if scope else ()), *(_WITH_BODY if body else ())}
-    for status in sorted(expected - responses.keys()):
+    expected = {
+        *_ALWAYS,
+        *declared.problems,
+        *(_AUTHENTICATED if scope else ()),
+        *(_WITH_BODY if body else ()),
+    }
+    for status in sorted(expected - declared.responses.keys()):
         entry["responses"][status] = f"{_PROBLEM}{status}"
     return entry
 
@@ -252,16 +226,15 @@ def _security(scope: str | None, form: type[JsonSchema] | None) -> list[dict[str
     return [] if form is None else [{_PROOF: []}]
 
 
-def _request_body(
-    request: type[JsonSchema] | None, form: type[JsonSchema] | None, raw: str | None, example: Any
-) -> dict[str, Any] | None:
-    if raw is not None:
-        return {"required": True, "content": {raw: {"schema": dict(BYTES.schema)}}}
-    if form is not None:
-        return {"required": True, "content": {FORM: _media(form, example)}}
-    if request is None:
+def _request_body(declared: Operation) -> dict[str, Any] | None:
+    example = declared.examples.get("request")
+    if declared.raw:
+        return {"required": True, "content": {declared.content: {"schema": dict(BYTES.schema)}}}
+    if declared.form is not None:
+        return {"required": True, "content": {FORM: _media(declared.form, example)}}
+    if declared.request is None:
         return None
-    return {"required": True, "content": {_JSON: _media(request, example)}}
+    return {"required": True, "content": {_JSON: _media(declared.request, example)}}
 
 
 def _response(
