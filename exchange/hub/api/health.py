@@ -17,7 +17,7 @@ from exchange_schemas.codec import JsonValue
 
 blp = Blueprint("health", "health", description="For the operators' monitoring; not logged")
 
-_LAGS = 122
+_LAGS = 123
 
 
 class HealthSchema(JsonSchema):
@@ -27,7 +27,9 @@ class HealthSchema(JsonSchema):
 
 
 class LagSchema(JsonSchema):
-    """A witness that cosigns a log no more, or `publisher` when nobody asks them; `since` null: never did."""
+    """A witness that cosigns a log no more, `publisher` when nobody asks them, `slices` when no heads entry
+    has covered what was logged for ten minutes; `since` null: never did.
+    """
 
     witness = text(limit=200)
     log = one_of("audit", "directory")
@@ -35,7 +37,7 @@ class LagSchema(JsonSchema):
 
 
 class ReadySchema(HealthSchema):
-    """`lagging` is there where the hub has witnesses and some of them lag: the hub serves all the same."""
+    """`lagging` is there where witnesses or slices lag: the hub serves all the same."""
 
     lagging = fields.List(fields.Nested(LagSchema), metadata={"maxItems": _LAGS})
 

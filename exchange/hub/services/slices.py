@@ -11,6 +11,7 @@ other. The lease only keeps two from doing the same work.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -26,11 +27,12 @@ from exchange.hub.services.turns import Turn
 from exchange.hub.services.unit import Unit
 from exchange.log.slices import SALT_BYTES, Heads, Slice, leaves_of, parties_of
 from exchange.log.tree import Frontier, root_of
-from exchange_schemas.entry import Act
+from exchange_schemas.entry import Act, ts_of
 
 BATCH: Final = 512
 """Entries taken at once: enough that a commit is worth it, few enough that no request waits for long."""
 LEASE_S: Final = 30
+LOOKED_AT: Final = 64
 _STATE: Final = select(slice_state)
 _NEXT: Final = (
     select(log_entry.c.idx, log_entry.c.leaf, log_entry.c.entry)
@@ -92,6 +94,19 @@ def has_work(hub: Hub, *, heads: bool) -> bool:
         if conn.execute(_STATE).one().covers < audit_read.size(conn):
             return True
         return heads and conn.execute(_SOME_CHANGED).first() is not None
+
+
+def uncovered_since(hub: Hub) -> datetime | None:
+    """The time of the first entry about a party that no heads entry covers; None when there is none.
+
+    Looked for among the first entries that none covers: further on there may be one all the same.
+    Raises: Unavailable, AuditUnavailable.
+    """
+    with storage_errors(), reading(hub.engine) as conn:
+        start: int = conn.execute(_STATE).one().head_covers
+        rows = conn.execute(_NEXT, {"start": start, "end": start + LOOKED_AT}).all()
+    first = next((bytes(row.entry) for row in rows if parties_of(bytes(row.entry))), None)
+    return None if first is None else datetime.fromtimestamp(ts_of(first) // 1_000_000, UTC)
 
 
 def index_some(hub: Hub, most: int = BATCH) -> int:

@@ -1,12 +1,12 @@
-"""How the witnesses of both logs do, for whoever watches the hub: which of them lag, and since when.
+"""What lags behind the logs, for whoever watches the hub: witnesses, the publisher, the slices; since when.
 
-A witness that lags stops nothing. What is said here to everybody is a name, a log and a time.
+None of them stops anything. What is said here to everybody is a name, a log and a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select
@@ -14,8 +14,10 @@ from sqlalchemy import select
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.witnesses import log_publisher
 from exchange.hub.services import witnessed
-from exchange.hub.services.logs import hub_logs
+from exchange.hub.services.logs import AUDIT, hub_logs
+from exchange.hub.services.slices import uncovered_since
 from exchange.hub.services.witnessed import WitnessState
+from exchange.log.slices import LATE_US
 from exchange_schemas.codec import JsonValue, format_time
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ if TYPE_CHECKING:
 SILENT_S: Final = 180
 """Three heartbeats without a round: nobody publishes."""
 PUBLISHER: Final = "publisher"
+SLICES: Final = "slices"
+"""Nobody brings the slices and their heads up to date: agencies and auditors see an alarm in that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """A witness (or the publisher itself) that lags with a log. `since` None: it never did what it should."""
+    """A witness, the publisher or the slices that lag with a log. `since` None: never did what it should."""
 
     witness: str
     log: str
@@ -42,11 +46,12 @@ class Lag:
 
 
 def lagging(hub: Hub) -> list[Lag]:
-    """Every witness that does not cosign a log, and the publisher when it makes no rounds."""
+    """Every witness that does not cosign a log, the publisher when it makes no rounds, and late slices."""
+    found = _late_slices(hub)
     if hub.witnesses is None:
-        return []
+        return found
     states = {(state.log, state.witness): state for state in witnessed.witness_states(hub.engine)}
-    found = _publisher(hub)
+    found += _publisher(hub)
     for log in hub_logs(hub):
         for one in hub.witnesses.witnesses:
             state = states.get((log.name, one.vkey))
@@ -84,6 +89,13 @@ def _lag(witness: str, log: str, state: WitnessState | None) -> Lag | None:
     if state.failing is None:
         return None
     return Lag(witness, log, datetime.fromtimestamp(state.failing, UTC), f"{state.fault}")
+
+
+def _late_slices(hub: Hub) -> list[Lag]:
+    since = uncovered_since(hub)
+    if since is None or hub.clock() - since <= timedelta(microseconds=LATE_US):
+        return []
+    return [Lag(SLICES, AUDIT, since, "no heads entry covers what was logged since")]
 
 
 def _publisher(hub: Hub) -> list[Lag]:

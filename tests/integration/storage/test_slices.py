@@ -4,7 +4,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -15,9 +15,10 @@ from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.slices import append_heads, index_some, take_lease
 from exchange.hub.services.upkeep import Upkeep
+from exchange.hub.services.witness_status import lagging
 from exchange.log.slices import Heads, Slice, parties_of
 from exchange.log.tree import Frontier, leaf_hash
-from exchange_schemas.entry import Act, Entry
+from exchange_schemas.entry import Act, Entry, ts_of
 from exchange_schemas.errors import AuditUnavailable, ConfigInvalid
 from exchange_schemas.ids import AgencyId
 from tests.integration.conftest import Clock
@@ -204,6 +205,30 @@ def test_the_upkeep_writes_heads_once_a_minute_and_waits_out_a_failure(
     down = replace(hub, engine=_broken(hub))
     Upkeep(down, "me").run(lambda seconds: seconds > 0 and next(answers))
     assert [record.message for record in caplog.records if "wait" in record.message]
+
+
+def test_who_watches_the_hub_sees_that_entries_wait_for_heads(
+    hub: Hub, new_caller: Callable[..., Caller]
+) -> None:
+    begun = hub.clock()
+
+    def late(after: timedelta) -> list[object]:
+        """What lags when so much has passed since the test began."""
+        found = lagging(replace(hub, clock=Clock(at=begun, shift=after)))
+        return [(one.witness, one.log, one.since) for one in found]
+
+    hour = timedelta(hours=1)
+    assert late(hour) == []
+    fill(hub, new_caller, 3)
+    first = datetime.fromtimestamp(ts_of(check_log(hub).entries[0]) // 1_000_000, UTC)
+    assert late(timedelta(minutes=9)) == []
+    assert late(hour) == [("slices", "audit", first)]
+    # In the slices, and under no heads entry.
+    index_some(hub)
+    assert late(hour) == [("slices", "audit", first)]
+    append_heads(hub)
+    # The heads entry itself names no party.
+    assert late(hour) == []
 
 
 def _broken(hub: Hub) -> object:
