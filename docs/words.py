@@ -44,6 +44,7 @@ RULES = (
     "exchange/directory",
     "exchange/consent",
     "exchange/hub",
+    "exchange/net",
     "keys/exchange_keys",
     "schemas/exchange_schemas",
 )
@@ -125,10 +126,17 @@ def _of_source(path: Path, *, hints_only: bool) -> Iterator[Text]:
                     yield from _columns(keyword.value)
             if not hints_only:
                 yield from _of_call(node)
-        elif isinstance(node, ast.Assign) and not hints_only:
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            if names == ["columns"]:
-                yield from _columns(node.value)
+        elif isinstance(node, ast.Assign):
+            yield from _of_assignment(node, hints_only=hints_only)
+
+
+def _of_assignment(node: ast.Assign, *, hints_only: bool) -> Iterator[Text]:
+    """`hint = …` and `error.hint = …`; `columns = …` where they are shown."""
+    names = [getattr(target, "attr", getattr(target, "id", "")) for target in node.targets]
+    if names == ["hint"]:
+        yield from (Text("", text) for text in _constants(node.value))
+    elif names == ["columns"] and not hints_only:
+        yield from _columns(node.value)
 
 
 def _of_call(call: ast.Call) -> Iterator[Text]:

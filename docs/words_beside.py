@@ -15,7 +15,7 @@ from exchange.member.rotation import Step
 from exchange.words.failures import summary
 from exchange_schemas.catalogue import Catalogue, load_catalogue
 from exchange_schemas.errors import error_codes, error_for
-from exchange_schemas.value_types import ListType, ObjectType, ValueType
+from exchange_schemas.value_types import PLAIN, ListType, ObjectType, ValueType
 
 CODE, MEMBER, FIGURE, FAULT, FACT = "code", "member", "figure", "fault", "fact"
 STATES = ("active", "withdrawn", "superseded", "expired", "allow", "deny", "cleared", "not required")
@@ -139,7 +139,7 @@ def beside_the_source() -> Iterator[tuple[str, str]]:
     for _, reason, remedy in RULES.values():
         yield "", reason
         yield "", remedy
-    for text in (*HINTS.values(), *CLICK):
+    for text in (*HINTS.values(), *PLAIN.values(), *CLICK):
         yield "", text
     for text in (*KEY_STATES, *ACTS):
         yield CODE, text

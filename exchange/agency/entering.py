@@ -6,6 +6,7 @@ and nowhere else. Nothing else about a value is repaired.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -33,7 +34,12 @@ def entered(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         if name in _MADE_ELSEWHERE:
             why, instead = _MADE_ELSEWHERE[name]
             raise NotPermitted(f"{name}: {why}", field=name, rule="made-elsewhere", hint=instead)
-    return checked({name: normal(value) for name, value in fields.items()})
+    try:
+        return checked({name: normal(value) for name, value in fields.items()})
+    except Malformed as error:
+        if error.hint is None and error.field is not None:
+            error.hint = _takes(error.field)
+        raise
 
 
 def checked(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -56,7 +62,13 @@ def normal(value: JsonValue) -> JsonValue:
     return value
 
 
+def _takes(place: str) -> str | None:
+    """What the field at fault takes; `place` may point into its value."""
+    spec = load_catalogue().fields.get(re.split(r"[.\[]", place, maxsplit=1)[0])
+    return None if spec is None else f"{spec.name} takes {spec.describe()}"
+
+
 def _nearest(name: str) -> str:
     """Known names that look like the unknown one, which itself is not repeated: it may be a value."""
     near = get_close_matches(name, list(load_catalogue().fields), n=3)
-    return f"did you mean {' or '.join(near)}?" if near else "the fields are listed in docs/fields.md"
+    return f"did you mean {' or '.join(near)}?" if near else "`exchange-agency record fields` lists all"

@@ -72,7 +72,10 @@ class Syncer:
         receipts = self.session.receipts.collect(
             lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
         )
-        return SyncReport(directory.size, directory.new_events, shown, receipts, tuple(alarms), tuple(due))
+        alarms += [_gone(ident) for ident in receipts.gone]
+        return SyncReport(
+            directory.size, directory.new_events, shown, receipts.fetched, tuple(alarms), tuple(due)
+        )
 
     def take_shown(self) -> list[str]:
         """Take over the consents and withdrawals that the hub shows, and no more; sentences of alarm."""
@@ -151,3 +154,10 @@ class Syncer:
         for row in list(rows.each(self.session.store, OWN)):
             if not row.registered and row.status == rows.ACTIVE:
                 self.consents.register(row)
+
+
+def _gone(entry_id: str) -> str:
+    return (
+        f"the hub does not have the entry {entry_id} of its log any more, which it owes this agency: "
+        "tell the operator and the commission"
+    )

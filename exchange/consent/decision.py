@@ -123,7 +123,7 @@ def _kind(case: _Case, *, whole: bool) -> Deny | None:
     try:
         check_kind(case.catalogue, kind.name, case.request.fields, needs=whole)
     except FieldDenied as error:
-        return deny("C17-kind", error.field)
+        return deny("C17-kind", error.field, why=error.message if error.rule == "needs" else None)
     return None
 
 

@@ -73,7 +73,11 @@ RULES: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
             "another basis, or a shorter time",
         ),
         "C16-screening": ("SCREENING_DENIED", "protection screening is not cleared", "a cleared screening"),
-        "C17-kind": ("FIELD_DENIED", "not what this kind of message carries", "what it needs and may carry"),
+        "C17-kind": (
+            "FIELD_DENIED",
+            "not what this kind of message carries",
+            "adding what it needs, and leaving out the rest",
+        ),
         "C18-stage": (
             "STAGE_DENIED",
             "both sides must have confirmed the match",

@@ -32,7 +32,7 @@ from exchange_keys.keyfile import (
     write_keyfile,
     write_keyfile_with_store_key,
 )
-from exchange_keys.passphrase import read_passphrase
+from exchange_keys.passphrase import check_strength, read_passphrase
 from exchange_keys.public import PublicKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, decode_value, encode, format_time, parse_time
@@ -103,7 +103,7 @@ def create_hub_keys(settings: Settings, now: datetime) -> HubKeys:
     for use in _USES:
         if _path(settings, use).exists():
             raise Conflict(f"the key file {_path(settings, use).name} is there already")
-    passphrase = _passphrase(settings)
+    passphrase = _passphrase(settings, new=True)
     audit_log, directory_log = SigningKey.generate(), SigningKey.generate()
     keys = HubKeys(_fresh_token_keys(now), audit_log, directory_log)
     for folder in (settings.keys_dir, settings.guard_dir):
@@ -195,12 +195,21 @@ def _path(settings: Settings, use: str) -> Path:
     return settings.keys_dir / f"{use}.key"
 
 
-def _passphrase(settings: Settings) -> bytes:
+def _passphrase(settings: Settings, *, new: bool = False) -> bytes:
     file, fd = settings.key_passphrase_file, settings.key_passphrase_fd
     if file is None and fd is None:
         name = "HOMEWARD_KEY_PASSPHRASE_FILE"
         raise ConfigInvalid(f"{name} is not set, nor HOMEWARD_KEY_PASSPHRASE_FD", field=name)
-    return read_passphrase("Passphrase of the hub's keys: ", file=file, fd=fd)
+    name = "HOMEWARD_KEY_PASSPHRASE_FD" if file is None else "HOMEWARD_KEY_PASSPHRASE_FILE"
+    try:
+        passphrase = read_passphrase("Passphrase of the hub's keys: ", file=file, fd=fd)
+        if new:
+            check_strength(passphrase)
+    except ConfigInvalid as error:
+        # An operator types a passphrase of their own beside it: say that it is not that one.
+        what = error.message.removeprefix("passphrase: ")
+        raise ConfigInvalid(f"{name}: {what}", field=name, hint=error.hint) from None
+    return passphrase
 
 
 def _write_store(settings: Settings, store: StoreKey, passphrase: bytes) -> None:

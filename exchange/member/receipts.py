@@ -16,7 +16,7 @@ from exchange.log.tree import HASH_BYTES
 from exchange.member.store import Store
 from exchange.member.transport import RawReceipt
 from exchange_schemas.codec import JsonValue, b64u, decode, unb64u
-from exchange_schemas.errors import EntryInvalid, LogFork, ProofInvalid, StoreCorrupt
+from exchange_schemas.errors import EntryInvalid, LogFork, NotFound, ProofInvalid, StoreCorrupt
 from exchange_schemas.limits import LIMITS
 
 _RECEIPTS = "receipt"
@@ -58,6 +58,14 @@ class OpenReceipt:
         return None if self.key.startswith(_TREE) else self.key
 
 
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How many receipts were fetched, and the ids of the entries that the hub does not have any more."""
+
+    fetched: int
+    gone: tuple[str, ...]
+
+
 class Receipts:
     """The kept receipts of one agency, and those that are still to be fetched."""
 
@@ -90,18 +98,26 @@ class Receipts:
         if self._store.get(_RECEIPTS, entry_id) is None:
             self._store.put(_PENDING, entry_id, {})
 
-    def collect(self, fetch: Callable[[str], Mapping[str, JsonValue]]) -> int:
-        """Fetch and verify what was noted; gives how many. `fetch(id)` asks the hub for {entry, proof}."""
+    def collect(self, fetch: Callable[[str], Mapping[str, JsonValue]]) -> Collected:
+        """Fetch and verify what was noted. `fetch(id)` asks the hub for {entry, proof}.
+
+        What the hub does not have any more stays noted, and stops nothing else.
+        """
         waiting = [ident for ident, _ in self._store.each(_PENDING)]
+        gone = []
         for ident in waiting:
-            answer = fetch(ident)
+            try:
+                answer = fetch(ident)
+            except NotFound:
+                gone.append(ident)
+                continue
             stored = self.verify(answer.get("entry"), answer.get("proof"))
             if stored.id != ident:
                 raise ProofInvalid(
                     "receipt: the hub gave another entry than the one asked for", field="entry"
                 )
             self._store.delete(_PENDING, ident)
-        return len(waiting)
+        return Collected(len(waiting) - len(gone), tuple(gone))
 
     def verify(self, entry_text: JsonValue, proof: JsonValue) -> StoredReceipt:
         """Verify an entry and its proof, check its tree against all seen before, and store it."""

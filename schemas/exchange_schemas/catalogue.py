@@ -240,7 +240,12 @@ def check_kind(catalogue: Catalogue, kind: str, fields: Collection[str], *, need
     for need in spec.needs:
         if not any(present.issuperset(group) for group in need):
             wording = " or ".join(" and ".join(group) for group in need)
-            raise FieldDenied(f"{kind} needs {wording}", field=need[0][0], rule="needs")
+            raise FieldDenied(
+                f"{kind} needs {wording}",
+                field=need[0][0],
+                rule="needs",
+                hint="add it; a field of a record must also stand in the consent",
+            )
     if spec.some_record_field and present.isdisjoint(catalogue.fields):
         raise FieldDenied(f"{kind} needs at least one record field", rule="needs")
 

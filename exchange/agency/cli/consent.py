@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from exchange.agency.model import Checked, ConsentInfo
 from exchange.agency.terms import Terms
 from exchange.agency.wording import state_words
 from exchange.member.cli import exits
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.words import gettext, marked, pgettext, reason
@@ -28,7 +30,7 @@ def consent(options: Options) -> None:
     """Grant, list, show and withdraw consents. Each is for one recipient and one child."""
 
 
-@consent.command("grant")
+@consent.command("grant", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; a consent for each.")
@@ -72,6 +74,8 @@ def grant(
             day=f"{one.expires:%Y-%m-%d}",
             fields=", ".join(one.fields),
         )
+    if terms.kind is not None:
+        _say_lacking(terms.kind, granted[0].fields)
 
 
 @consent.command("list")
@@ -89,7 +93,7 @@ def list_(options: Options, ref: str | None, received: bool) -> None:
     print_table("consents", columns, [_row(one) for one in found])
 
 
-@consent.command("show")
+@consent.command("show", cls=IdCommand)
 @common_options
 @click.argument("cid")
 def show(options: Options, cid: str) -> None:
@@ -147,7 +151,7 @@ def attest(options: Options, agency: str, evidence: str | None, lift: bool) -> N
     say(said, agency=agency)
 
 
-@consent.command("check")
+@consent.command("check", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option("--to", multiple=True, required=True, metavar="AGENCY", help="Recipient; may be repeated.")
@@ -196,7 +200,7 @@ def check(
     return exits.REFUSED if any(one.refused is not None for one in found) else exits.DONE
 
 
-@consent.command("withdraw")
+@consent.command("withdraw", cls=IdCommand)
 @common_options
 @click.argument("cids", nargs=-1)
 @click.option("--record", "ref", metavar="REF", help="All consents for this record.")
@@ -239,7 +243,7 @@ def withdraw(options: Options, cids: tuple[str, ...], ref: str | None, reason: s
         say("nothing to withdraw: no consent for this record is active")
 
 
-@consent.command("withdrawal")
+@consent.command("withdrawal", cls=IdCommand)
 @common_options
 @click.argument("cid")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -263,7 +267,7 @@ def withdrawal(options: Options, cid: str, file: Path) -> None:
         say("wrote {file}: give it to an operator of the hub", file=file)
 
 
-@consent.command("evidence")
+@consent.command("evidence", cls=IdCommand)
 @common_options
 @click.argument("cid")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -286,6 +290,19 @@ def evidence(options: Options, cid: str, file: Path, subject: bool) -> None:
         print_json({"file": str(file)})
     else:
         say("wrote {file}: it can be read by whoever has it", file=file)
+
+
+def _say_lacking(kind: str, fields: Collection[str]) -> None:
+    """What the kind needs and the record does not have: without it nothing of this kind can be sent."""
+    given = {*fields, *_CATALOGUE.message_fields}
+    for need in _CATALOGUE.kind(kind).needs:
+        if not any(given.issuperset(group) for group in need):
+            say(
+                "{kind} cannot be sent yet, it also needs {fields}: "
+                "enter it (`exchange-agency record edit`), then grant again",
+                kind=kind,
+                fields=" / ".join(" + ".join(group) for group in need),
+            )
 
 
 def _say_checked(one: Checked) -> None:

@@ -8,6 +8,7 @@ import click
 
 from exchange.agency.cli.session import open_client
 from exchange.agency.printing import Why
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say
 from exchange.member.files import write_private
@@ -17,7 +18,7 @@ from exchange_schemas.errors import Conflict
 _CATALOGUE = load_catalogue()
 
 
-@click.command("print")
+@click.command("print", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option("--to", required=True, metavar="WHOM", help="Who gets the paper: an office, or an agency's id.")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from exchange.agency.cli.cards import print_record, summary_row
+from exchange.agency.cli.fields import fields as fields_
 from exchange.agency.cli.printing import print_
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import day, pairs, record_file
 from exchange.agency.client import Client
 from exchange.agency.model import ImportLine, Record
+from exchange.agency.typed import typed
 from exchange.member.cli import exits
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_json_line, print_table, say
 from exchange.member.cli.progress import counted
 from exchange.words import gettext, marked, pgettext
 from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.codec import JsonValue
 
 _PATH = click.Path(path_type=Path)
 _CODES = load_catalogue().codes
@@ -30,27 +35,31 @@ def record(options: Options) -> None:
 
 
 record.add_command(print_)
+record.add_command(fields_)
 
 
 @record.command("add")
 @common_options
 @click.option("--file", type=_PATH, help="A JSON object {field: value}; `-` reads standard input.")
-@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="One field; VALUE may be JSON.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="One field: a text, a code, JSON.")
 def add(options: Options, file: Path | None, given: tuple[str, ...]) -> None:
-    """Add a record.
+    """Add a record. `record fields` lists the fields and what to enter in each.
 
     \b
-    Example:
-      exchange-agency record add --set sex=female --set birth_date=2019-05 \\
+    Examples:
+      exchange-agency record add --set name_given=Amina --set sex=female --set age_range=6-8
+      exchange-agency record add --set birth_date=2019-05 \\
           --set 'name_given={"text": "Amina", "script": "Latn", "language": "ar"}'
     """
-    fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
+    fields = _given(file, given)
+    if not fields:
+        raise click.UsageError("name one field at least, with --set or --file")
     with open_client(options) as client:
         added = client.records.add(fields)
     _say_record(options, added, marked("record {ref} added"))
 
 
-@record.command("edit")
+@record.command("edit", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option("--file", type=_PATH, help="A JSON object of fields to set; `-` reads standard input.")
@@ -65,7 +74,7 @@ def edit(
     Example:
       exchange-agency record edit 7Hq2 --set birth_date=2018 --unset age_range
     """
-    fields = {**({} if file is None else record_file(file)), **pairs(given, "--set")}
+    fields = _given(file, given)
     with open_client(options) as client:
         changed = client.records.edit(ref, fields, unset=unset)
     _say_record(options, changed, marked("record {ref} changed"))
@@ -98,7 +107,7 @@ def list_(options: Options) -> None:
         _list(options, client, list(client.records.each()))
 
 
-@record.command("show")
+@record.command("show", cls=IdCommand)
 @common_options
 @click.argument("ref")
 def show(options: Options, ref: str) -> None:
@@ -112,7 +121,7 @@ def show(options: Options, ref: str) -> None:
     print_record(one, detail)
 
 
-@record.command("withhold")
+@record.command("withhold", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option("--from", "who", multiple=True, metavar="WHO", help="AGENCY, kind:KIND or country:CC.")
@@ -171,7 +180,7 @@ def import_(options: Options, file: Path, locations: Path | None) -> int:
     return exits.REFUSED if tally.get("refused", 0) else exits.DONE
 
 
-@record.command("photo")
+@record.command("photo", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.argument("file", type=_PATH)
@@ -183,7 +192,7 @@ def photo(options: Options, ref: str, file: Path, taken_on: str | None) -> None:
     _say_record(options, changed, marked("record {ref} has a photo now"))
 
 
-@record.command("decision")
+@record.command("decision", cls=IdCommand)
 @common_options
 @click.argument("ref")
 @click.option(
@@ -227,6 +236,11 @@ def decision(
             document=document,
         )
     _say_record(options, changed, marked("record {ref} has a best-interests decision now"))
+
+
+def _given(file: Path | None, given: tuple[str, ...]) -> dict[str, JsonValue]:
+    today = datetime.now(UTC).date()
+    return {**({} if file is None else record_file(file)), **typed(pairs(given, "--set"), today=today)}
 
 
 def _say_record(options: Options, one: Record, what: str) -> None:

@@ -7,6 +7,7 @@ import click
 from exchange.agency.cli.session import open_client
 from exchange.agency.cli.values import days, end_of, pairs
 from exchange.agency.model import Sent
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.member.cli.progress import transfer_bar
@@ -16,7 +17,7 @@ from exchange_schemas.catalogue import load_catalogue
 _CATALOGUE = load_catalogue()
 
 
-@click.command()
+@click.command(cls=IdCommand)
 @common_options
 @click.argument("ref", required=False)
 @click.option("--kind", type=click.Choice(tuple(_CATALOGUE.kinds)), help="What kind of message.")

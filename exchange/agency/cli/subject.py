@@ -13,13 +13,14 @@ from exchange.agency.subject import gather
 from exchange.agency.subject.model import SubjectReport
 from exchange.agency.subject.page import page
 from exchange.agency.wording import state_words
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import plain, print_json, print_table, say
 from exchange.member.files import write_private
 from exchange_schemas.errors import Conflict
 
 
-@click.command()
+@click.command(cls=IdCommand)
 @common_options
 @click.argument("ref", required=False)
 @click.option("--thread", help="One thread, for an agency that holds no record of the child.")

@@ -6,12 +6,13 @@ import click
 
 from exchange.agency.cli.session import open_client
 from exchange.agency.timeline import responsible, words
+from exchange.member.cli.ids import IdCommand
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, print_table, say
 from exchange.words import gettext
 
 
-@click.command()
+@click.command(cls=IdCommand)
 @common_options
 @click.argument("ref", required=False)
 @click.option("--thread", help="One thread, instead of all threads of the record REF.")

@@ -202,8 +202,8 @@ def listing(query: dict[str, Any]) -> Response:
             "denial": {
                 "rule": "C17-kind",
                 "code": "FIELD_DENIED",
-                "reason": "child_ref: not what this kind of message carries",
-                "remedy": "what it needs and may carry",
+                "reason": "child_ref: found_notice needs child_ref",
+                "remedy": "adding what it needs, and leaving out the rest",
             },
         },
     },

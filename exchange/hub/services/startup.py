@@ -66,8 +66,8 @@ def check_ready(hub: Hub) -> None:
             raise _refuse("S9-writable", why)
 
 
-def _refuse(rule: str, what: str) -> Unavailable:
-    return Unavailable(f"the hub may not serve: {what}", rule=rule)
+def _refuse(rule: str, what: str, hint: str | None = None) -> Unavailable:
+    return Unavailable(f"the hub may not serve: {what}", rule=rule, hint=hint)
 
 
 def _check_schema(conn: Connection) -> None:
@@ -167,16 +167,32 @@ def _check_guard(
     last = conn.execute(_LAST).one_or_none()
     size, latest_us = (0, 0) if last is None else (last.idx + 1, last.latest_us)
     if isinstance(found, StoreCorrupt):
-        raise _refuse("S7-guard", found.message) from found
+        raise _refuse(
+            "S7-guard",
+            found.message,
+            hint="see that the right guard volume is mounted; only where it is lost: `exchange-hub recover`",
+        ) from found
     if found is None:
         if size > 0 and hub.settings.environment == "production":
-            raise _refuse("S7-guard", "the guard volume has no high-water mark (is it mounted?)")
+            raise _refuse(
+                "S7-guard",
+                "the guard volume has no high-water mark (is it mounted?)",
+                hint="mount the guard volume; only where it is lost for good: `exchange-hub recover`",
+            )
         return
     mark, kept = found
     if not highwater.continues(conn, size, mark):
-        raise _refuse("S7-guard", "the audit log is shorter than the high-water mark says, or another one")
+        raise _refuse(
+            "S7-guard",
+            "the audit log is shorter than the high-water mark says, or another one",
+            hint="after a restore put the entries back: `exchange-hub audit recover --from-mirror DIR`",
+        )
     if latest_us - microseconds(kept) > _MARK_LAG_US:
-        raise _refuse("S7-guard", "the high-water mark on the guard volume is not being kept")
+        raise _refuse(
+            "S7-guard",
+            "the high-water mark on the guard volume is not being kept",
+            hint="see whether the guard volume is mounted, writable and not full",
+        )
 
 
 def _check_witnessed(conn: Connection) -> None:

@@ -124,6 +124,29 @@ def test_a_caseworkers_day(make: Make, tmp_path: Path) -> None:
     deleted_and_confirmed(ngo, embassy, cid)
 
 
+def test_a_consent_for_what_cannot_be_sent_yet_says_what_is_missing(make: Make) -> None:
+    ngo, _ = make("ngo"), make("embassy", "--public-authority", kind="embassy")
+    ref = ngo("record", "add", "--set", "name_given=أمينة", "--set", "birth_date=2020", "--json").json["ref"]
+    ngo("record", "decision", ref, "--procedure", "bia", "--outcome", "for_sharing", "--body", "BIA panel")
+    terms = (
+        "--to", "embassy", "--purpose", "trace", "--kind", "found_notice",
+        "--basis", "best_interests_decision", "--evidence", "file 12", "--screening", "cleared",
+        "--screening-evidence", "form 3",
+    )  # fmt: skip
+    said = ngo("consent", "grant", ref, *terms).out
+    for lacking in ("sex", "age_range", "current_area"):
+        assert f"found_notice cannot be sent yet, it also needs {lacking}: enter it" in said
+    checked = ngo("consent", "check", ref, "--to", "embassy", "--kind", "found_notice", ok=False)
+    assert "found_notice needs sex [C17-kind]" in checked.out
+    refused = ngo("send", ref, "--kind", "found_notice", "--to", "embassy", ok=False)
+    assert refused.code == 2
+    assert "hint: add it; a field of a record must also stand in the consent" in refused.err
+    area = 'current_area={"country": "IQ"}'
+    ngo("record", "edit", ref, "--set", "sex=female", "--set", "age_range=6-8", "--set", area)
+    assert "cannot be sent yet" not in ngo("consent", "grant", ref, *terms).out
+    ngo("send", ref, "--kind", "found_notice", "--to", "embassy")
+
+
 def test_requests_are_asked_answered_and_seen_on_both_sides(make: Make) -> None:
     ngo, harbour = make("ngo"), make("harbour")
     ngo("directory", "sync")

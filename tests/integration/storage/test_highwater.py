@@ -50,6 +50,7 @@ def refusal(hub: Hub) -> str:
     with pytest.raises(Unavailable) as caught:
         check_ready(hub)
     assert caught.value.rule == "S7-guard"
+    assert caught.value.hint is not None
     return caught.value.message
 
 

@@ -242,6 +242,42 @@ def test_an_id_that_begins_like_an_option_is_an_id(agency: CommandLine, gid: str
     assert agency("open", "--kept", gid, "--help").out.startswith("Usage:")
 
 
+def id_commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command that takes an id which was made at random."""
+    ids = {"ref", "gid", "cid", "cids", "thread"}
+    return [
+        one
+        for one in commands(group, path)
+        if ids & {part.name for part in found(one).params if isinstance(part, click.Argument)}
+    ]
+
+
+def found(path: tuple[str, ...]) -> click.Command:
+    """The command at this path."""
+    here: click.Command = cli
+    for name in path:
+        assert isinstance(here, click.Group)
+        here = here.commands[name]
+    return here
+
+
+@pytest.mark.parametrize("path", id_commands(cli), ids=" ".join)
+@pytest.mark.parametrize("text", ["-h" + "A" * 20, "-j9Ab"])
+def test_every_command_that_takes_an_id_takes_one_that_begins_with_a_hyphen(
+    path: tuple[str, ...], text: str
+) -> None:
+    command = found(path)
+    one = next(part for part in command.params if isinstance(part, click.Argument))
+    context = click.Context(command, info_name=path[-1], resilient_parsing=True)
+    command.parse_args(context, [text])
+    assert context.params[str(one.name)] in (text, (text,))
+
+
+def test_a_record_whose_reference_begins_with_a_hyphen_is_shown(agency: CommandLine, home: Home) -> None:
+    ran = agency("record", "show", "-j9Ab", ok=False)
+    assert (ran.code, "RECORD_UNKNOWN" in ran.err) == (1, True), ran
+
+
 def test_who_must_never_learn_of_a_record_is_listed_without_a_hub(agency: CommandLine) -> None:
     ref = agency("record", "add", "--set", "sex=female", "--json").json["ref"]
     assert "nobody" in agency("record", "withhold", ref).out

@@ -24,7 +24,7 @@ from exchange.member.files import read_bounded, write_private
 from exchange.member.founding import found_agency
 from exchange.member.home import Home
 from exchange.member.profile import Profile
-from exchange.member.receipts import Receipts
+from exchange.member.receipts import Collected, Receipts
 from exchange.member.root_file import read_root
 from exchange.member.skew import check_skew, measured_skew
 from exchange.member.store import Store
@@ -129,9 +129,26 @@ def test_noted_receipts_are_fetched_and_must_be_the_ones_asked_for(receipts: Rec
     with pytest.raises(errors.ProofInvalid):
         receipts.collect(answers.__getitem__)
     answers["entry-1"] = log.receipt()
-    assert receipts.collect(answers.__getitem__) == 1
+    assert receipts.collect(answers.__getitem__) == Collected(1, ())
     receipts.note("entry-1")
-    assert receipts.collect(answers.__getitem__) == 0
+    assert receipts.collect(answers.__getitem__) == Collected(0, ())
+
+
+def test_an_entry_that_the_hub_lost_is_told_every_time_and_stops_no_other(
+    receipts: Receipts, log: Log
+) -> None:
+    for name in ("entry-0", "entry-1", "entry-2"):
+        receipts.note(name)
+    held = log.receipt()
+
+    def fetch(ident: str) -> dict[str, JsonValue]:
+        if ident == "entry-1":
+            return held
+        raise errors.NotFound("there is nothing here that the caller may know of")
+
+    assert receipts.collect(fetch) == Collected(1, ("entry-0", "entry-2"))
+    assert receipts.collect(fetch) == Collected(0, ("entry-0", "entry-2"))
+    assert [kept.id for kept in receipts.each()] == ["entry-1"]
 
 
 # -- clocks ------------------------------------------------------------------------------------------------

@@ -110,6 +110,16 @@ def test_no_field_of_a_record_goes_without_a_consent(kind: str) -> None:
     assert (decision.rule, decision.field) == ("C17-kind", "name_given")
 
 
+def test_what_the_kind_needs_and_lacks_is_said_as_missing_and_not_as_too_much() -> None:
+    decision = judge(request(fields=("child_ref", "name_given", "sex", "current_area")))
+    assert isinstance(decision, Deny)
+    assert (decision.rule, decision.field) == ("C17-kind", "age_range")
+    assert decision.reason == "age_range: found_notice needs age_range"
+    too_much = judge(request(fields=("child_ref", "travel_step")))
+    assert isinstance(too_much, Deny)
+    assert too_much.reason == "travel_step: not what this kind of message carries"
+
+
 def test_the_senders_grant_for_itself_is_no_sharing_but_still_a_message() -> None:
     own = request(recipient=HOLDER.agency, cns=None, subj=None)
     assert decide(own, None, ConsentStanding(), HOLDER, NOW, CATALOGUE, sender=HOLDER) == Allow()

@@ -145,6 +145,19 @@ def test_a_passphrase_may_come_over_a_descriptor(settings: Settings) -> None:
         assert kids(load_hub_keys(by_fd)) == kids(made)
 
 
+@pytest.mark.parametrize("spoil", ["short", "open"])
+def test_a_bad_passphrase_of_the_hub_is_told_from_that_of_an_operator(settings: Settings, spoil: str) -> None:
+    passphrase = Path(f"{settings.key_passphrase_file}")
+    if spoil == "short":
+        passphrase.write_bytes(b"short\n")
+    else:
+        passphrase.chmod(0o644)
+    with pytest.raises(ConfigInvalid, match=r"^HOMEWARD_KEY_PASSPHRASE_FILE: ") as caught:
+        create_hub_keys(settings, NOW)
+    assert caught.value.hint is not None
+    assert not (settings.keys_dir / "token.key").exists()
+
+
 def test_another_passphrase_or_a_damaged_file_opens_nothing(settings: Settings) -> None:
     create_hub_keys(settings, NOW)
     passphrase = Path(f"{settings.key_passphrase_file}")
