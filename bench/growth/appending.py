@@ -20,8 +20,9 @@ from bench.databases import postgres
 from bench.growth.filling import new_hub, sample, settings_in
 from bench.table import Row
 from exchange.hub.blobs import FolderBlobs
-from exchange.hub.db import migrate, open_engine, writing
+from exchange.hub.db import open_engine, writing
 from exchange.hub.hubkeys import HubKeys
+from exchange.hub.revisions import migrate
 from exchange.hub.services.audit_append import Leaf, append
 from exchange.hub.services.audit_entry import new_entry_id
 from exchange.hub.services.hub import Hub, utc_now

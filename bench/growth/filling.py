@@ -12,8 +12,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from exchange.hub.blobs import FolderBlobs
-from exchange.hub.db import migrate, open_engine
+from exchange.hub.db import open_engine
 from exchange.hub.hubkeys import HubKeys
+from exchange.hub.revisions import migrate
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.settings import Settings
 from exchange.log.tree import Frontier

@@ -1,10 +1,9 @@
-"""The database: engines for SQLite and PostgreSQL, units of reading and writing, migrations, failures.
+"""The database: engines for SQLite and PostgreSQL, units of reading and writing, failures.
 
 This file and the migrations are the only places that know which database it is, with the append to the
 audit log. It must never open a SQLite file on a network file system, nor leave a transaction without a limit.
 """
 
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -20,54 +19,20 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from exchange.hub.filesystems import refuse_network
 from exchange.hub.gate import WriteGate
-from exchange.hub.settings import Settings
-from exchange_schemas.errors import AuditUnavailable, ConfigInvalid, ExchangeError, Unavailable
+from exchange_schemas.errors import AuditUnavailable, ExchangeError, Unavailable
 
 TIMEOUT_S: Final = 10
 """The longest statement or transaction (PostgreSQL) and the longest wait for a connection."""
 BUSY_S: Final = 5
 """The longest wait for another writer (SQLite)."""
 RETRY_AFTER_S: Final = 2
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _READING: Final = "homeward_reading"
 _GATE: Final = "homeward_gate"
 _KEPT: Final = "homeward_kept"
 _KEPT_READERS: Final = "homeward_kept_readers"
 _POOL: Final[dict[str, Any]] = {"pool_size": 8, "max_overflow": 8, "pool_timeout": TIMEOUT_S}
-# WAL needs shared memory and working locks; over a network both fail without a word and lose commits.
-_NETWORK: Final = frozenset(
-    (
-        *(
-            "nfs",
-            "nfs4",
-            "cifs",
-            "smb",
-            "smb2",
-            "smb3",
-            "smbfs",
-            "smbnetfs",
-            "ncpfs",
-            "afp",
-            "afs",
-            "coda",
-            "9p",
-        ),
-        *(
-            "ceph",
-            "ceph-fuse",
-            "lustre",
-            "gpfs",
-            "beegfs",
-            "glusterfs",
-            "moosefs",
-            "ocfs2",
-            "gfs2",
-            "juicefs",
-        ),
-        *("davfs", "sshfs", "curlftpfs", "rclone", "s3fs", "mount-s3", "goofys", "gcsfuse", "gvfsd-fuse"),
-    )
-)
 # PostgreSQL: lock not available, serialization failure, deadlock, out of time, too many connections.
 _BUSY_STATES: Final = frozenset({"55P03", "40001", "40P01", "57014", "25P03", "25P04", "53300"})
 _BUSY_SQLITE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -251,36 +216,6 @@ def overwrite_erased(engine: Engine) -> bool:
         gate.release()
 
 
-def refuse_network(folder: Path, mounts: Path) -> None:
-    """Refuse a folder on a network file system, as listed in `mounts` (Linux `/proc/mounts`).
-
-    Raises: ConfigInvalid. Where there is no such list (other systems) nothing can be said.
-    """
-    if not mounts.exists():
-        return
-    kind = filesystem_of(folder.resolve(), mounts.read_text(encoding="utf-8", errors="replace"))
-    if kind.removeprefix("fuse.") in _NETWORK:
-        raise ConfigInvalid(
-            f"HOMEWARD_DATABASE_URL lies on a network file system ({kind}), where SQLite loses commits",
-            field="HOMEWARD_DATABASE_URL",
-            hint="use a local disk, or PostgreSQL",
-        )
-
-
-def filesystem_of(folder: Path, mounts: str) -> str:
-    """The type of the file system that holds `folder`, from the text of `/proc/mounts`; "" if unlisted."""
-    best, kind = -1, ""
-    for line in mounts.splitlines():
-        columns = line.split(" ")
-        if len(columns) < 3:
-            continue
-        point = Path(columns[1].replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"))
-        # The last mount on a point hides the earlier ones.
-        if folder.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), columns[2]
-    return kind
-
-
 # -- PostgreSQL ----------------------------------------------------------------------------------------
 
 
@@ -341,50 +276,3 @@ def storage_errors() -> Iterator[None]:
 
 def _unwritable() -> AuditUnavailable:
     return AuditUnavailable("the database cannot be written, so nothing is answered")
-
-
-# -- migrations ----------------------------------------------------------------------------------------
-
-
-def migrate(settings: Settings, revision: str = "head", *, down: bool = False) -> None:
-    """Bring the schema to a revision, in one transaction, as the owner; `down` goes back to an earlier one.
-
-    Raises: ConfigInvalid when PostgreSQL's owner URL is not set, or when going back would destroy a log.
-    """
-    # Here, because it takes longer to import than all the rest and no worker needs it.
-    from alembic import command
-    from alembic.config import Config
-
-    url, worker = _owner(settings)
-    if settings.is_sqlite:
-        _create_file(Path(f"{make_url(url).database}"))
-    engine = open_engine(url)
-    try:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with engine.begin() as conn:
-            config.attributes.update(connection=conn, worker_role=worker)
-            (command.downgrade if down else command.upgrade)(config, revision)
-    finally:
-        engine.dispose()
-
-
-def newest_revision() -> str:
-    """The revision that this program's tables are at: ids are the numbers that the files begin with."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
-
-
-def _owner(settings: Settings) -> tuple[str, str | None]:
-    """The URL that owns the tables, and the role that workers use; SQLite has no roles."""
-    if settings.is_sqlite:
-        return settings.database_url, None
-    if settings.owner_database_url is None:
-        name = "HOMEWARD_OWNER_DATABASE_URL"
-        raise ConfigInvalid(f"{name} is not set: migrations need the role that owns the tables", field=name)
-    return settings.owner_database_url, make_url(settings.database_url).username
-
-
-def _create_file(path: Path) -> None:
-    """The empty file, readable by this user only; its WAL gets the same rights."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

@@ -24,8 +24,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from exchange.hub.blobs import FolderBlobs
-from exchange.hub.db import migrate, open_engine
+from exchange.hub.db import open_engine
 from exchange.hub.hubkeys import HubKeys, TokenKey
+from exchange.hub.revisions import migrate
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Caller, Proof
 from exchange.hub.services.visits import THREAD as VISIT

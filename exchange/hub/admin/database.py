@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
 from exchange.hub.admin.commands import Target, examples, hub_command, language_option
-from exchange.hub.db import migrate, open_engine, reading, storage_errors
+from exchange.hub.db import open_engine, reading, storage_errors
+from exchange.hub.revisions import migrate
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ConfigInvalid
 

@@ -22,8 +22,9 @@ from exchange.hub.admin.config import FILE_NAME, with_defaults, write_file
 from exchange.hub.admin.operator_key import KeySource, OperatorKey, key_options
 from exchange.hub.admin.weighty import kid_fingerprint
 from exchange.hub.blobs import FolderBlobs
-from exchange.hub.db import migrate, open_engine, storage_errors
+from exchange.hub.db import open_engine, storage_errors
 from exchange.hub.hubkeys import HUB_KEY_FILES, HubKeys, create_hub_keys, load_hub_keys
+from exchange.hub.revisions import migrate
 from exchange.hub.services.agreements import agreements_now
 from exchange.hub.services.deployment import deployment
 from exchange.hub.services.hub import Hub, utc_now

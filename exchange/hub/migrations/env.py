@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `exchange.hub.db.migrate` hands over.
+"""Alembic's entry: runs the migrations on the connection that `exchange.hub.revisions.migrate` hands over.
 
 It must never open a connection or read a setting of its own, and never run without a transaction.
 """

@@ -20,7 +20,7 @@ class Operations(Protocol):
 def worker_role(op: Operations) -> str | None:
     """The quoted name of the role that workers use; None on SQLite.
 
-    Raises: KeyError never: `exchange.hub.db.migrate` always hands the name over.
+    Raises: KeyError never: `exchange.hub.revisions.migrate` always hands the name over.
     """
     context = op.get_context()
     if context.dialect.name != "postgresql":

@@ -22,8 +22,9 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, select, text
 
-from exchange.hub.db import newest_revision, reading, storage_errors
+from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.log import log_entry
+from exchange.hub.revisions import newest_revision
 from exchange.hub.services import conflicts, highwater
 from exchange.hub.services.audit_append import CLOCK_SLACK_US, microseconds
 from exchange.hub.services.hub import Hub

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from sqlalchemy import func, insert, select
 
-from exchange.hub.db import migrate, open_engine
+from exchange.hub.db import open_engine
 from exchange.hub.hubkeys import create_hub_keys
 from exchange.hub.models.directory import directory_agency, directory_key
 from exchange.hub.models.log import log_entry
+from exchange.hub.revisions import migrate
 from exchange.hub.settings import Settings
 from exchange_keys.jose import AuthKey
 from tests.integration.http.conftest import filled

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import event, select, text
 
 from exchange.hub.app import create_app
-from exchange.hub.db import migrate
 from exchange.hub.hubkeys import create_hub_keys
 from exchange.hub.models.consents import consent_family
 from exchange.hub.oauth.standing import TRUSTED_S, Standings
+from exchange.hub.revisions import migrate
 from exchange.hub.services import guard
 from exchange.hub.services.counters import FAILED, PERIOD_S, Counter
 from exchange.hub.services.hub import Hub, utc_now

@@ -9,11 +9,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, insert, update
 from sqlalchemy.exc import DBAPIError
 
-from exchange.hub.db import migrate, open_engine, writing
+from exchange.hub.db import open_engine, writing
 from exchange.hub.models.base import metadata
 from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import chain_head, grant, mailbox, manifest
 from exchange.hub.models.parts import part
+from exchange.hub.revisions import migrate
 from exchange.hub.settings import Settings
 from exchange_schemas.errors import ConfigInvalid
 from tests.integration.messages.agencies import Agency

@@ -7,8 +7,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from exchange.hub.db import MIGRATIONS, migrate, newest_revision, open_engine, reading, writing
+from exchange.hub.db import open_engine, reading, writing
 from exchange.hub.models.base import metadata
+from exchange.hub.revisions import MIGRATIONS, migrate, newest_revision
 from exchange.hub.services.audit_append import microseconds
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Trace, release

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from exchange.hub.db import migrate, open_engine, reading, writing
+from exchange.hub.db import open_engine, reading, writing
 from exchange.hub.models.slices import slice_leaf, slice_party, slice_state
+from exchange.hub.revisions import migrate
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.release import Answer, Caller, Trace, release
 from exchange.hub.services.slices import append_heads, index_some, take_lease

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.pool import NullPool
 
-from exchange.hub.db import migrate, newest_revision, open_engine, reading
+from exchange.hub.db import open_engine, reading
+from exchange.hub.revisions import migrate, newest_revision
 from exchange.hub.services import audit_read, highwater
 from exchange.hub.services.hub import Hub, utc_now
 from exchange.hub.services.release import Answer, Caller, Trace, release
@@ -63,7 +64,7 @@ def test_the_newest_revision_is_alembics_head() -> None:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    from exchange.hub.db import MIGRATIONS
+    from exchange.hub.revisions import MIGRATIONS
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
