@@ -5,10 +5,13 @@ Both are random, another for every partner, so that two partners cannot tell tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from exchange.agency.model import Record
 from exchange.member.store import Store
+from exchange_schemas.catalogue import Catalogue
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import Malformed
 from exchange_schemas.ids import AgencyId, ThreadId, new_id
 
 _COLLECTION = "link"
@@ -59,3 +62,29 @@ def forget(store: Store, record: str, partners: Iterable[AgencyId]) -> None:
     """Forget by which references partners know a record that is deleted."""
     for partner in partners:
         store.delete(_COLLECTION, f"{record}/{partner}")
+
+
+def own_values(
+    links: Links, names: Sequence[str], to: AgencyId, record: Record, catalogue: Catalogue
+) -> dict[str, JsonValue]:
+    """The values of those fields that every recipient gets in its own words: references."""
+    own: dict[str, JsonValue] = {}
+    for name in names:
+        if not catalogue.field(name).per_recipient:
+            continue
+        if name == "child_ref":
+            own[name] = links.child_ref(record.ref, to)
+        else:
+            own[name] = _kin_for(links, to, record.fields.get(name))
+    return own
+
+
+def _kin_for(links: Links, to: AgencyId, kin: JsonValue) -> JsonValue:
+    """Kin by the references that this recipient knows; a local reference never leaves."""
+    if not isinstance(kin, list):
+        raise Malformed("kin_refs: a list of references and relations is needed", field="kin_refs")
+    translated: list[JsonValue] = []
+    for one in kin:
+        if isinstance(one, dict):
+            translated.append({**one, "child_ref": links.child_ref(str(one.get("child_ref")), to)})
+    return translated

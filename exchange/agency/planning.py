@@ -22,7 +22,7 @@ from exchange.agency.consent_rows import Granted
 from exchange.agency.consents import Consents
 from exchange.agency.corrections import check_correction
 from exchange.agency.deciding import case_of, decide_case
-from exchange.agency.links import Links
+from exchange.agency.links import Links, own_values
 from exchange.agency.message_rows import get as opened_message
 from exchange.agency.model import Message, Record
 from exchange.agency.parties import party_of, policy_of
@@ -301,21 +301,6 @@ class Planner:
         return min(wanted, row.consent.exp)
 
 
-def own_values(
-    links: Links, names: Sequence[str], to: AgencyId, record: Record, catalogue: Catalogue
-) -> dict[str, JsonValue]:
-    """The values of those fields that every recipient gets in its own words: references."""
-    own: dict[str, JsonValue] = {}
-    for name in names:
-        if not catalogue.field(name).per_recipient:
-            continue
-        if name == "child_ref":
-            own[name] = links.child_ref(record.ref, to)
-        else:
-            own[name] = _kin_for(links, to, record.fields.get(name))
-    return own
-
-
 def _check_story(session: Session, plan: Plan, answered: Message | None) -> None:
     """The rules about what went before: an answer answers all that was asked, a correction corrects ours."""
     answers.check_declined(plan.kind, None if answered is None else answered.kind)
@@ -386,14 +371,3 @@ def _names(
         allowed = kind.allowed.intersection(row.consent.fields)
         names = {name for name in known & allowed if purpose in catalogue.field(name).purposes}
     return tuple(sorted(names, key=lambda name: catalogue.field(name).number))
-
-
-def _kin_for(links: Links, to: AgencyId, kin: JsonValue) -> JsonValue:
-    """Kin by the references that this recipient knows; a local reference never leaves."""
-    if not isinstance(kin, list):
-        raise Malformed("kin_refs: a list of references and relations is needed", field="kin_refs")
-    translated: list[JsonValue] = []
-    for one in kin:
-        if isinstance(one, dict):
-            translated.append({**one, "child_ref": links.child_ref(str(one.get("child_ref")), to)})
-    return translated

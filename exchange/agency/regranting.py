@@ -18,11 +18,11 @@ from exchange.agency import consent_rows, sent_rows
 from exchange.agency.chains import Head, adopt_head, head_out, move_head, verified_head
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
 from exchange.agency.fetched import read_fetched
-from exchange.agency.links import Links
+from exchange.agency.links import Links, own_values
 from exchange.agency.model import UNOPENED, OutboxItem
 from exchange.agency.outbox import listed
 from exchange.agency.parties import party_of
-from exchange.agency.planning import LIFE, own_values
+from exchange.agency.planning import LIFE
 from exchange.agency.records import Records
 from exchange.agency.sealing import deposit_of, encoded, sealing_key
 from exchange.agency.sent_rows import OwnGrant, SentRow
