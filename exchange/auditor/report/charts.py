@@ -21,6 +21,8 @@ Draw = Callable[[dict[str, Any]], str]
 WIDTHS: Final = {"wide": 912, "narrow": 340}
 _CHAR: Final = 7.4
 """Pixels of a character of 12 pixels."""
+_FEWEST: Final = 8
+"""A bar is never wider than if there were so many."""
 _COLOURS: Final = tuple(f"var(--c{number})" for number in range(1, 9))
 GOOD_TO_BAD: Final = {
     "within a day": "var(--c2)",
@@ -97,7 +99,8 @@ def _specification(figure: Figure, width: int, *, narrow: bool) -> dict[str, Any
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": width,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "padding": 2,
+        # The last date is written under the middle of its bar, and wider than it.
+        "padding": {"left": 2, "top": 2, "bottom": 2, "right": 20 if figure.shape == "stack" else 2},
         "config": _CONFIG,
         "data": {"values": rows},
         **shape,
@@ -108,14 +111,16 @@ def _stack(figure: Figure, narrow: bool) -> dict[str, Any]:
     names = list(dict.fromkeys(str(row[1]) for row in figure.rows if row[1] != OTHERS))
     names = _ranked(figure, names) + ([OTHERS] if any(row[1] == OTHERS for row in figure.rows) else [])
     form = _date_form(month=figure.columns[0] == "month")
+    periods = _periods(figure)
     return {
         "height": 200 if narrow else 260,
-        "mark": {"type": "bar", "width": {"band": 0.86}},
+        # One bar alone would be a wall.
+        "mark": {"type": "bar", "width": {"band": 0.86 * min(1, len(periods) / _FEWEST)}},
         "encoding": {
             "x": {
                 "field": "a",
                 "type": "ordinal",
-                "scale": {"domain": _periods(figure)},
+                "scale": {"domain": periods},
                 "axis": {
                     "title": None,
                     "grid": False,

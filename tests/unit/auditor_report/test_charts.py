@@ -34,3 +34,12 @@ def test_counts_stand_on_axes_of_whole_numbers(most: int, size: str) -> None:
 def test_one_series_alone_is_named_too() -> None:
     for shape in ("stack", "parts"):
         assert "trace" in words(shape, (("2026-11-26", "trace", 3),), "wide")
+
+
+@pytest.mark.parametrize(("days", "least", "most"), [(1, 60, 114), (3, 60, 114), (8, 60, 114), (20, 20, 46)])
+def test_a_few_bars_are_no_walls(days: int, least: float, most: float) -> None:
+    rows = tuple((f"2026-03-{day:02}", "embassy", 5) for day in range(1, days + 1))
+    drawn = svg(Figure("a", "stack", "A", "B", ("day", "name", "count"), rows), "wide", DRAW)
+    found = re.findall(r"<path d=\"M0,0h([0-9.]+)v[0-9.]+h-[0-9.]+Z\"[^>]*><title>", drawn)
+    assert len(found) == days, drawn
+    assert all(least <= float(width) <= most for width in found), found
