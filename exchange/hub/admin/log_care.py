@@ -24,6 +24,7 @@ from exchange.hub.services.publish_loop import note_round, publish_until
 from exchange.hub.services.publishing import EVERY_S, Publisher, Round
 from exchange.hub.services.recover import recover as take_as_it_is
 from exchange.hub.services.restore_log import restore_log
+from exchange.hub.services.slices import bring_level
 from exchange.hub.services.tile_files import write_tiles
 from exchange.hub.services.withdrawals import replay_journal
 from exchange.hub.services.witness_guard import ask_witnesses
@@ -149,6 +150,8 @@ def recover(target: Target, *, source: KeySource, mirror: Path) -> None:
             restored = restore_log(hub, mirror, progress)
         take_as_it_is(hub, key.name, (AUDIT,))
         held = replay_journal(hub)
+        # An agency that is shown heads over fewer entries than before takes it for a log that went back.
+        bring_level(hub)
     facts: dict[str, JsonValue] = {
         "before": restored.before,
         "size": restored.size,

@@ -210,6 +210,16 @@ def append_heads(hub: Hub) -> Released | None:
     return None if released.receipt is None else released
 
 
+def bring_level(hub: Hub) -> None:
+    """Put every entry into its slices, and write heads over them, at once: for a hub that nobody serves.
+
+    Raises: Unavailable, AuditUnavailable.
+    """
+    while index_some(hub):
+        pass
+    append_heads(hub)
+
+
 def _slice_now(row: Any) -> Slice:
     tree = Frontier.from_bytes(bytes(row.frontier), size=row.size)
     return Slice(row.party, tree.size, tree.root(), bytes(row.salt))

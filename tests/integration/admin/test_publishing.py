@@ -20,6 +20,7 @@ from exchange.hub.services import audit_read, witnessed
 from exchange.hub.services.hub import open_hub
 from exchange.hub.services.logs import audit_log
 from exchange.hub.settings import Settings
+from exchange.log.slices import Heads
 from exchange.log.tiles import tiles_of
 from exchange_schemas.entry import Act
 from tests.integration.admin.conftest import Shell
@@ -213,8 +214,13 @@ def test_what_a_backup_lost_comes_back_from_an_auditors_copy(named: Witnessed) -
         done = shell.json(*words)
         assert (done["before"], done["size"], done["witnessed"]) == (2, len(before), len(before))
         after = shell.entries()
-        assert [entry.id for entry in after[:-1]] == before
-        assert (after[-1].act, after[-1].opr) == (Act.HUB_RECOVER, "asha")
+        assert [entry.id for entry in after[:-2]] == before
+        assert (after[-2].act, after[-2].opr) == (Act.HUB_RECOVER, "asha")
+        # Agencies are shown no heads over fewer entries than before.
+        assert (after[-1].act, Heads.of_entry(after[-1].to_bytes()).covers) == (
+            Act.SLICE_HEADS,
+            len(after) - 1,
+        )
         # The audit log is whole; the directory was put back too, and only its members could bring it back.
         assert "directory log is shorter" in shell.run("check", code=1).stderr
         shell.run("recover", "--yes", *shell.signed_by("asha"))
