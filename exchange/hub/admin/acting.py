@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from exchange.hub.admin.commands import Target
+import click
+
+from exchange.hub.admin.commands import FILE, NEW_FILE, F, Target
 from exchange.hub.admin.hub_act import HubAct, Statement
 from exchange.hub.admin.operator_key import KeySource
 from exchange.hub.admin.weighty import NEXT, WAITS, open_operator
@@ -17,6 +19,16 @@ from exchange.hub.services.hub import Hub
 from exchange.hub.services.operators import require_governance
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Malformed
+
+_PROPOSAL = click.option(
+    "--proposal", type=NEW_FILE, help="Where to write the act when more operators must sign."
+)
+_APPROVED = click.option("--approved", type=FILE, help="The act that enough operators have signed.")
+
+
+def act_options(command: F) -> F:
+    """Where the act is written that others must sign, and where it is read from when they have."""
+    return _PROPOSAL(_APPROVED(command))
 
 
 def begun(hub: Hub, statement: Statement, source: KeySource | None) -> HubAct:

@@ -20,7 +20,7 @@ from exchange.hub.admin.commands import Target, examples, hub_command, language_
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.output import confirm
-from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator
+from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator, proposal_option
 from exchange.hub.services.agencies import admission, listed, shown
 from exchange_keys.jws import Signed
 from exchange_schemas.catalogue import load_catalogue
@@ -31,11 +31,6 @@ from exchange_schemas.limits import LIMITS
 
 _REASONS = load_catalogue().codes["standing_reason"]
 _REASON = click.option("--reason", type=click.Choice(_REASONS), required=True, help="Why; everybody sees it.")
-_PROPOSAL = click.option(
-    "--proposal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the proposal when more than one operator must sign.",
-)
 
 
 @click.group(name="agency", short_help="Agencies: admit, list, show, suspend, resume, revoke.")
@@ -54,7 +49,7 @@ def group() -> None:
 @click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @key_options
 @click.option("--fingerprint", help="What the agency read out by voice; without it you are asked.")
-@_PROPOSAL
+@proposal_option
 def admit(
     target: Target,
     *,
@@ -123,7 +118,7 @@ def show(target: Target, agency: str) -> None:
 @click.argument("agency")
 @_REASON
 @key_options
-@_PROPOSAL
+@proposal_option
 def suspend(
     target: Target,
     *,
@@ -140,7 +135,7 @@ def suspend(
 @hub_command
 @click.argument("agency")
 @key_options
-@_PROPOSAL
+@proposal_option
 def resume(
     target: Target,
     *,
@@ -160,7 +155,7 @@ def resume(
 @_REASON
 @key_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_PROPOSAL
+@proposal_option
 def revoke(
     target: Target,
     *,

@@ -11,24 +11,17 @@ from pathlib import Path
 import click
 
 from exchange.consent import Policy
-from exchange.hub.admin.commands import Target, examples, hub_command, json_option, language_option
+from exchange.hub.admin.commands import FILE, Target, examples, hub_command, json_option, language_option
 from exchange.hub.admin.opened import opened_database, opened_hub
 from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.output import Output
-from exchange.hub.admin.weighty import carry_out, open_operator
+from exchange.hub.admin.weighty import carry_out, open_operator, proposal_option
 from exchange.hub.services.agreements import agreements_now
 from exchange_schemas.agreement import SharingAgreement, default_file, read_agreements
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Conflict
 from exchange_schemas.event import AgreementsEvent
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_PROPOSAL = click.option(
-    "--proposal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the proposal when more than one operator must sign.",
-)
 
 
 @click.group(name="agreement", short_help="Sharing agreements between kinds of agency.")
@@ -67,7 +60,7 @@ def show(target: Target) -> None:
 
 @group.command(epilog=examples("exchange-hub agreement compare agreements.toml"))
 @hub_command
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 def compare(target: Target, file: Path) -> None:
     """Say what FILE would let go that is held back now, and the other way round. Changes nothing."""
     wanted = _read(file)
@@ -87,10 +80,10 @@ def compare(target: Target, file: Path) -> None:
     ),
 )
 @hub_command
-@click.argument("file", type=_FILE, required=False)
+@click.argument("file", type=FILE, required=False)
 @click.option("--default", "shipped", is_flag=True, help="The agreements that ship, instead of a file.")
 @key_options
-@_PROPOSAL
+@proposal_option
 def set_(
     target: Target, *, file: Path | None, shipped: bool, source: KeySource, proposal: Path | None
 ) -> None:

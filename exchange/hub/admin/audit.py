@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from exchange.hub.admin.acting import begun, signers
+from exchange.hub.admin.acting import act_options, begun, signers
 from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.hub_act import ACCREDIT, ERASE, AccreditAct, EraseAct, read_act
 from exchange.hub.admin.opened import opened_hub
@@ -22,13 +22,6 @@ from exchange.hub.services.upkeep import Upkeep
 from exchange.words import marked
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.ids import check_agency, check_id
-
-_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_PROPOSAL = click.option(
-    "--proposal", type=_NEW_FILE, help="Where to write the act when more operators must sign."
-)
-_APPROVED = click.option("--approved", type=_FILE, help="The act that enough operators have signed.")
 
 
 @click.group(name="audit", short_help="The audit log: witnesses, files, slices, auditors, erasure.")
@@ -81,8 +74,7 @@ def slices(target: Target, *, once: bool) -> None:
 @hub_command
 @click.option("--consent", metavar="FAMILY", help="The family of the consent, as `consent show` names it.")
 @click.option("--envelope", metavar="EID", help="The id of the envelope.")
-@_PROPOSAL
-@_APPROVED
+@act_options
 @optional_key_options
 def erase(
     target: Target,
@@ -143,8 +135,7 @@ def erase(
 @click.option(
     "--agency", "about", multiple=True, metavar="AGENCY", help="Those about AGENCY; may be repeated."
 )
-@_PROPOSAL
-@_APPROVED
+@act_options
 @optional_key_options
 def accredit(
     target: Target,

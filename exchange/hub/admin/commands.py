@@ -27,6 +27,9 @@ from exchange_schemas.errors import ConfigInvalid, ExchangeError, MissingExtra
 OK, REFUSED, MISUSED = 0, 1, 2
 EXIT_CODES = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or settings."
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from exchange.hub.admin.acting import act_options
 from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.hub_act import ROTATE, HubKeyAct
 from exchange.hub.admin.key_acts import Papers, key_signers
@@ -42,8 +43,6 @@ from exchange_schemas.errors import Conflict, Malformed
 
 ALL = "all"
 TOKEN_LIFE = timedelta(days=90)
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.group(name="keys", short_help="The hub's own keys.")
@@ -94,8 +93,7 @@ def check(target: Target) -> None:
 @click.option(
     "--early", is_flag=True, help="Finish before 30 days; who has not pinned the new key is cut off."
 )
-@click.option("--proposal", type=_NEW_FILE, help="Where to write the act when more operators must sign.")
-@click.option("--approved", type=_FILE, help="The act that enough operators have signed.")
+@act_options
 @optional_key_options
 def rotate(
     target: Target,

@@ -11,7 +11,15 @@ from pathlib import Path
 import click
 
 from exchange.directory.state import Governance
-from exchange.hub.admin.commands import Target, examples, hub_command, json_option, language_option
+from exchange.hub.admin.commands import (
+    FILE,
+    NEW_FILE,
+    Target,
+    examples,
+    hub_command,
+    json_option,
+    language_option,
+)
 from exchange.hub.admin.hub_act import read_signable
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import (
@@ -29,6 +37,7 @@ from exchange.hub.admin.weighty import (
     confirm_fingerprint,
     kid_fingerprint,
     open_operator,
+    proposal_option,
     submit,
 )
 from exchange.hub.services.operators import require_governance
@@ -39,12 +48,7 @@ from exchange_schemas.codec import b64u
 from exchange_schemas.errors import Conflict, NotFound
 from exchange_schemas.event import GovernanceEvent, Operator
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 _QUORUM = click.option("--quorum", type=click.IntRange(min=1), help="How many must sign from now on.")
-_PROPOSAL = click.option(
-    "--proposal", type=_NEW_FILE, help="Where to write the proposal when more than one operator must sign."
-)
 
 
 @click.group(name="operator", short_help="Operators: their keys, who governs, what several sign.")
@@ -61,9 +65,9 @@ def group() -> None:
 )
 @json_option
 @click.argument("name")
-@click.option("--out", "path", required=True, type=_NEW_FILE, help="The key file to write; keep it safe.")
+@click.option("--out", "path", required=True, type=NEW_FILE, help="The key file to write; keep it safe.")
 @click.option(
-    "--public", type=_NEW_FILE, help="The public file to write. Default: the key file's name + .pub."
+    "--public", type=NEW_FILE, help="The public file to write. Default: the key file's name + .pub."
 )
 @click.option(
     "--cost",
@@ -139,11 +143,11 @@ def list_(target: Target) -> None:
 )
 @hub_command
 @click.argument("name")
-@click.argument("public_file", type=_FILE)
+@click.argument("public_file", type=FILE)
 @key_options
 @_QUORUM
 @click.option("--fingerprint", help="What NAME read out by voice; without it you are asked.")
-@_PROPOSAL
+@proposal_option
 def add(
     target: Target,
     *,
@@ -168,7 +172,7 @@ def add(
 @click.argument("name")
 @key_options
 @_QUORUM
-@_PROPOSAL
+@proposal_option
 def remove(
     target: Target,
     *,
@@ -188,7 +192,7 @@ def remove(
     )
 )
 @json_option
-@click.argument("proposal", type=_FILE)
+@click.argument("proposal", type=FILE)
 @key_options
 @click.option("--fingerprint", help="For an admission: what the agency read out by voice.")
 @click.option("--yes", is_flag=True, help="Sign without asking (not for an admission).")
@@ -222,7 +226,7 @@ def sign(
 
 @group.command(name="submit", epilog=examples("exchange-hub operator submit admit-embassy-a.proposal.json"))
 @hub_command
-@click.argument("proposal", type=_FILE)
+@click.argument("proposal", type=FILE)
 def submit_(target: Target, proposal: Path) -> None:
     """Do what PROPOSAL says, when enough operators have signed it."""
     found = Proposal.read(proposal)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from exchange.hub.admin.commands import Target, examples, hub_command
+from exchange.hub.admin.commands import NEW_FILE, Target, examples, hub_command
 from exchange.hub.admin.opened import opened_database, opened_hub
 from exchange.hub.services.retention import Retained, Tell, destroy_due
 from exchange.hub.services.retention_sweep import sweep
@@ -21,8 +21,6 @@ from exchange.words import gettext, marked, pgettext
 from exchange_schemas.codec import JsonValue, encode
 from exchange_schemas.errors import Conflict
 from exchange_schemas.ids import Digest
-
-_NEW_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -37,7 +35,7 @@ _NEW_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 @click.option(
     "--commitments",
     "file",
-    type=_NEW_FILE,
+    type=NEW_FILE,
     help="Write what each statement's root is over, a line for each; it proves single things.",
 )
 def retain(target: Target, *, dry_run: bool, file: Path | None) -> None:

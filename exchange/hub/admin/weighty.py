@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import click
+
 from exchange.directory.enrolment import fingerprint
 from exchange.directory.state import Governance
-from exchange.hub.admin.commands import Target
+from exchange.hub.admin.commands import NEW_FILE, Target
 from exchange.hub.admin.operator_key import KeySource, OperatorKey
 from exchange.hub.admin.output import confirm
 from exchange.hub.admin.proposal import Proposal, facts_of, subject_name
@@ -26,6 +28,9 @@ from exchange_schemas.errors import NotPermitted
 from exchange_schemas.event import Event
 from exchange_schemas.ids import Digest
 
+proposal_option = click.option(
+    "--proposal", type=NEW_FILE, help="Where to write the proposal when more than one operator must sign."
+)
 WAITS: Final = marked("nothing is changed yet: 1 of {needed} operators has signed {proposal}")
 NEXT: Final = marked(
     "next: `exchange-hub operator sign {proposal} --operator-key FILE`, on each other operator's machine, "
