@@ -7,10 +7,10 @@ weakens anything is called `INSECURE_…` and is refused in production.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
@@ -22,16 +22,6 @@ from exchange_schemas.ids import check_origin
 PREFIX: Final = "HOMEWARD_"
 OF_MEMBERS: Final = frozenset({"HOME", "USER", "LANG", "KEYRING", "OFFLINE"})
 """What the agency's and the auditor's programs read; who works with both on one machine has them set."""
-_NAMES: Final = frozenset(
-    (
-        *("ORIGIN", "BASE_URL", "DATABASE_URL", "OWNER_DATABASE_URL", "DATA_DIR", "GUARD_DIR", "ENVIRONMENT"),
-        *("KEY_PASSPHRASE_FILE", "KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "DPOP_NONCE", "WORKERS"),
-        *("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES", "TRUSTED_PROXIES"),
-        *("PROOF_DAYS", "KEEP_DELIVERED_DAYS", "WITNESS_POLICY", "TILES", "TILES_ENDPOINT"),
-        *("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"),
-        *("INSECURE_HTTP", "INSECURE_KDF"),
-    )
-)
 _SQLITE: Final = "sqlite"
 _POSTGRES: Final = "postgresql+psycopg"
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,25 +30,22 @@ _ENDPOINT: Final = re.compile(r"(https?)://[a-z0-9.:\[\]-]+(/[A-Za-z0-9._-]+)*")
 _HOST: Final = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 _MAX_TOKEN_LIFETIME_S: Final = 300
 _MAX_WORKERS: Final = 64
-_RATE_AGENCY, _RATE_ADDRESS, _RATE_FAILURES = 600, 100, 20
 _MAX_RATE: Final = 10_000_000
 _WIDEST_PROXIES: Final = 8
-_PROOF_DAYS: Final = 365
 _MAX_PROOF_DAYS: Final = 36_500
-_KEEP_DELIVERED_DAYS, _MAX_KEEP_DAYS = 30, 365
+_MAX_KEEP_DAYS: Final = 365
 
 Environment = Literal["production", "development"]
-T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What one hub runs with. `guard_dir` belongs on another volume than `data_dir` (see operations.md)."""
 
+    data_dir: Path
     origin: str
     base_url: str
     database_url: str = field(repr=False)
-    data_dir: Path
     guard_dir: Path
     owner_database_url: str | None = field(default=None, repr=False)
     key_passphrase_file: Path | None = None
@@ -67,9 +54,9 @@ class Settings:
     dpop_nonce: bool = False
     workers: int = 2
     # Requests in ten seconds: of one agency; of one address without proof; refused proofs of one address.
-    rate_agency: int = _RATE_AGENCY
-    rate_address: int = _RATE_ADDRESS
-    rate_failures: int = _RATE_FAILURES
+    rate_agency: int = 600
+    rate_address: int = 100
+    rate_failures: int = 20
     # Whose X-Forwarded-For is believed: nobody's, unless named.
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     # PEM files with which `serve` ends TLS itself; with a client CA it talks to that CA's clients alone.
@@ -82,9 +69,9 @@ class Settings:
     tiles: str | None = None
     tiles_endpoint: str | None = None
     # How long the callers' signed proofs are kept beside the audit log.
-    proof_days: int = _PROOF_DAYS
+    proof_days: int = 365
     # How long a ciphertext stays after its deposit once its recipient has answered with a receipt.
-    keep_delivered_days: int = _KEEP_DELIVERED_DAYS
+    keep_delivered_days: int = 30
     environment: Environment = "production"
     insecure_http: bool = False
     insecure_kdf: bool = False
@@ -167,38 +154,15 @@ class Settings:
         """
         named = {name.removeprefix(PREFIX): value for name, value in env.items() if name.startswith(PREFIX)}
         given = {name: value for name, value in named.items() if name not in OF_MEMBERS}
-        for name in sorted(given.keys() - _NAMES):
+        known = {one.name.upper(): one for one in fields(cls)}
+        for name in sorted(given.keys() - known.keys()):
             raise _invalid(name, "is not a setting of the hub")
-        for name, value in given.items():
-            _require(name, value.strip() == value and value != "", "is empty or has spaces around it")
-        data_dir = Path(_needed(given, "DATA_DIR"))
+        for name, text in given.items():
+            _require(name, text.strip() == text and text != "", "is empty or has spaces around it")
+        for name, one in known.items():
+            _require(name, name in given or one.default is not MISSING, "is not set")
         return cls(
-            origin=_needed(given, "ORIGIN"),
-            base_url=_needed(given, "BASE_URL"),
-            database_url=_needed(given, "DATABASE_URL"),
-            owner_database_url=given.get("OWNER_DATABASE_URL"),
-            data_dir=data_dir,
-            guard_dir=Path(_needed(given, "GUARD_DIR")),
-            key_passphrase_file=_optional(given, "KEY_PASSPHRASE_FILE", None, Path),
-            key_passphrase_fd=_optional(given, "KEY_PASSPHRASE_FD", None, int),
-            token_lifetime_s=_optional(given, "TOKEN_LIFETIME_S", _MAX_TOKEN_LIFETIME_S, int),
-            dpop_nonce=_optional(given, "DPOP_NONCE", False, _switch),
-            workers=_optional(given, "WORKERS", 2, int),
-            rate_agency=_optional(given, "RATE_AGENCY", _RATE_AGENCY, int),
-            rate_address=_optional(given, "RATE_ADDRESS", _RATE_ADDRESS, int),
-            rate_failures=_optional(given, "RATE_FAILURES", _RATE_FAILURES, int),
-            trusted_proxies=_optional(given, "TRUSTED_PROXIES", (), _networks),
-            tls_certificate=_optional(given, "TLS_CERTIFICATE", None, Path),
-            tls_key=_optional(given, "TLS_KEY", None, Path),
-            tls_client_ca=_optional(given, "TLS_CLIENT_CA", None, Path),
-            witness_policy=_optional(given, "WITNESS_POLICY", None, Path),
-            tiles=given.get("TILES"),
-            tiles_endpoint=given.get("TILES_ENDPOINT"),
-            proof_days=_optional(given, "PROOF_DAYS", _PROOF_DAYS, int),
-            keep_delivered_days=_optional(given, "KEEP_DELIVERED_DAYS", _KEEP_DELIVERED_DAYS, int),
-            environment=cast("Environment", given.get("ENVIRONMENT", "production")),
-            insecure_http=_optional(given, "INSECURE_HTTP", False, _switch),
-            insecure_kdf=_optional(given, "INSECURE_KDF", False, _switch),
+            **{known[name].name: _READ.get(name, _as_it_is)(name, text) for name, text in given.items()}
         )
 
 
@@ -211,35 +175,43 @@ def _require(name: str, holds: bool, why: str) -> None:
         raise _invalid(name, why)
 
 
-def _needed(given: Mapping[str, str], name: str) -> str:
-    value = given.get(name)
-    if value is None:
-        raise _invalid(name, "is not set")
-    return value
+def _as_it_is(_name: str, text: str) -> str:
+    return text
 
 
-def _optional(given: Mapping[str, str], name: str, default: T, read: Callable[[str], T]) -> T:
-    text = given.get(name)
-    if text is None:
-        return default
-    if read is int and re.fullmatch(r"[0-9]{1,9}", text) is None:
-        raise _invalid(name, "must be a whole number")
-    if read is _switch and text not in ("0", "1"):
-        raise _invalid(name, "must be 0 or 1")
-    return read(text)
+def _path(_name: str, text: str) -> Path:
+    return Path(text)
 
 
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def _whole(name: str, text: str) -> int:
+    _require(name, re.fullmatch(r"[0-9]{1,9}", text) is not None, "must be a whole number")
+    return int(text)
+
+
+def _switch(name: str, text: str) -> bool:
+    _require(name, text in ("0", "1"), "must be 0 or 1")
+    return text == "1"
+
+
+def _networks(name: str, text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(item.strip()) for item in text.split(","))
     except ValueError:
         raise _invalid(
-            "TRUSTED_PROXIES", "must be addresses or networks such as 10.0.0.5 or 10.0.0.0/24, with commas"
+            name, "must be addresses or networks such as 10.0.0.5 or 10.0.0.0/24, with commas"
         ) from None
 
 
-def _switch(text: str) -> bool:
-    return text == "1"
+_READ: Final[Mapping[str, Callable[[str, str], Any]]] = {
+    **dict.fromkeys(("DATA_DIR", "GUARD_DIR", "KEY_PASSPHRASE_FILE", "WITNESS_POLICY"), _path),
+    **dict.fromkeys(("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"), _path),
+    **dict.fromkeys(("KEY_PASSPHRASE_FD", "TOKEN_LIFETIME_S", "WORKERS"), _whole),
+    **dict.fromkeys(("RATE_AGENCY", "RATE_ADDRESS", "RATE_FAILURES"), _whole),
+    **dict.fromkeys(("PROOF_DAYS", "KEEP_DELIVERED_DAYS"), _whole),
+    **dict.fromkeys(("DPOP_NONCE", "INSECURE_HTTP", "INSECURE_KDF"), _switch),
+    "TRUSTED_PROXIES": _networks,
+}
+"""How the text of a setting is read; those that are not here are texts."""
 
 
 def _check_origin(origin: str) -> None:

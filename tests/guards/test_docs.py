@@ -1,14 +1,17 @@
 """The documents say what the code does: events, members, fields, links, commands."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from docs.generate import HERE, MADE, MEMBERS, PAGES, described_events
+from exchange.hub.settings import Settings
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.consent import AuthoritySchema, ConsentRecordSchema, ConsentSchema
 from exchange_schemas.entry import Act, EntrySchema
+from exchange_schemas.errors import protocol_codes
 from exchange_schemas.payload import members_of
 
 ROOT = HERE.parent
@@ -38,6 +41,22 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     prose = re.sub(r"(`+).*?\1", "", page.read_text("utf-8"))
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
         assert (page.parent / target).exists(), target
+
+
+def test_every_setting_of_the_hub_stands_in_the_operators_table_and_no_other() -> None:
+    rows = [
+        line
+        for line in (HERE / "operations.md").read_text("utf-8").splitlines()
+        if line.startswith("| `HOME")
+    ]
+    told = {name for row in rows for name in re.findall(r"`HOMEWARD_([A-Z_]+)`", row.split("|")[1])}
+    assert told == {one.name.upper() for one in fields(Settings)}
+
+
+def test_the_protocol_names_every_code_that_a_recipient_may_give_and_no_other() -> None:
+    codes = (HERE / "protocol.md").read_text("utf-8").partition("## 19 Error codes")[2]
+    told = set(re.findall(r"[A-Z][A-Z_]{3,}", codes.partition("Others that this page names")[0]))
+    assert told == set(protocol_codes())
 
 
 def test_the_readme_shows_the_two_commands() -> None:
