@@ -7,7 +7,18 @@ Times are whole seconds since 1970 (UTC), digests base64url.
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Table, UniqueConstraint, exists, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    UniqueConstraint,
+    exists,
+    false,
+    text,
+)
 
 from exchange.hub.models.base import Bytes, Int64, Words, metadata
 
@@ -76,6 +87,8 @@ chain_head: Final = Table(
     Column("seq", Int64, nullable=False),
     Column("digest", Words, nullable=False),
     Column("gid", Words, nullable=False),
+    # A recovery opened the chain: the sender may be further on than the hub, and its next grant says where.
+    Column("reopened", Boolean, nullable=False, server_default=false()),
 )
 
 IS_HEAD: Final = exists().where(

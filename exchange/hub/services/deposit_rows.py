@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, false, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from exchange.hub.models.envelopes import chain_head, grant, manifest
@@ -38,8 +38,16 @@ _KEEP_GRANT: Final = Statement(
     fills=[column.name for column in grant.columns if column.name not in ("receipt", "receipt_entry")],
 )
 _HEADS: Final = Statement(
-    select(chain_head.c.rcp, chain_head.c.seq, chain_head.c.digest, chain_head.c.gid, grant.c.state)
-    .join_from(chain_head, grant, chain_head.c.gid == grant.c.gid)
+    select(
+        chain_head.c.rcp,
+        chain_head.c.seq,
+        chain_head.c.digest,
+        chain_head.c.gid,
+        chain_head.c.reopened,
+        grant.c.state,
+    )
+    # A chain that a recovery opened may have no grant yet.
+    .join_from(chain_head, grant, chain_head.c.gid == grant.c.gid, isouter=True)
     .where(chain_head.c.snd == _ME, chain_head.c.rcp.in_(bindparam("rcps", expanding=True)))
 )
 _CONFLICTING: Final = Statement(
@@ -51,7 +59,10 @@ _NEW_HEAD: Final = insert(chain_head)
 _SET_HEAD: Final = Statement(
     _NEW_HEAD.on_conflict_do_update(
         index_elements=[chain_head.c.snd, chain_head.c.rcp],
-        set_={name: _NEW_HEAD.excluded[name] for name in ("seq", "digest", "gid")},
+        set_={
+            **{name: _NEW_HEAD.excluded[name] for name in ("seq", "digest", "gid")},
+            "reopened": false(),
+        },
     ),
     fills=("snd", "rcp", "seq", "digest", "gid"),
 )
@@ -149,6 +160,8 @@ def _rows(draft: Draft, places: Mapping[str, int], held: Mapping[AgencyId, Held]
 def _follows(item: DraftGrant, head: Any) -> bool:
     if head is None:
         return item.core.seq == 1 and item.core.prev == NO_PREVIOUS
+    if head.reopened:
+        return bool(item.core.seq > head.seq)
     return bool(item.core.seq == head.seq + 1 and item.core.prev == head.digest)
 
 

@@ -1,0 +1,106 @@
+"""A hub that was put back to a backup: after an operator took it as it is its members go on; before, not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select
+
+from exchange.agency import Client
+from exchange.agency.chains import Head, head_out, move_head
+from exchange.hub.db import reading, writing
+from exchange.hub.models.envelopes import chain_head, grant, mailbox
+from exchange.hub.services.hub import Hub
+from exchange.hub.services.recover import recover
+from exchange_schemas.errors import LogIncomplete
+from exchange_schemas.ids import AgencyId
+from tests.integration.agency.exchange_world import Exchange, child_with_decision, found_terms
+
+pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
+
+
+@pytest.fixture
+def consented(ngo: Client, embassy: Client) -> str:
+    """A record with a consent to the embassy; its reference."""
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    return ref
+
+
+@contextmanager
+def put_back_afterwards(hub: Hub) -> Iterator[None]:
+    """What is sent within is lost to the hub: chains, mailboxes and grants are as they were."""
+    kept: dict[Any, list[dict[str, Any]]] = {}
+    with reading(hub.engine) as conn:
+        gids = list(conn.execute(select(grant.c.gid)).scalars())
+        for table in (chain_head, mailbox):
+            kept[table] = [dict(row) for row in conn.execute(select(table)).mappings()]
+    yield
+    with writing(hub.engine) as conn:
+        conn.execute(delete(grant).where(grant.c.gid.not_in(gids)))
+        for table, rows in kept.items():
+            conn.execute(delete(table))
+            for row in rows:
+                conn.execute(insert(table).values(row))
+
+
+def taken_as_it_is(hub: Hub) -> None:
+    hub.settings.guard_dir.mkdir(exist_ok=True)
+    recover(hub, "asha")
+
+
+def position(hub: Hub, agency: str) -> int:
+    with reading(hub.engine) as conn:
+        return int(conn.execute(select(mailbox.c.position).where(mailbox.c.agency == agency)).scalar_one())
+
+
+def send(client: Client, record: str) -> str:
+    return str(client.send("found_notice", to=["embassy"], record=record).grants[0].gid)
+
+
+def test_after_a_recovery_a_sender_that_is_further_on_is_heard_again(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    embassy.open_grant(send(ngo, consented))
+    with put_back_afterwards(exchange.hub):
+        lost = send(ngo, consented)
+        embassy.open_grant(lost)
+        seen = position(exchange.hub, "embassy")
+    with pytest.raises(LogIncomplete) as caught:
+        send(ngo, consented)
+    assert caught.value.rule == "chain-rollback"
+    taken_as_it_is(exchange.hub)
+    assert position(exchange.hub, "embassy") > seen
+    again = send(ngo, consented)
+    assert position(exchange.hub, "embassy") > seen + 1
+    # Nobody is asked to believe in two grants of one number, and nothing that waits is passed over.
+    assert [item.gid for item in embassy.inbox(waiting_only=True)] == [again]
+    assert embassy.open_grant(again).seq == 3
+
+
+def test_a_recovery_opens_a_chain_once(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    taken_as_it_is(exchange.hub)
+    send(ngo, consented)
+    there = AgencyId("embassy")
+    ahead = head_out(ngo.session.store, there)
+    move_head(ngo.session.store, there, Head(ahead.seq + 5, ahead.digest))
+    with pytest.raises(LogIncomplete):
+        send(ngo, consented)
+
+
+def test_a_chain_that_began_after_the_backup_goes_on_too(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    with put_back_afterwards(exchange.hub):
+        embassy.open_grant(send(ngo, consented))
+    taken_as_it_is(exchange.hub)
+    taken_as_it_is(exchange.hub)
+    again = send(ngo, consented)
+    assert [item.gid for item in embassy.inbox(waiting_only=True)] == [again]
+    assert embassy.open_grant(again).seq == 2
