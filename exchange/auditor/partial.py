@@ -170,7 +170,7 @@ class Partial:
             raise LogIncomplete("the folder holds no part of a log", field="DIR")
         mirror, findings = Mirror(self.folder), Findings()
         origin = mirror.vkey.partition("+")[0]
-        with self._opened() as db:
+        with self._read() as db:
             kept = Trees(db)
             notes = [KeptNote(f"the tree of {size} entries", note) for size, note in kept.notes().items()]
             known = know(notes, trust, origin, findings)  # (1)
@@ -195,7 +195,7 @@ class Partial:
 
     def entries_from(self, start: int) -> Iterator[tuple[int, bytes]]:
         """(index, entry) of what is held, from number `start` on."""
-        with self._opened() as db:
+        with self._read() as db:
             yield from db.execute("SELECT idx, entry FROM entry WHERE idx >= ? ORDER BY idx", (start,))
 
     def _check_entries(
@@ -248,6 +248,23 @@ class Partial:
         db.execute("UPDATE place SET cursor = ?, about = ?", (cursor, named))
         db.commit()
         return cursor
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        """Changes nothing: the folder may lie where nothing can be written."""
+        try:
+            # As an address: a folder's name may hold what is no letter of one.
+            db = sqlite3.connect(f"{(self.folder / PART_FILE).resolve().as_uri()}?mode=ro", uri=True)
+            try:
+                if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'step'").fetchone() is None:
+                    db.execute("CREATE TEMP TABLE step (old, new, proof)")
+                yield db
+            finally:
+                db.close()
+        except sqlite3.DatabaseError as error:
+            raise LogIncomplete(
+                f"{PART_FILE} is damaged, or a pull was cut short", field="DIR", hint="pull again"
+            ) from error
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

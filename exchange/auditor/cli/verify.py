@@ -47,10 +47,10 @@ def verify(
     """
     mirror = Mirror(folder)
     wanted = read_policy(policy)
-    if Partial(folder).exists() and not mirror.has_checkpoint():
-        return _verify_part(options, Partial(folder), read_trust(options, mirror, wanted, vkey), against)
     try:
         trust = read_trust(options, mirror, wanted, vkey)
+        if Partial(folder).exists() and not mirror.has_checkpoint():
+            return _verify_part(options, Partial(folder), trust, against)
         with steps_bar("verifying") as progress:
             verdict = verify_mirror(mirror, trust, others=read_notes(against), progress=progress)
     except LogIncomplete as error:

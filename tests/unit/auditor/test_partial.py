@@ -127,6 +127,15 @@ def test_a_part_that_was_tampered_with_does_not_verify(
     assert not found.ok
 
 
+def test_verifying_a_part_writes_nothing(tmp_path: Path) -> None:
+    pulled(tmp_path / "a #1?mode=rw", 300, 700)
+    file = tmp_path / "a #1?mode=rw" / "partial.sqlite"
+    altered(file.parent, "DROP TABLE step")
+    before = file.read_bytes()
+    assert faults(Partial(file.parent)) == {Fault.MISSING: 1}
+    assert file.read_bytes() == before
+
+
 def test_the_next_pull_proves_a_step_that_is_not_proved(tmp_path: Path) -> None:
     pulled(tmp_path, 300, 600)
     altered(tmp_path, "DELETE FROM step")
@@ -264,3 +273,17 @@ def test_the_program_tells_a_part_that_lacks_something_from_one_that_is_wrong(
         "verify", tmp_path / "part", "--vkey", VKEY, "--against", tmp_path / "theirs.note"
     )
     assert (done, "history:      CONTRADICTED" in out) == ((2, True) if code != 1 else (1, False))
+
+
+@pytest.mark.parametrize("spoil", ["log.vkey", "partial.sqlite"])
+def test_a_part_that_cannot_be_read_is_not_called_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    pulled(tmp_path, 5)
+    file = tmp_path / spoil
+    if spoil == "log.vkey":
+        file.unlink()
+    else:
+        file.write_bytes(bytes(4096))
+    code, _, err = CommandLine(capsys, monkeypatch).run("verify", tmp_path, "--vkey", VKEY)
+    assert (code, "LOG_INCOMPLETE" in err) == (1, True)
