@@ -14,9 +14,9 @@ import click
 
 from exchange.hub.admin.commands import NEW_FILE, Target, examples, hub_command
 from exchange.hub.admin.opened import opened_database, opened_hub
+from exchange.hub.services.destructions import Destruction, listed
 from exchange.hub.services.retention import Retained, Tell, destroy_due
 from exchange.hub.services.retention_sweep import sweep
-from exchange.hub.services.statements import Statement, listed
 from exchange.words import gettext, marked, pgettext
 from exchange_schemas.codec import JsonValue, encode
 from exchange_schemas.errors import Conflict
@@ -85,7 +85,7 @@ def _listing(file: Path | None) -> Iterator[Tell]:
     except FileExistsError:
         raise Conflict(f"the file {file.name} exists already") from None
 
-    def tell(statement: Statement, commitments: Sequence[Digest]) -> None:
+    def tell(statement: Destruction, commitments: Sequence[Digest]) -> None:
         out.write(encode({"statement": statement.digest, "commitments": [*commitments]}) + b"\n")
         out.flush()
         os.fsync(out.fileno())
@@ -94,5 +94,5 @@ def _listing(file: Path | None) -> Iterator[Tell]:
         yield tell
 
 
-def _told(statement: Statement) -> dict[str, JsonValue]:
+def _told(statement: Destruction) -> dict[str, JsonValue]:
     return {**statement.members, "digest": statement.digest, "entry": statement.entry_id}

@@ -22,10 +22,10 @@ from exchange.hub.models.directory import directory_key
 from exchange.hub.models.envelopes import IS_HEAD, grant, mailbox
 from exchange.hub.models.parts import part
 from exchange.hub.services import mailboxes
+from exchange.hub.services.destructions import Destruction, state, tag
 from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.retention_rules import KeptGrant, commitment, over, to_unseal
-from exchange.hub.services.statements import Statement, state, tag
 from exchange_schemas.entry import Act
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.ids import AgencyId, Digest, EnvelopeId, GrantId
@@ -76,10 +76,10 @@ _DESTROY: Final = delete(part).where(
 )
 
 
-Tell = Callable[[Statement, Sequence[Digest]], None]
+Tell = Callable[[Destruction, Sequence[Digest]], None]
 
 
-def _silent(_statement: Statement, _commitments: Sequence[Digest]) -> None:
+def _silent(_statement: Destruction, _commitments: Sequence[Digest]) -> None:
     """Nobody listens."""
 
 
@@ -105,9 +105,9 @@ class Retained:
 
     tell: Tell = _silent
     counts: Counter[str] = field(default_factory=Counter)
-    statements: list[Statement] = field(default_factory=list)
+    statements: list[Destruction] = field(default_factory=list)
 
-    def add(self, statement: Statement, commitments: Sequence[Digest]) -> None:
+    def add(self, statement: Destruction, commitments: Sequence[Digest]) -> None:
         """One more statement, durable already."""
         self.statements.append(statement)
         self.tell(statement, commitments)
@@ -183,7 +183,7 @@ def _kept(row: Any) -> KeptGrant:
 
 def _destroy(hub: Hub, sender: AgencyId, eids: Sequence[EnvelopeId], done: Retained) -> None:
     trace = Trace(act=Act.RETENTION_DESTROY, own=(sender,))
-    made: list[tuple[Statement, Sequence[Digest], Due]] = []
+    made: list[tuple[Destruction, Sequence[Digest], Due]] = []
 
     def work(unit: Unit) -> Answer:
         unit.conn.execute(mailboxes.HOLD, {"me": sender})

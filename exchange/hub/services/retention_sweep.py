@@ -20,6 +20,7 @@ from exchange.hub.models.limits import rate_lease
 from exchange.hub.models.log import audit_pull
 from exchange.hub.models.parts import part
 from exchange.hub.models.replay import replay, revoked_token
+from exchange.hub.services.destructions import Destruction, state, tag
 from exchange.hub.services.leases import KEPT_WINDOWS
 from exchange.hub.services.limits import WINDOW_S
 from exchange.hub.services.operators import HUB
@@ -29,7 +30,6 @@ from exchange.hub.services.release import Answer, Trace, release_admin
 from exchange.hub.services.replays import MARGIN_S, prune_table
 from exchange.hub.services.retention import Retained
 from exchange.hub.services.retention_rules import commitment
-from exchange.hub.services.statements import Statement, state, tag
 from exchange_schemas.entry import Act
 from exchange_schemas.ids import Digest
 
@@ -141,7 +141,7 @@ def _prune(hub: Hub) -> Counter[str]:
 
 def _say(hub: Hub, done: Retained, counts: Counter[str], commitments: Sequence[Digest]) -> None:
     trace = Trace(act=Act.RETENTION_DESTROY)
-    made: list[Statement] = []
+    made: list[Destruction] = []
 
     def work(unit: Unit) -> Answer:
         statement = state(unit, counts, commitments)

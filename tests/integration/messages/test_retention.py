@@ -9,7 +9,7 @@ from exchange.hub.db import writing
 from exchange.hub.models.envelopes import grant
 from exchange.hub.models.parts import part
 from exchange.hub.models.replay import replay
-from exchange.hub.services import statements
+from exchange.hub.services import destructions
 from exchange.hub.services.retention import Retained, destroy_due
 from exchange.hub.services.retention_rules import commitment
 from exchange.hub.services.retention_sweep import sweep
@@ -84,7 +84,7 @@ def test_what_waits_stays_and_a_run_without_work_says_nothing(
     before = moving.log_size()
     assert retain(moving).counts.total() == 0
     assert moving.log_size() == before
-    assert statements.listed(moving.hub.engine) == []
+    assert destructions.listed(moving.hub.engine) == []
 
 
 def test_a_delivered_envelope_goes_after_its_period_and_its_statement_proves_it(
@@ -115,7 +115,7 @@ def test_a_delivered_envelope_goes_after_its_period_and_its_statement_proves_it(
     assert {commitment("part", Digest(digest)) for digest in parts} <= set(commitments)
     root = b64u(root_of([leaf_hash(one.encode()) for one in commitments]))
     assert statement.members["commitments"] == {"count": len(commitments), "root": root}
-    assert [one.digest for one in statements.listed(moving.hub.engine)] == [statement.digest]
+    assert [one.digest for one in destructions.listed(moving.hub.engine)] == [statement.digest]
     # Once more: nothing is left to do.
     before = moving.log_size()
     assert retain(moving).counts.total() == 0

@@ -35,15 +35,15 @@ _EACH: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """`digest` is H of `members` as they are kept; `entry_id` the audit entry that names it."""
+class Destruction:
+    """A statement: `digest` is H of `members` as they are kept, `entry_id` the audit entry that names it."""
 
     digest: Digest
     entry_id: str
     members: Mapping[str, JsonValue]
 
 
-def state(unit: Unit, counts: Mapping[str, int], commitments: Sequence[Digest]) -> Statement:
+def state(unit: Unit, counts: Mapping[str, int], commitments: Sequence[Digest]) -> Destruction:
     """Keep a statement in the transaction that destroys; `commitments` are sorted by the caller.
 
     Its root is that of an RFC 6962 tree over them, in their order.
@@ -62,20 +62,20 @@ def state(unit: Unit, counts: Mapping[str, int], commitments: Sequence[Digest]) 
     digest = Digest(b64u(sha256(data)))
     row = {"digest": digest, "at": int(unit.now.timestamp()), "entry_id": unit.entry_id, "statement": data}
     unit.conn.execute(insert(destruction), row)
-    return Statement(digest, unit.entry_id, members)
+    return Destruction(digest, unit.entry_id, members)
 
 
-def tag(statement: Statement) -> str:
+def tag(statement: Destruction) -> str:
     """How the audit entry names it."""
     return f"sha256:{statement.digest}"
 
 
-def listed(engine: Engine, *, since: datetime | None = None) -> list[Statement]:
+def listed(engine: Engine, *, since: datetime | None = None) -> list[Destruction]:
     """All statements, or those since a moment, oldest first. Raises: AuditUnavailable, Unavailable."""
     start = 0 if since is None else int(since.timestamp())
     with storage_errors(), reading(engine) as conn:
         rows = conn.execute(_EACH, {"since": start}).all()
     return [
-        Statement(Digest(row.digest), row.entry_id, decode(bytes(row.statement), limit=_BYTES))
+        Destruction(Digest(row.digest), row.entry_id, decode(bytes(row.statement), limit=_BYTES))
         for row in rows
     ]
