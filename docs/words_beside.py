@@ -30,6 +30,7 @@ WORK = (
     "updated",
     "edited",
     "imported again",
+    "photographed",
 )
 COUNTED = (
     "new pair",
@@ -83,7 +84,7 @@ LIFE = (
     *("active", "withdrawn", "superseded", "expired", "suspended", "expelled", "draining", "revoked"),
     *("waiting", "fetched", "receipted", "dead", "opened", "refused", "allow", "deny", "error"),
     *("due", "asked", "answered", "declined", "owed", "held", "done", "open", "overdue"),
-    *("allowed", "ended", "none", "entered"),
+    *("allowed", "ended", "none", "entered", "lost"),
     *(str(step) for step in Step),
 )
 FACTS = ("records", "consents", "messages", "receipts", "agency", "file", "fingerprint", "root", "signed")

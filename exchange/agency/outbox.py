@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from datetime import datetime
 
 from exchange.agency import sent_rows
 from exchange.agency.listings import pages
@@ -19,16 +20,45 @@ from exchange_schemas.receipt import RecipientReceipt
 
 _RECEIPTS = "sent_receipt"
 _STATES = "sent_state"
+LOST = "lost"
+"""A grant that the hub took, as its receipt proves, and does not know any more: it is to be sent again."""
 UNFETCHED = frozenset({"waiting", "dead"})
 """States of a grant, by the hub's word, that its recipient has never fetched; dead: and never will."""
 
 
 def outbox(session: Session) -> Iterator[OutboxItem]:
-    """Every grant to another agency, oldest first. A receipt that does not verify is an error.
+    """Every grant to another agency, oldest first; then those that the hub took and lists no more (`LOST`).
 
+    A receipt that does not verify is an error.
     Raises: SigInvalid, KeyWrongUse, ManifestMismatch, HubUnreachable.
     """
-    return (item for item in listed(session) if item.recipient != session.profile.agency)
+    began, seen = session.now(), set[GrantId]()
+    for item in listed(session):
+        seen.add(item.gid)
+        if item.recipient != session.profile.agency:
+            yield item
+    if session.carried is None:
+        # A courier brings an office without network only what it asked for.
+        yield from _lost(session, seen, began)
+
+
+def _lost(session: Session, seen: Collection[GrantId], began: datetime) -> Iterator[OutboxItem]:
+    """What may still be fetched by its date, was never answered, and is not at the hub: it was put back."""
+    for row in sent_rows.each(session.store):
+        standing = row.sent_at < began and row.expires is not None and began < row.expires
+        if standing and row.gid not in seen and session.store.get(_RECEIPTS, row.gid) is None:
+            yield OutboxItem(
+                gid=row.gid,
+                eid=row.eid,
+                kind=row.kind,
+                recipient=row.recipient,
+                thread=row.thread,
+                seq=row.seq,
+                state=LOST,
+                outcome=None,
+                outcome_code=None,
+                kid=row.kid,
+            )
 
 
 def listed(session: Session) -> Iterator[OutboxItem]:

@@ -13,7 +13,7 @@ from exchange.member.cli.output import print_json, print_json_line, print_table
 @click.command()
 @common_options
 def outbox(options: Options) -> None:
-    """List what this agency sent, with the recipients' signed receipts."""
+    """List what this agency sent, with the recipients' signed receipts; `lost`: send it again."""
     with open_client(options) as client:
         items = list(client.outbox())
     if options.json:

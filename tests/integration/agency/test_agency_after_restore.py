@@ -82,6 +82,21 @@ def test_after_a_recovery_a_sender_that_is_further_on_is_heard_again(
     assert embassy.open_grant(again).seq == 3
 
 
+def test_what_the_hub_has_lost_is_named_to_its_sender(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    send(ngo, consented)
+    with put_back_afterwards(exchange.hub):
+        opened, waiting = send(ngo, consented), send(ngo, consented)
+        embassy.open_grant(opened)
+        assert [item.state for item in ngo.outbox()] == ["waiting", "receipted", "waiting"]
+    taken_as_it_is(exchange.hub)
+    again = send(ngo, consented)
+    states = {item.gid: item.state for item in ngo.outbox()}
+    # The recipient's receipt for the other one is kept here: it arrived.
+    assert (states[waiting], states[again], opened in states) == ("lost", "waiting", False)
+
+
 def test_a_recovery_opens_a_chain_once(
     exchange: Exchange, ngo: Client, embassy: Client, consented: str
 ) -> None:
