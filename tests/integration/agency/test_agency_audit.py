@@ -113,10 +113,6 @@ def _count_less(value: dict[str, Any]) -> None:
     value["heads"]["size"] -= 1
 
 
-def _another_entry(value: dict[str, Any]) -> None:
-    value["heads"]["entry"] = value["entries"][0]["entry"]
-
-
 LIES: dict[str, tuple[Change, type[ExchangeError]]] = {
     "altered": (_altered, ProofInvalid),
     "dropped": (lambda value: value["entries"].pop(0), ProofInvalid),

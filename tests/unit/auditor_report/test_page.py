@@ -26,7 +26,6 @@ from tests.unit.auditor.logs import entry, mirror
 from tests.unit.auditor.test_headed import SALTS, Log
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRAWN = ("path", "rect", "text")
 STYLE = files("exchange.auditor.report").joinpath("style.css").read_text("utf-8")
 
 

@@ -12,7 +12,6 @@ import pytest
 from exchange.hub.admin.cpus import Places
 
 MINE = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-Took = tuple[int | None, set[int], BaseProcess]
 FORK = multiprocessing.get_context("fork")
 
 

@@ -23,7 +23,7 @@ from exchange_schemas.codec import b64u
 from exchange_schemas.event import Operator
 from exchange_schemas.ids import AgencyId, Kid
 from tests.unit.directory.applying import apply_event
-from tests.vectors.recording.seeds import ORIGIN, Case, enc, root, seed, signing
+from tests.vectors.recording.seeds import ORIGIN, Case, enc, root, signing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2027, 1, 1, tzinfo=UTC)
@@ -163,8 +163,3 @@ def story() -> World:
 
 def pin_of(world: World) -> str:
     return governance_pin(world.log[0][0])
-
-
-def frame_seed(label: str) -> str:
-    """A recorded label: `seed(label)` is the secret."""
-    return b64u(seed(label))
