@@ -4,7 +4,6 @@ A blob is named by its SHA-256 and never changes. What is there is whole: it was
 into place. The store knows nothing of agencies or consents; it must never be asked before they were.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from exchange_keys.durable import disk_errors, durable_file
+from exchange_keys.durable import disk_errors, durable_file, sync_folder
 from exchange_schemas.codec import b64u, unb64u
 from exchange_schemas.errors import NotFound, PartDigest, TooLarge
 from exchange_schemas.ids import DIGEST_BYTES, Digest
@@ -86,7 +85,7 @@ class FolderBlobs:
             path.unlink()
         except FileNotFoundError:
             return False
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return True
 
     def older_than(self, when: datetime) -> Iterator[Digest]:
@@ -108,7 +107,7 @@ class FolderBlobs:
     def _make_shard(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync_folder(self.root)
+            sync_folder(self.root)
 
     def _path(self, digest: Digest) -> Path:
         name = unb64u(digest, field="sha256", length=DIGEST_BYTES).hex()
@@ -128,11 +127,3 @@ def _copy(source: Readable, out: BinaryIO | None, digest: Digest, limit: int) ->
     if state.digest() != expected:
         raise PartDigest("the bytes do not have the digest they were sent under", field="sha256")
     return count
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from exchange_keys.durable import disk_errors, durable_file
+from exchange_keys.durable import disk_errors, durable_file, sync_folder
 from exchange_schemas.errors import ConfigInvalid, Conflict, MissingExtra, Unavailable
 
 if TYPE_CHECKING:
@@ -90,11 +90,7 @@ class FolderTiles:
         if folder != self.root:
             self._make(folder.parent)
         folder.mkdir(parents=folder == self.root, exist_ok=True, mode=_FOLDER_MODE)
-        descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder.parent)
 
 
 @dataclass(frozen=True, slots=True)

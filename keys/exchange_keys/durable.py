@@ -42,7 +42,7 @@ def durable_file(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 @contextmanager
@@ -91,7 +91,8 @@ def _reserve(target: Path) -> None:
         raise _taken(target) from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on the disk: what was made, renamed or removed in it stays so."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from exchange_keys.durable import sync_folder
 from exchange_schemas.codec import JsonValue, b64u, decode, encode, unb64u
 from exchange_schemas.errors import Malformed, StorageFull, StoreCorrupt
 from exchange_schemas.ids import AgencyId, FamilyId, check_agency, check_id
@@ -47,7 +48,7 @@ def append(folder: Path, item: Withdrawn) -> None:
             _append_line(descriptor, line)
         finally:
             os.close(descriptor)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise StorageFull("the guard journal cannot be written, so the withdrawal is not accepted") from error
 
@@ -98,14 +99,6 @@ def _append_line(descriptor: int, line: bytes) -> None:
 def _end_of_last_line(descriptor: int, end: int) -> int:
     tail = os.pread(descriptor, _LINE_BYTES + 1, max(0, end - _LINE_BYTES - 1))
     return end - len(tail) + tail.rfind(b"\n") + 1
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _to_json(item: Withdrawn) -> dict[str, JsonValue]:
