@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope
+from exchange_keys.envelope import EnvelopeDraft, Recipient, SealedEnvelope, open_grant, seal_envelope
 from exchange_keys.public import PublicKey
 from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
@@ -69,6 +69,7 @@ def agency(name: str) -> Agency:
 A = agency("agency-a")
 B = agency("agency-b")
 C = agency("agency-c")
+D = agency("agency-d")
 
 VALUES = {"name_given": b'{"v":{"text":"one"}}', "sex": b'{"v":"female"}', "languages": b'{"v":["uk"]}'}
 
@@ -90,6 +91,20 @@ def draft(**changes: Any) -> EnvelopeDraft:
 
 def parts_of(sealed: SealedEnvelope) -> Callable[[PartRef], bytes]:
     return lambda ref: sealed.parts[ref.sha256]
+
+
+def seal(*recipients: Recipient, itself: Recipient | None = None, **changes: Any) -> SealedEnvelope:
+    given = recipients or (B.recipient(), C.recipient(fields=("sex", "languages"), values={}))
+    return seal_envelope(draft(**changes), given, A.itself() if itself is None else itself, A.envelope)
+
+
+def grant_of(sealed: SealedEnvelope, who: Agency) -> tuple[bytes, bytes]:
+    (grant,) = (grant for grant in sealed.grants if grant.rcp == who.id)
+    return grant.core, grant.sealed
+
+
+def opened(sealed: SealedEnvelope, who: Agency) -> dict[str, bytes]:
+    return open_grant(*grant_of(sealed, who), who.enc, parts_of(sealed))
 
 
 def keys_of(*keys: PublicKey) -> Callable[[Kid], PublicKey | None]:

@@ -35,32 +35,17 @@ from tests.unit.keys.keys_factory import (
     ORIGIN,
     VALUES,
     A,
-    Agency,
     B,
     C,
     a_digest,
-    agency,
     an_id,
     draft,
+    grant_of,
+    opened,
     parts_of,
+    seal,
     seed,
 )
-
-D = agency("agency-d")
-
-
-def seal(*recipients: Recipient, itself: Recipient | None = None, **changes: Any) -> SealedEnvelope:
-    given = recipients or (B.recipient(), C.recipient(fields=("sex", "languages"), values={}))
-    return seal_envelope(draft(**changes), given, A.itself() if itself is None else itself, A.envelope)
-
-
-def grant_of(sealed: SealedEnvelope, who: Agency) -> tuple[bytes, bytes]:
-    (grant,) = (grant for grant in sealed.grants if grant.rcp == who.id)
-    return grant.core, grant.sealed
-
-
-def opened(sealed: SealedEnvelope, who: Agency) -> dict[str, bytes]:
-    return open_grant(*grant_of(sealed, who), who.enc, parts_of(sealed))
 
 
 def test_each_recipient_opens_its_own_fields_and_no_others() -> None:

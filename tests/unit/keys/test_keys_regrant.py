@@ -2,17 +2,14 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from exchange_keys.envelope import (
-    Recipient,
     SealedEnvelope,
     UnlockedGrant,
     open_grant,
     regrant,
-    seal_envelope,
     unlock_grant,
 )
 from exchange_keys.jws import Signed
@@ -33,33 +30,17 @@ from tests.unit.keys.keys_factory import (
     ORIGIN,
     VALUES,
     A,
-    Agency,
     B,
-    C,
+    D,
     a_digest,
-    agency,
     an_id,
     draft,
+    grant_of,
     keys_of,
     parts_of,
+    seal,
     seed,
 )
-
-D = agency("agency-d")
-
-
-def seal(*recipients: Recipient, itself: Recipient | None = None, **changes: Any) -> SealedEnvelope:
-    given = recipients or (B.recipient(), C.recipient(fields=("sex", "languages"), values={}))
-    return seal_envelope(draft(**changes), given, A.itself() if itself is None else itself, A.envelope)
-
-
-def grant_of(sealed: SealedEnvelope, who: Agency) -> tuple[bytes, bytes]:
-    (grant,) = (grant for grant in sealed.grants if grant.rcp == who.id)
-    return grant.core, grant.sealed
-
-
-def opened(sealed: SealedEnvelope, who: Agency) -> dict[str, bytes]:
-    return open_grant(*grant_of(sealed, who), who.enc, parts_of(sealed))
 
 
 def held(sealed: SealedEnvelope) -> UnlockedGrant:
