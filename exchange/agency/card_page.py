@@ -15,7 +15,7 @@ from importlib.resources import files
 from exchange.agency.model import Record
 from exchange.agency.wording import field_label, field_words
 from exchange.member.cli.output import harmless
-from exchange.member.page import Safe, element, head, joined
+from exchange.member.page import Safe, element, head, joined, lines
 from exchange.words import gettext
 
 _LINES = 18
@@ -46,13 +46,13 @@ def card(record: Record, names: Sequence[str], photo: bytes | None, mark: Waterm
     rows = [
         element(
             "div",
-            [element("dt", field_label(name)), element("dd", _value(field_words(name, record.fields[name])))],
+            [element("dt", field_label(name)), element("dd", lines(field_words(name, record.fields[name])))],
         )
         for name in shown
     ]
-    lines = [element("p", mark.line()) for _ in range(_LINES)]
+    marks = [element("p", mark.line()) for _ in range(_LINES)]
     body = [
-        element("div", lines, class_="watermark", dir="ltr", aria_hidden="true"),
+        element("div", marks, class_="watermark", dir="ltr", aria_hidden="true"),
         element(
             "header",
             [element("p", gettext("Confidential"), class_="mark"), element("h1", gettext("Child's record"))],
@@ -74,10 +74,6 @@ def _photo(photo: bytes | None) -> list[Safe]:
     return [
         Safe(element("figure", Safe(f'<img src="{source}" alt="{escape(gettext("Photo of the child"))}">')))
     ]
-
-
-def _value(text: str) -> Safe:
-    return joined([element("bdi", line) for line in text.split("\n")], "<br>")
 
 
 def _foot(mark: Watermark) -> Safe:

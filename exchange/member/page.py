@@ -38,6 +38,11 @@ def element(tag: str, content: str | Iterable[str], **attributes: str) -> Safe:
     return Safe(f"<{tag}{said}>{inner}</{tag}>")
 
 
+def lines(text: str) -> Safe:
+    """The lines of a text, each in a direction of its own."""
+    return joined([element("bdi", line) for line in text.split("\n")], "<br>")
+
+
 def head(title: str, style: str, *, skip_to: str, skip: str) -> Safe:
     """From the doctype to the open body, with a first link that leads to the element `skip_to`."""
     spoken = language()

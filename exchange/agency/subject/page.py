@@ -33,7 +33,7 @@ from exchange.agency.wording import (
     purpose_label,
 )
 from exchange.member.cli.output import harmless
-from exchange.member.page import Safe, element, head, joined, table
+from exchange.member.page import Safe, element, head, joined, lines, table
 from exchange.words import gettext, ngettext
 
 
@@ -239,8 +239,7 @@ def _held(held: Held) -> Safe:
         parts.append(field_list(held.fields))
     else:
         rows = [
-            (field_label(name), _value(field_words(name, held.values[name])))
-            for name in in_order(held.fields)
+            (field_label(name), lines(field_words(name, held.values[name]))) for name in in_order(held.fields)
         ]
         parts.append(table("The record", ("Field", "Value"), rows))
     rows_of_history = [
@@ -255,10 +254,6 @@ def _held(held: Held) -> Safe:
     columns = ("When", "Who", "What", "Fields")
     parts.append(table("Who changed what", columns, rows_of_history))
     return joined(parts)
-
-
-def _value(text: str) -> Safe:
-    return joined([element("bdi", line) for line in text.split("\n")], "<br>")
 
 
 def _limits() -> Safe:
