@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.http.served import free_port
+from tests.integration.ports import free_port
 
 PROGRAM = Path(sys.executable).with_name("exchange-hub")
 START_S = 240

@@ -14,7 +14,8 @@ from exchange.hub.models.slices import slice_state
 from exchange.log.slices import Heads
 from exchange_schemas.entry import Act
 from tests.integration.admin.conftest import Shell, both
-from tests.integration.admin.test_serve import free_port, serving
+from tests.integration.admin.test_serve import serving
+from tests.integration.ports import free_port
 
 
 @both

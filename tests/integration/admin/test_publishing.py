@@ -24,8 +24,9 @@ from exchange.log.slices import Heads
 from exchange.log.tiles import tiles_of
 from exchange_schemas.entry import Act
 from tests.integration.admin.conftest import Shell
-from tests.integration.admin.test_serve import START_S, answer, free_port, serving
+from tests.integration.admin.test_serve import START_S, answer, serving
 from tests.integration.auditor.serving import running
+from tests.integration.ports import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 

@@ -15,8 +15,9 @@ from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_schemas.codec import b64u
 from tests.integration.admin.conftest import Shell
-from tests.integration.admin.test_serve import answer, free_port, serving
+from tests.integration.admin.test_serve import answer, serving
 from tests.integration.directory.people import Agency
+from tests.integration.ports import free_port
 from tests.integration.wire import WireClient
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,16 +17,11 @@ import pytest
 
 from exchange_schemas.entry import Act
 from tests.integration.admin.conftest import HUB_PASSPHRASE, Shell, on_postgres
+from tests.integration.ports import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 START_S = 60
 COMMAND = [sys.executable, "-c", "from exchange.hub.admin.cli import main; main()"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

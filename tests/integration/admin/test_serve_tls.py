@@ -32,7 +32,8 @@ from cryptography.x509.oid import NameOID
 from exchange.net.wire import Call, Wire
 from exchange_schemas.errors import HubUnreachable
 from tests.integration.admin.conftest import Shell
-from tests.integration.admin.test_serve import START_S, free_port, serving
+from tests.integration.admin.test_serve import START_S, serving
+from tests.integration.ports import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.enable_socket]
 DAY = timedelta(days=1)

@@ -9,7 +9,8 @@ import pytest
 from exchange.hub.db import open_engine
 from exchange_schemas.entry import Act, Entry
 from tests.integration.admin.conftest import Shell, both
-from tests.integration.admin.test_serve import answer, free_port, serving
+from tests.integration.admin.test_serve import answer, serving
+from tests.integration.ports import free_port
 from tests.integration.storage.logs import check_log_in
 from tests.integration.wire import WireClient
 

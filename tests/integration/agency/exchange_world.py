@@ -36,6 +36,7 @@ from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, b64u, encode
 from exchange_schemas.ids import AgencyId
 from exchange_schemas.limits import LIMITS
+from tests.integration.ports import free_port
 
 USER = "amal"
 PASSPHRASE = b"four random words here"
@@ -49,13 +50,6 @@ CHILD: dict[str, JsonValue] = {
     "languages": ["ar"],
     "guardian_status": {"status": "none"},
 }
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from exchange.hub.revisions import migrate
 from exchange.hub.settings import Settings
 from exchange_keys.jose import AuthKey
 from tests.integration.http.conftest import filled
+from tests.integration.ports import free_port
 from tests.integration.wire import WireClient
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,12 +52,6 @@ class Server(WireClient):
             count = conn.execute(select(func.count()).select_from(log_entry)).scalar_one()
         engine.dispose()
         return int(count)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(folder: Path, port: int) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Witnesses for tests: real ones behind their own server, and ones that lie, trickle, or are not there."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from exchange.log.cosignature import cosigner_vkey
 from exchange.log.policy import Policy
 from exchange_keys.signing import SigningKey
 from tests.integration.auditor.serving import running
+from tests.integration.ports import free_port
 
 PASSPHRASE = b"correct horse battery"
 
@@ -134,10 +134,3 @@ def witnessed_by(hub: Hub, needed: int, *witnesses: Real | Lying) -> Hub:
     lines += [f"group them {needed} {names}", "quorum them", ""]
     policy = Policy.from_bytes("\n".join(lines).encode())
     return replace(hub, witnesses=check_policy(policy, plain_allowed=True))
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ from exchange.hub.services.tile_files import write_tiles, written_bundles
 from exchange.hub.tilestore import TileStore, open_tiles
 from exchange.log.tiles import tile_path
 from exchange_schemas.errors import LogFork, Unavailable
-from tests.integration.publishing.witnesses import free_port
+from tests.integration.ports import free_port
 from tests.integration.storage import only
 from tests.integration.storage.logs import check_log, put
 

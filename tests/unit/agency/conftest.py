@@ -18,6 +18,7 @@ from exchange_keys.box import StoreKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.ids import AgencyId, Digest
 from tests.unit.agency.agency_samples import ORIGIN, PASSPHRASE, ROOT_PASSPHRASE
+from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 
 @pytest.fixture
@@ -60,3 +61,12 @@ def home(tmp_path: Path, profile: Profile, insecure: None) -> Home:
     return found_agency(
         tmp_path / "ngo", profile, NewUser("amal", PASSPHRASE, insecure=True), root_passphrase=ROOT_PASSPHRASE
     )
+
+
+@pytest.fixture
+def agency(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLine:
+    """The command line of a founded agency."""
+    secret = secret_file(tmp_path / "pass", PASSPHRASE)
+    return CommandLine(capsys, monkeypatch, ("--home", str(home.path), "--passphrase-file", str(secret)))

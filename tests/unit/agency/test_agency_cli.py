@@ -14,15 +14,6 @@ from tests.unit.agency.agency_samples import PASSPHRASE
 from tests.unit.agency.cli_runner import CommandLine, secret_file
 
 
-@pytest.fixture
-def agency(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> CommandLine:
-    """The command line of a founded agency."""
-    secret = secret_file(tmp_path / "pass", PASSPHRASE)
-    return CommandLine(capsys, monkeypatch, ("--home", str(home.path), "--passphrase-file", str(secret)))
-
-
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every command's path."""
     found: list[tuple[str, ...]] = [path]

@@ -12,12 +12,11 @@ from exchange.agency.model import Message
 from exchange.agency.wording import field_words, state_words
 from exchange.member.cli import exits
 from exchange.member.cli.output import harmless, isolated
-from exchange.member.home import Home
 from exchange.words import LANGUAGES, in_language
 from exchange.words.failures import summary
 from exchange_schemas import errors
-from tests.unit.agency.agency_samples import PASSPHRASE, opened_message
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.agency_samples import opened_message
+from tests.unit.agency.cli_runner import CommandLine
 
 FIELDS = {
     "name_given": {"text": "Other", "script": "Latn"},
@@ -27,14 +26,6 @@ FIELDS = {
     "found_with": "unknown",
     "last_seen": {"date": "2026-03", "text": "river", "source": "told_by_child", "confidence": "medium"},
 }
-
-
-@pytest.fixture
-def agency(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> CommandLine:
-    secret = secret_file(tmp_path / "pass", PASSPHRASE)
-    return CommandLine(capsys, monkeypatch, ("--home", str(home.path), "--passphrase-file", str(secret)))
 
 
 @pytest.fixture

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from exchange.agency.entering import entered
 from exchange.agency.typed import typed, what_it_takes
-from exchange.member.home import Home
 from exchange.words import LANGUAGES, in_language
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.errors import Malformed
-from tests.unit.agency.agency_samples import PASSPHRASE
-from tests.unit.agency.cli_runner import CommandLine, secret_file
+from tests.unit.agency.cli_runner import CommandLine
 
 TODAY = date(2026, 11, 26)
-
-
-@pytest.fixture
-def agency(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> CommandLine:
-    """The command line of a founded agency."""
-    secret = secret_file(tmp_path / "pass", PASSPHRASE)
-    return CommandLine(capsys, monkeypatch, ("--home", str(home.path), "--passphrase-file", str(secret)))
 
 
 @pytest.mark.parametrize(
