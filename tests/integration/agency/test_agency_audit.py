@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_an_agency_sees_all_of_its_own_dealings_and_nothing_of_others(
     assert 0 < again.new < again.entries
     # Every receipt but those of the newest tokens and calls was found in the slice.
     assert all(one.size > again.covers for one in ngo.session.receipts.unsliced())
+
+
+def test_an_agency_that_is_newer_than_the_heads_is_shown_none(exchange: Exchange, ngo: Client) -> None:
+    ngo.sync()
+    upkeep(exchange.hub)
+    with exchange.joined("commission", kind="commission") as commission:
+        commission.sync()
+        # In its slice, and under no heads entry.
+        assert slices.index_some(exchange.hub) > 0
+        found = audited(commission)
+    assert (found.entries, found.at, found.omitted) == (0, None, ())
 
 
 def test_many_entries_come_in_pages_and_a_torn_pull_goes_on(
@@ -135,6 +147,22 @@ LIES: dict[str, tuple[Change, type[ExchangeError]]] = {
     "entries that are none": (lambda value: value.update(entries=None), HubRefused),
     "an empty page and more": (lambda value: value.update(entries=[], next=5), HubRefused),
 }
+
+
+def test_an_entry_has_its_place_after_the_last_and_below_what_the_heads_cover(
+    exchange: Exchange, ngo: Client
+) -> None:
+    ngo.sync()
+    upkeep(exchange.hub)
+    page: Any = ngo.session.hub.get("/v1/audit/slice", {"from": 0})
+    own, item = OwnSlice(ngo.session), page["entries"][1]
+    heads, checkpoint = own._heads(page["heads"])
+    index = item["index"]
+    assert own._entry(item, checkpoint, heads, index - 1)[0] == index
+    # Each is in the log all the same: nothing but its place is wrong.
+    for covers, last in ((index, index - 1), (heads.covers, index), (heads.covers, index + 1)):
+        with pytest.raises(ProofInvalid, match="order"):
+            own._entry(item, checkpoint, replace(heads, covers=covers), last)
 
 
 @pytest.mark.parametrize("lie", LIES)

@@ -159,6 +159,17 @@ def test_an_entry_of_others_is_not_found(world: World, ngo: Agency, embassy: Age
         audit_pulls.receipt(world.hub, world.caller(world.agencies["commission"]), "not an id")
 
 
+def test_an_entry_that_reads_like_an_agency_s_id_is_not_its_own(
+    world: World, ngo: Agency, embassy: Agency
+) -> None:
+    given = world.register(world.sign_consent(world.draft_consent(ngo, embassy))).receipt
+    assert given is not None
+    # An agency may be called as an outcome is, which stands in the entry in the same quotes.
+    assert b'"allow"' in given.entry
+    with pytest.raises(NotFound):
+        audit_pulls.receipt(world.hub, world.caller("allow"), given.entry_id)
+
+
 def test_attack_18_a_receipt_of_others_costs_the_sql_of_one_that_is_not_there(
     world: World, ngo: Agency, embassy: Agency, commission: Agency
 ) -> None:

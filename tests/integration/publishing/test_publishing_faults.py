@@ -192,6 +192,35 @@ def test_a_hub_put_back_to_a_backup_may_not_serve_until_an_operator_has_looked(
 
 
 @only.SQLITE
+@pytest.mark.parametrize("more", [3, 9])
+def test_a_hub_that_went_on_after_it_was_put_back_is_a_fork(
+    begun: Hub, answer: Answering, tmp_path: Path, more: int
+) -> None:
+    one = real(tmp_path, begun, "one")
+    hub = witnessed_by(begun, 1, one)
+    path = Path(f"{make_url(hub.settings.database_url).database}")
+    hub.engine.dispose()
+    shutil.copy(path, tmp_path / "backup")
+    answer(hub, 3)
+    with one.up():
+        publish(hub)
+    hub.engine.dispose()
+    shutil.copy(tmp_path / "backup", path)
+    for file in hub.settings.guard_dir.iterdir():
+        file.unlink()
+    back = replace(hub, engine=open_engine(hub.settings.database_url))
+    # By the time that somebody asks, its log is as long as the one that was witnessed, or longer.
+    answer(back, more)
+    check_ready(back)
+    with one.up(), pytest.raises(Unavailable) as told:
+        check_start(back)
+    assert told.value.rule == "S8-witnessed"
+    with reading(back.engine) as conn:
+        assert [(proof.log, proof.rule) for proof in conflicts.unaccepted(conn)] == [("audit", "forked")]
+    back.engine.dispose()
+
+
+@only.SQLITE
 def test_a_publisher_that_finds_the_log_put_back_ends_with_proof(
     begun: Hub, answer: Answering, tmp_path: Path
 ) -> None:
