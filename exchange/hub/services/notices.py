@@ -119,7 +119,7 @@ def listing(hub: Hub, caller: Caller, *, cursor: str | None, limit: int) -> Rele
         }
         return Answer(body=body, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def _item(row: Row[Any]) -> dict[str, JsonValue]:

@@ -62,7 +62,8 @@ def read_slice(hub: Hub, caller: Caller, start: int) -> Released:
     trace = Trace(act=Act.AUDIT_READ)
     with storage_errors(), reading(hub.engine) as conn:
         body = _page(conn, hub, caller, start)
-    return release(hub, caller, trace, lambda _unit: Answer(body=body, trace=trace, logged=False))
+    unlogged = Answer(body=body, trace=trace, logged=False)
+    return release(hub, caller, trace, lambda _unit: unlogged, reads=True)
 
 
 def _page(conn: Connection, hub: Hub, caller: Caller, start: int) -> dict[str, JsonValue]:

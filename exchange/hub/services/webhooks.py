@@ -70,7 +70,11 @@ def put(hub: Hub, caller: Caller, url: str) -> Released:
 def show(hub: Hub, caller: Caller) -> Released:
     """The endpoint and how it does. Raises: NotFound."""
     trace = Trace(act=Act.WEBHOOK_READ)
-    return release(hub, caller, trace, lambda unit: Answer(body=_shown(_needed(unit, caller)), trace=trace))
+
+    def work(unit: Unit) -> Answer:
+        return Answer(body=_shown(_needed(unit, caller)), trace=trace)
+
+    return release(hub, caller, trace, work, reads=True)
 
 
 def remove(hub: Hub, caller: Caller) -> Released:
@@ -112,7 +116,7 @@ def dead(hub: Hub, caller: Caller) -> Released:
         ]
         return Answer(body={"items": items}, trace=trace)
 
-    return release(hub, caller, trace, work)
+    return release(hub, caller, trace, work, reads=True)
 
 
 def replay(hub: Hub, caller: Caller, ident: str) -> Released:
