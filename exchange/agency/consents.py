@@ -80,9 +80,10 @@ class Consents:
         try:
             return self.register(row).info(self._session.now())
         except HubUnreachable as error:
-            error.hint = (
-                "the consent is kept; `exchange-agency directory sync` registers it, or the next send"
-            )
+            if self._session.carried is None:
+                error.hint = (
+                    "the consent is kept; `exchange-agency directory sync` registers it, or the next send"
+                )
             raise
 
     def _decided(self, child: Record, recipient: AgencyId, terms: Terms) -> Drafted:
@@ -193,7 +194,8 @@ class Consents:
         try:
             return [self.assert_withdrawal(self.row(row.consent.cid)) for row in families.values()]
         except HubUnreachable as error:
-            error.hint = "it counts here already; `exchange-agency directory sync` tells the hub"
+            if self._session.carried is None:
+                error.hint = "it counts here already; `exchange-agency directory sync` tells the hub"
             raise
 
     def _own(self, cid: str) -> Granted:

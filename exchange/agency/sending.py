@@ -101,7 +101,7 @@ class Sender:
     def _failed(self, job: Job, error: ExchangeError) -> ExchangeError:
         if may_pass(error) or isinstance(error, SeqConflict):
             self.spool.note_error(job, error.code)
-            if error.hint is None or isinstance(error, HubRefused) is False:
+            if self.session.carried is None and (error.hint is None or not isinstance(error, HubRefused)):
                 error.hint = (
                     "the sealed envelope is in the spool; send it with `exchange-agency send --resume`"
                 )

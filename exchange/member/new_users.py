@@ -26,6 +26,8 @@ from exchange_schemas.limits import LIMITS
 def add_caseworker(session: Session, new: NewUser) -> None:
     """A user who works with the agency's keys and decides nothing. Raises: ConfigInvalid, Conflict."""
     with session.home.locked("users"):
+        if session.home.user_file(new.name).exists():
+            raise _taken()
         write_user(session.home, new, session.store_key, None)
 
 
@@ -41,7 +43,7 @@ def add_approver(session: Session, new: NewUser, *, root_file: Path | None, root
     waiting = user_file.with_suffix(NEXT_SUFFIX)
     with KeyChanges(session).alone():
         if user_file.exists():
-            raise Conflict("this agency has a user of this name already", field="user")
+            raise _taken()
         root = open_root(session.home, root_file, root_passphrase)
         session.directory.sync()
         approver = _waiting_key(session, new, waiting)
@@ -49,6 +51,15 @@ def add_approver(session: Session, new: NewUser, *, root_file: Path | None, root
             _log(session, new, approver.public, root)
         with disk_errors(f"key file of {new.name}"):
             os.replace(waiting, user_file)
+
+
+def _taken() -> Conflict:
+    return Conflict(
+        "this agency has a user of this name already",
+        field="user",
+        hint="where the passphrase is forgotten: "
+        "destroy NAME.key in the folder users, then add the user again",
+    )
 
 
 def _waiting_key(session: Session, new: NewUser, waiting: Path) -> SigningKey:

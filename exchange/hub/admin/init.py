@@ -37,6 +37,8 @@ from exchange_schemas.event import AgreementsEvent, GovernanceEvent, Operator
 
 _PASSPHRASE_FILE: Final = "HOMEWARD_KEY_PASSPHRASE_FILE"
 _PASSPHRASE_FD: Final = "HOMEWARD_KEY_PASSPHRASE_FD"
+_NOT_KEPT: Final = frozenset({_PASSPHRASE_FD, "HOMEWARD_OWNER_DATABASE_URL"})
+"""A descriptor is gone afterwards; the owner of the tables is for no worker to know."""
 
 
 @click.command(
@@ -84,7 +86,8 @@ def init(
     """Make a new hub in --data-dir, or finish making it.
 
     The database is a SQLite file there, unless HOMEWARD_DATABASE_URL names PostgreSQL. Every HOMEWARD_
-    setting in the environment is kept in DIR/hub.env, so that later commands need only --data-dir.
+    setting in the environment is kept in DIR/hub.env, so that later commands need only --data-dir; not the
+    address of PostgreSQL's owner, which workers must not know.
     """
     options = {
         "HOMEWARD_ORIGIN": origin,
@@ -140,7 +143,7 @@ def _make_folders(target: Target, settings: Settings, values: Mapping[str, str])
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = settings.data_dir / FILE_NAME
     if target.config is None and not file.exists():
-        write_file(file, {name: value for name, value in values.items() if name != _PASSPHRASE_FD})
+        write_file(file, {name: value for name, value in values.items() if name not in _NOT_KEPT})
 
 
 def _begin(settings: Settings, engine: Engine, key: OperatorKey, *, agreements: bool) -> dict[str, JsonValue]:

@@ -38,6 +38,15 @@ def test_what_it_writes_only_the_hub_can_read(made: Shell) -> None:
 
 
 @both
+def test_the_owner_of_the_tables_is_not_kept_where_workers_read(made: Shell) -> None:
+    kept = (made.folder / "hub" / "hub.env").read_text()
+    assert "HOMEWARD_DATABASE_URL=" in kept
+    assert "OWNER" not in kept
+    made.env.pop("HOMEWARD_OWNER_DATABASE_URL", None)
+    assert made.json("check")["status"] == "ready"
+
+
+@both
 def test_repeating_changes_nothing(made: Shell) -> None:
     def files() -> dict[str, bytes]:
         return {str(path): path.read_bytes() for path in (made.folder / "hub").rglob("*.key")}

@@ -98,6 +98,18 @@ def test_an_office_of_the_same_agency_carries_without_anybodys_authority(
         assert [item.kind for item in embassy.inbox()] == ["found_notice"]
 
 
+def test_who_works_without_network_is_sent_to_the_courier_and_not_to_the_hub(trip: Trip) -> None:
+    ref, cid = offer(trip.office)
+    with pytest.raises(HubUnreachable) as granting:
+        trip.office.consents.grant(ref, to="embassy", terms=found_terms())
+    with pytest.raises(HubUnreachable) as sending:
+        trip.office.send("found_notice", to=["embassy"], record=ref)
+    with pytest.raises(HubUnreachable) as withdrawing:
+        trip.office.withdraw(cid)
+    for caught in (granting, sending, withdrawing):
+        assert "`exchange-agency bundle export` takes it" in str(caught.value.hint)
+
+
 # -- withdrawals in transit ----------------------------------------------------------------------------
 
 

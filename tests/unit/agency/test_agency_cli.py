@@ -233,6 +233,23 @@ def test_an_id_that_begins_like_an_option_is_an_id(agency: CommandLine, gid: str
     assert agency("open", "--kept", gid, "--help").out.startswith("Usage:")
 
 
+def test_a_user_who_forgot_their_passphrase_is_added_again(
+    agency: CommandLine, home: Home, tmp_path: Path
+) -> None:
+    new = (
+        "--new-passphrase-file",
+        secret_file(tmp_path / "new", b"another long passphrase"),
+        "--insecure-kdf",
+    )
+    agency("user", "add", "noor", *new)
+    new = (*new, "--user", "amal")
+    ran = agency("user", "add", "noor", *new, ok=False)
+    assert "error: this agency has a user of this name already" in ran.err
+    assert "destroy NAME.key in the folder users" in ran.err
+    home.user_file("noor").unlink()
+    agency("user", "add", "noor", *new)
+
+
 def id_commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every command that takes an id which was made at random."""
     ids = {"ref", "gid", "cid", "cids", "thread"}
