@@ -103,6 +103,7 @@ def test_an_answer_that_does_not_fit_the_tree_is_not_stored(tmp_path: Path, path
     with pytest.raises(ExchangeError):
         pull(mirror, Damaged(TREE, path, answer), VKEY)
     assert not mirror.has_checkpoint()
+    assert not (tmp_path / path).exists()
     pull(mirror, Hub(TREE), VKEY)
     assert verify_mirror(mirror, TRUST).ok
 
