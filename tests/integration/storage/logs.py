@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, select, text
 
-from exchange.hub.db import open_engine, reading, writing
+from exchange.hub.db import open_engine, writing
 from exchange.hub.models.log import log_entry, log_node
 from exchange.hub.services import audit_read
 from exchange.hub.services.audit_append import Appended, Leaf, append, microseconds
@@ -33,7 +33,9 @@ def check_log(hub: Hub) -> StoredLog:
 
 def check_log_in(engine: Engine) -> StoredLog:
     """The same, of the log in this database."""
-    with reading(engine) as conn:
+    # One state of all: what a killed worker had sent off may still be committed between two readings.
+    level = "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
+    with engine.connect().execution_options(isolation_level=level) as conn, conn.begin():
         rows = conn.execute(select(log_entry).order_by(log_entry.c.idx)).all()
         head = audit_read.head(conn)
         nodes = {(row.level, row.idx): row.hash for row in conn.execute(select(log_node))}
