@@ -19,8 +19,6 @@ from typing import Final, Self
 from exchange.log.checkpoint import Checkpoint, open_checkpoint, parse_vkey
 from exchange.log.cosignature import COSIGNATURES_MOST, Cosignature, newest_cosignatures, parse_cosigner
 from exchange.log.note import VerifierKey
-from exchange.log.proof import parse_proof
-from exchange.log.tree import leaf_hash, verify_inclusion
 from exchange_schemas.errors import ConfigInvalid
 
 MAX_BYTES: Final = 256 * 1024
@@ -110,17 +108,6 @@ class Policy:
             return Quorate(cosigned, witnessed=True, when=None)
         when = self._when(self.quorum, {item.witness: item.when for item in cosigned})
         return Quorate(cosigned, witnessed=when is not None, when=when)
-
-    def judge_entry(self, entry: bytes, proof_text: str, now: datetime) -> Judged:
-        """What this policy says of a C2SP tlog-proof that these entry bytes are in the log.
-
-        Raises: ProofInvalid when they are not; CheckpointInvalid.
-        """
-        proof = parse_proof(proof_text)
-        judged = self.judge(proof.note, now)
-        tree = judged.checkpoint
-        verify_inclusion(proof.index, tree.size, leaf_hash(entry), proof.hashes, tree.root)
-        return judged
 
     def _when(self, name: str, times: Mapping[VerifierKey, datetime]) -> datetime | None:
         witness = self.witnesses.get(name)

@@ -131,17 +131,6 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
-def decode_bundle(data: bytes, width: int) -> list[bytes]:
-    """The first `width` entries of a bundle; a fuller bundle than asked for is read whole and cut.
-
-    Raises: EntryInvalid when the bytes are not a bundle; LogIncomplete when it has fewer entries.
-    """
-    entries = split_bundle(data)
-    if len(entries) < width:
-        raise LogIncomplete("bundle: fewer entries than the tree's size needs")
-    return entries[:width]
-
-
 def split_bundle(data: bytes) -> list[bytes]:
     """All entries of a bundle, 256 at the most. Raises: EntryInvalid when the bytes are not a bundle."""
     entries, rest = read_bundle(data)

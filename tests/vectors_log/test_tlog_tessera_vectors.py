@@ -7,7 +7,7 @@ import pytest
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.proof import format_proof, verify_entry
-from exchange.log.tiles import Tile, decode_bundle, encode_bundle, node_reader, split_tile, tile_path
+from exchange.log.tiles import Tile, encode_bundle, node_reader, split_bundle, split_tile, tile_path
 from exchange.log.tree import (
     Frontier,
     consistency_proof,
@@ -55,7 +55,7 @@ def test_every_flipped_byte_of_a_checkpoint_is_refused(log: Path) -> None:
 @pytest.mark.parametrize("size", SIZES[1:])
 def test_bundles_hash_to_tiles_and_tiles_to_the_signed_root(log: Path, size: int) -> None:
     bundle = (log / tile_path(None, 0, size)).read_bytes()
-    entries = decode_bundle(bundle, size)
+    entries = split_bundle(bundle)
     assert encode_bundle(entries) == bundle
     leaves = split_tile((log / tile_path(0, 0, size)).read_bytes(), size)
     assert tuple(map(leaf_hash, entries)) == leaves
@@ -73,7 +73,7 @@ def test_proofs_built_from_the_tiles_verify_against_the_signed_roots(log: Path, 
     for first in range(1, size + 1):
         old = checkpoint_of(log, first)
         verify_consistency(first, size, consistency_proof(first, size, read), old.root, new.root)
-    entries = decode_bundle(load(Tile(None, 0, size)), size)
+    entries = split_bundle(load(Tile(None, 0, size)))
     for index, entry in enumerate(entries):
         text = format_proof(index, inclusion_proof(index, size, read), note_of(log, size))
         assert verify_entry(entry, text, [VKEY]) == new

@@ -13,7 +13,7 @@ from exchange.hub.services.release import Caller
 from exchange.hub.services.witnessed import checkpoint
 from exchange.log.checkpoint import open_checkpoint, parse_vkey, vkey
 from exchange.log.proof import verify_entry
-from exchange.log.tiles import decode_bundle
+from exchange.log.tiles import split_bundle
 from exchange.log.tree import leaf_hash
 from exchange_schemas.codec import unb64u
 from exchange_schemas.errors import ExchangeError, Forbidden, Malformed, NotFound
@@ -58,7 +58,7 @@ def test_one_pull_is_one_entry_and_covers_what_was_there(world: World, auditor: 
     assert world.last().act == "audit:pull"
     released, data = audit_pulls.bundle(world.hub, auditor(), 0, size)
     assert released.receipt is None
-    found = decode_bundle(data, size)
+    found = split_bundle(data)
     assert [entry.to_bytes() for entry in world.entries()[:size]] == found
     assert world.log_size() == size + 1
     _, tile = audit_pulls.tile(world.hub, auditor(), 0, 0, size)

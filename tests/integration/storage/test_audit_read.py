@@ -11,7 +11,7 @@ from exchange.hub.services.hub import Hub
 from exchange.hub.services.logs import audit_log
 from exchange.hub.services.witnessed import checkpoint
 from exchange.log.checkpoint import open_checkpoint, vkey
-from exchange.log.tiles import decode_bundle
+from exchange.log.tiles import split_bundle
 from exchange.log.tree import (
     EMPTY_ROOT,
     Frontier,
@@ -91,8 +91,8 @@ def test_a_long_log_reads_back_as_it_is(long_log: tuple[Hub, list[bytes]]) -> No
     assert tile(hub, 1, 1, 17) == b"".join(level1[256:273])
     assert tile(hub, 2, 0, 1) == root_of(leaves[:65_536])
 
-    assert decode_bundle(bundle(hub, 273, 112), 112) == entries[273 * 256 : 273 * 256 + 112]
-    tail = [entry for part in bundles(hub, 69_000, SIZE) for entry in unpack(part)]
+    assert split_bundle(bundle(hub, 273, 112)) == entries[273 * 256 : 273 * 256 + 112]
+    tail = [entry for part in bundles(hub, 69_000, SIZE) for entry in split_bundle(part)]
     assert tail == entries[69_000 // 256 * 256 :]
 
     for level, n, width in [(0, 273, 113), (0, 274, 1), (1, 1, 18), (2, 0, 2), (3, 0, 1), (0, -1, 256)]:
@@ -114,14 +114,6 @@ def test_a_long_log_reads_back_as_it_is(long_log: tuple[Hub, list[bytes]]) -> No
             verify_consistency(257, size, older, root_of(leaves[:257]), root)
         with pytest.raises(LogIncomplete):
             node_source(conn, 300)(9, 0)
-
-
-def unpack(part: bytes) -> list[bytes]:
-    count, at = 0, 0
-    while at < len(part):
-        at += 2 + int.from_bytes(part[at : at + 2], "big")
-        count += 1
-    return decode_bundle(part, count)
 
 
 def test_a_tile_of_a_growing_log_never_changes(hub: Hub) -> None:

@@ -7,10 +7,9 @@ import pytest
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint, vkey
 from exchange.log.cosignature import cosign, cosigner_vkey, parse_cosigner
 from exchange.log.policy import Policy
-from exchange.log.proof import format_proof
 from exchange.log.tree import leaf_hash
 from exchange_keys.signing import SigningKey
-from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, ProofInvalid
+from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORIGIN = "homeward.test/audit"
@@ -108,13 +107,6 @@ def test_a_cosignature_from_the_future_meets_no_quorum() -> None:
     one = policy(f"log {LOG_VKEY}\n{witness('X1')}\nquorum X1\n")
     assert one.judge(note(X1=-2), NOW).quorum.witnessed
     assert not one.judge(note(X1=-3), NOW).quorum.witnessed
-
-
-def test_a_proof_is_judged_with_the_checkpoint_in_it() -> None:
-    text = format_proof(0, [], note(X1=1, X2=2, Y1=3))
-    assert policy(EXAMPLE).judge_entry(b"entry", text, NOW).quorum.when == NOW - timedelta(minutes=3)
-    with pytest.raises(ProofInvalid):
-        policy(EXAMPLE).judge_entry(b"another", text, NOW)
 
 
 def test_names_are_opaque_octets() -> None:
