@@ -5,8 +5,9 @@ who has every entry: each heads entry must carry the very root that follows from
   heads-wrong    it carries another root, covers what it cannot, goes back, or cannot be read
   heads-late     an entry waited for longer than ten minutes until a heads entry covered it
   heads-missing  an entry has waited for longer than ten minutes, and no heads entry covers it yet
-Time is the log's own; the wait begins anew when the hub was started. Memory is one row of hashes for each
-party and the entries that no heads entry covers yet, 65,536 at the most: one that lags more is wrong.
+Time is the log's own; what passed between an agency's last act and a start of the hub counts for nothing: the
+hub was down, whatever its operators did meanwhile. Memory is one row of hashes for each party and the entries
+that no heads entry covers yet, 65,536 at the most: one that lags more is wrong.
 """
 
 from collections import defaultdict, deque
@@ -21,6 +22,7 @@ from exchange_schemas.entry import Act
 from exchange_schemas.errors import EntryInvalid
 
 _START: Final = b'{"act":"%s",' % Act.HUB_START.value.encode()
+_ACTING: Final = b',"org":"'
 _HEADS: Final = b'{"act":"%s",' % Act.SLICE_HEADS.value.encode()
 
 
@@ -61,7 +63,13 @@ class HeadsCheck:
         # Entries below `_folded` are in the trees; the newest heads entry covers those below `_covers`.
         self._folded = 0
         self._covers = 0
-        self._started = 0
+        # When an agency last did something; where the hub was started since the newest heads entry, and for
+        # how many µs no agency had done anything then.
+        self._served = 0
+        self._pauses: deque[tuple[int, int]] = deque()
+        # The first entry that none covers, if it is in the trees all the same, and the pauses that are too.
+        self._lost: _Oldest | None = None
+        self._lost_us = 0
         self._newest = 0
 
     def add(self, start: int, some: Bundle, leaves: Sequence[bytes]) -> None:
@@ -75,15 +83,17 @@ class HeadsCheck:
                 self._waiting.append(before)
                 self._check(start + at, entries[at], times[at])
             elif entries[at].startswith(_START):
-                self._started = times[at]
+                served = self._last_served(entries[:at], times)
+                self._pauses.append((start + at, max(0, times[at] - served)))
         self._waiting.append(block)
         self._newest = max(self._newest, *times)
-        self._fold(start + len(entries) - LAG)
+        self._served = self._last_served(entries, times)
+        self._leave_behind(start + len(entries) - LAG)
 
     def finish(self) -> None:
         """After the last entry: whether one waits for heads for too long."""
         oldest = self._oldest(start=self._covers)
-        if oldest is not None and self._newest > max(oldest.ts, self._started) + LATE_US:
+        if oldest is not None and self._waited(oldest, self._newest) > LATE_US:
             text = f"no heads entry covers entry {oldest.at}, and ten minutes are over"
             self._findings.add(Fault.HEADS_MISSING, text, oldest.at)
 
@@ -99,7 +109,9 @@ class HeadsCheck:
             return
         self._judge_delay(index, heads.covers, ts)
         self._fold(heads.covers)
-        self._covers = heads.covers
+        self._covers, self._lost, self._lost_us = heads.covers, None, 0
+        while self._pauses and self._pauses[0][0] < self._covers:
+            self._pauses.popleft()
         lacking = [party for party in self._trees if party not in self._salts]
         if lacking:
             self._wrong(index, f"the hub gave no salt for {lacking[0]}, so that nobody can check it")
@@ -110,17 +122,42 @@ class HeadsCheck:
         oldest = self._oldest(start=self._covers)
         if oldest is None or oldest.at >= covers:
             return
-        if ts > max(oldest.ts, self._started) + LATE_US:
+        if self._waited(oldest, ts) > LATE_US:
             text = f"entry {oldest.at} waited for over ten minutes until the heads entry {index} covered it"
             self._findings.add(Fault.HEADS_LATE, text, index)
 
     def _oldest(self, start: int) -> _Oldest | None:
-        """The first entry from `start` on that names a party, as far as it is still remembered."""
+        """The first entry from `start` on that names a party."""
+        if self._lost is not None:
+            return self._lost
         for block in self._waiting:
             for at, parties in enumerate(block.parties, block.start):
                 if parties and at >= start:
                     return _Oldest(at, block.times[at - block.start])
         return None
+
+    def _last_served(self, entries: Sequence[bytes], times: Sequence[int]) -> int:
+        """The time of the last of these entries that an agency caused, or of the last one before them."""
+        for at in reversed(range(len(entries))):
+            if entries[at].find(_ACTING) >= 0:
+                return times[at]
+        return self._served
+
+    def _waited(self, oldest: _Oldest, ts: int) -> int:
+        """How long an entry waits at `ts`, in µs, without the pauses of the hub since."""
+        return ts - oldest.ts - self._lost_us - sum(pause for at, pause in self._pauses if at > oldest.at)
+
+    def _leave_behind(self, end: int) -> None:
+        """Put the entries below `end` into the trees, though no heads entry covers them yet."""
+        if self._lost is None and self._waiting and self._waiting[0].start < end:
+            self._lost = self._oldest(start=self._covers)
+            if self._lost is not None and self._lost.at >= end:
+                self._lost = None
+        while self._pauses and self._pauses[0][0] < end:
+            at, pause = self._pauses.popleft()
+            if self._lost is not None and at > self._lost.at:
+                self._lost_us += pause
+        self._fold(end)
 
     def _fold(self, end: int) -> None:
         """Put the entries below `end` into the trees of their parties."""

@@ -31,7 +31,9 @@ class Log:
         self.entries: list[bytes] = []
         self.minutes = 0.0
 
-    def add(self, *own: str, act: Act = Act.GRANT_FETCH, pol: str | None = None) -> None:
+    def add(
+        self, *own: str, act: Act = Act.GRANT_FETCH, pol: str | None = None, opr: str | None = None
+    ) -> None:
         self.minutes += 0.01
         self.entries.append(
             Entry(
@@ -41,9 +43,9 @@ class Log:
                 act=act,
                 out="allow",
                 own=tuple(AgencyId(name) for name in sorted(own)),
-                org=AgencyId(own[0]) if own else None,
+                org=AgencyId(own[0]) if own and opr is None else None,
                 pol=pol,
-                opr=None if own else "hub",
+                opr=opr if own else "hub",
             ).to_bytes()
         )
 
@@ -158,6 +160,47 @@ def test_heads_that_never_come_are_missing(tmp_path: Path) -> None:
     short = Log()
     busy(short, 30)
     assert judged(short, tmp_path / "short") == (True, set())
+
+
+def test_starts_again_and_again_are_no_excuse(tmp_path: Path) -> None:
+    log = Log()
+    for _ in range(3):
+        busy(log, 3)
+        log.minutes += 9
+        log.add("ngo-a")
+        log.add(act=Act.HUB_START)
+    assert judged(log, tmp_path) == (False, {Fault.HEADS_MISSING})
+    log.heads()
+    assert judged(log, tmp_path / "late") == (False, {Fault.HEADS_LATE})
+
+
+def test_what_operators_do_while_the_hub_is_down_waits_without_fault(tmp_path: Path) -> None:
+    log = Log()
+    log.add("ngo-a", act=Act.AGENCY_ADMIT, opr="ilse")
+    log.minutes += 60
+    log.add("ngo-b", act=Act.AGENCY_ADMIT, opr="ilse")
+    log.minutes += 60
+    log.add(act=Act.HUB_START)
+    log.heads()
+    busy(log, 3)
+    log.minutes += 60
+    log.add("ngo-b", act=Act.AGENCY_SUSPEND, opr="ilse")
+    log.minutes += 60
+    log.add(act=Act.HUB_START)
+    log.minutes += 9
+    log.heads()
+    assert judged(log, tmp_path) == (True, set())
+
+
+@pytest.mark.parametrize(("seconds", "faults"), [(500, set()), (700, {Fault.HEADS_MISSING})])
+def test_a_busy_log_without_heads_is_found_out(seconds: int, faults: set[Fault]) -> None:
+    findings = Findings()
+    check = HeadsCheck(SALTS, findings)
+    for start in range(0, 200 * seconds, 250):
+        times = [START + at * 5_000 for at in range(start, start + 250)]
+        check.add(start, Bundle([b"{}"] * 250, times, [("ngo-a",)] * 250), [bytes(32)] * 250)
+    check.finish()
+    assert set(findings.counts) == faults
 
 
 def test_without_salts_nothing_is_judged(tmp_path: Path) -> None:
