@@ -5,16 +5,13 @@ It reports and decides nothing: what does not verify is raised, what is missing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import Policy
 from exchange.member.session import Session
-from exchange.member.witnessed import AskWitness, Seen, look, policy_of
-from exchange.net.wire import Wire
-from exchange.net.witnesses import WitnessClient
+from exchange.member.witnessed import Seen, look, policy_of
+from exchange.net.witnesses import asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ def audit(session: Session, policy: Policy | None) -> AuditReport:
     """
     wanted = policy_of(session.profile.deployment) if policy is None else policy
     found = OwnSlice(session).pull()
-    with _asking() as ask:
+    with asking() as ask:
         seen = look(
             session.receipts,
             session.hub,
@@ -48,12 +45,3 @@ def audit(session: Session, policy: Policy | None) -> AuditReport:
             now=session.now(),
         )
     return AuditReport(found, seen)
-
-
-@contextmanager
-def _asking() -> Iterator[AskWitness]:
-    wire = Wire()
-    try:
-        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
-    finally:
-        wire.close()

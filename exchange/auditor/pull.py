@@ -15,10 +15,11 @@ from typing import Protocol
 from exchange.auditor.intake import Intake
 from exchange.auditor.mirror import Mirror, StoredTile
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
+from exchange.log.note import NOTE_BYTES
 from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_HEIGHT, Tile, encode_bundle, node_reader, tile_path, tiles_of
 from exchange.log.tree import frontier_at
-from exchange.member.witnessed import TileSource
+from exchange.member.witnessed import LOG_PREFIX, TileSource
 from exchange_schemas.codec import Encodable, JsonValue, unb64u
 from exchange_schemas.errors import (
     CheckpointInvalid,
@@ -31,7 +32,6 @@ from exchange_schemas.errors import (
 )
 from exchange_schemas.ids import check_agency
 
-LOG_PREFIX = "/v1/audit/log/"
 LIMITED = "accredited-for-some"
 """The rule of the NotPermitted that an auditor of some agencies gets; its pull is open all the same."""
 
@@ -66,7 +66,6 @@ class Pulled:
 # A bundle is at most 256 entries of 16 KiB with a length each; a tile is 8 KiB.
 _BUNDLE_BYTES = 256 * (16 * 1024 + 2)
 _TILE_BYTES = 256 * 32
-_NOTE_BYTES = 64 * 1024
 
 
 def pull(
@@ -125,7 +124,7 @@ def check_change(mirror: Mirror, note: str, vkey: str) -> None:
 
 def public_checkpoint(source: TileSource) -> str:
     """The checkpoint that the hub shows to everybody, with the cosignatures it has."""
-    return source.get_text(LOG_PREFIX + "checkpoint", limit=_NOTE_BYTES)
+    return source.get_text(LOG_PREFIX + "checkpoint", limit=NOTE_BYTES)
 
 
 def keep_seen(mirror: Mirror, note: str, vkey: str) -> Checkpoint:

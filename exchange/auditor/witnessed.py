@@ -16,10 +16,8 @@ from exchange.auditor.pull import Pulled, Source, keep_seen, public_checkpoint
 from exchange.log.checkpoint import open_checkpoint
 from exchange.log.cosignature import newest_cosignatures
 from exchange.log.policy import Policy
+from exchange.log.witnessing import AskWitness
 from exchange_schemas.errors import CheckpointInvalid, ExchangeError, LogFork
-
-AskWitness = Callable[[str, str], str | None]
-"""(address, origin) → the newest checkpoint that the witness cosigned, if it ever did one."""
 
 
 @dataclass(frozen=True, slots=True)

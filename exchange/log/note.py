@@ -22,6 +22,8 @@ from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid, Malformed,
 
 TYPE_ED25519: Final = 0x01
 KEY_ID_BYTES: Final = 4
+NOTE_BYTES: Final = 64 * 1024
+"""The longest note that is read: room for some hundred signatures."""
 NOTE_CHARS: Final = 1024 * 1024
 """Room for 64 post-quantum cosignatures."""
 NOTE_SIGNATURES: Final = 64

@@ -42,6 +42,8 @@ MAX_REQUEST_BYTES: Final = 64 * 1024
 _ATTEMPTS: Final = 3
 _OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})")
 _SIZE: Final = re.compile(r"(0|[1-9][0-9]{0,18})\n")
+AskWitness = Callable[[str, str], str | None]
+"""(address, origin) → the newest checkpoint that the witness cosigned, if it ever did one."""
 
 
 @dataclass(frozen=True, slots=True)

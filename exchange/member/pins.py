@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exchange.log.checkpoint import open_checkpoint
+from exchange.log.note import NOTE_BYTES
 from exchange.member.deployment import Deployment
 from exchange.member.directory import retire_vkey
 from exchange.member.files import write_private
 from exchange.member.session import Session
 from exchange_schemas.errors import CheckpointInvalid, ConfigInvalid
 
-NOTE_BYTES = 64 * 1024
 _LOGS = (
     ("directory", "/v1/directory/checkpoint", "directory_vkey"),
     ("audit", "/v1/audit/log/checkpoint", "audit_vkey"),

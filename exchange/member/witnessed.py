@@ -10,31 +10,28 @@ the trees are then only held against the log's present one, and stay open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final, Protocol
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint, parse_vkey
+from exchange.log.note import NOTE_BYTES
 from exchange.log.policy import Group, Policy, PolicyKey
 from exchange.log.tiles import TILE_WIDTH, Tile, node_reader, tile_path
 from exchange.log.tree import HASH_BYTES, consistency_proof, verify_consistency
-from exchange.log.witnessing import merge_notes
+from exchange.log.witnessing import AskWitness, merge_notes
 from exchange.member.deployment import Deployment
 from exchange.member.receipts import OpenReceipt, Receipts
 from exchange_schemas.errors import ExchangeError, LogFork, Malformed, ProofInvalid
 
 WITHIN: Final = timedelta(minutes=5)
 LOG_PREFIX: Final = "/v1/audit/log/"
-NOTE_BYTES: Final = 64 * 1024
 # A clock that is a little ahead is no lie.
 _AHEAD: Final = timedelta(minutes=2)
 _QUORUM: Final = "quorum"
 _TILES: Final = 256
-
-AskWitness = Callable[[str, str], str | None]
-"""(address, origin) → the newest checkpoint that the witness cosigned, if it ever did one."""
 
 
 class TileSource(Protocol):

@@ -6,10 +6,14 @@ and believed by nobody: a policy verifies them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from exchange.log.note import NOTE_BYTES
 from exchange.log.witnessing import (
     ADD_CHECKPOINT,
+    AskWitness,
     Cosigned,
     Submission,
     WitnessSize,
@@ -19,7 +23,15 @@ from exchange.log.witnessing import (
 from exchange.net.wire import Answer, Call, Wire
 from exchange_schemas.errors import HubRefused, HubUnreachable
 
-_NOTE_BYTES = 64 * 1024
+
+@contextmanager
+def asking() -> Iterator[AskWitness]:
+    """Asks witnesses over one wire, which is closed at the end."""
+    wire = Wire()
+    try:
+        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
+    finally:
+        wire.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class WitnessClient:
         )
         if answer.status == 404:
             return None
-        if answer.status != 200 or len(answer.body) > _NOTE_BYTES:
+        if answer.status != 200 or len(answer.body) > NOTE_BYTES:
             raise HubRefused(f"the witness at {self.url} answered {answer.status}")
         try:
             return answer.body.decode("utf-8")

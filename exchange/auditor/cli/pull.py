@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,15 +16,14 @@ from exchange.auditor.partial import Partial, PulledPart
 from exchange.auditor.pull import LIMITED, Pulled, keep_seen, public_checkpoint
 from exchange.auditor.pull import pull as pull_log
 from exchange.auditor.reading import entries_from
-from exchange.auditor.witnessed import Asked, AskWitness, pull_with_witnesses, see_for_part
+from exchange.auditor.witnessed import Asked, pull_with_witnesses, see_for_part
 from exchange.log.policy import Policy
 from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import print_json, say, say_count
 from exchange.member.cli.progress import steps_bar
 from exchange.member.cli.session import open_unlocked
 from exchange.member.session import Session
-from exchange.net.wire import Wire
-from exchange.net.witnesses import WitnessClient
+from exchange.net.witnesses import asking
 from exchange_schemas.errors import NotPermitted
 
 Progress = Callable[[int, int], None]
@@ -91,7 +89,7 @@ def _whole(
         result = once()
         keep_seen(mirror, public_checkpoint(hub), vkey)
         return result, None
-    with _asking() as ask:
+    with asking() as ask:
         return pull_with_witnesses(once, mirror, hub, vkey, policy=policy, ask=ask, now=datetime.now(UTC))
 
 
@@ -100,17 +98,8 @@ def _part(
 ) -> tuple[PulledPart, Asked | None]:
     part, vkey, hub = Partial(folder), session.profile.deployment.audit_vkey, session.hub
     result = part.pull(hub, vkey, progress=progress)
-    with _asking() as ask:
+    with asking() as ask:
         return result, see_for_part(part, hub, vkey, policy=policy, ask=ask, now=datetime.now(UTC))
-
-
-@contextmanager
-def _asking() -> Iterator[AskWitness]:
-    wire = Wire()
-    try:
-        yield lambda url, origin: WitnessClient(url, wire).latest(origin)
-    finally:
-        wire.close()
 
 
 def _tell(

@@ -12,6 +12,7 @@ import click
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.log.checkpoint import parse_vkey
+from exchange.log.note import NOTE_BYTES
 from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.options import Options
 from exchange.member.deployment import Deployment
@@ -20,7 +21,6 @@ from exchange.member.home import Home
 from exchange.words import marked
 from exchange_schemas.errors import ConfigInvalid
 
-NOTE_BYTES = 64 * 1024
 KEY_SOURCES = {
     "policy": marked("from the policy"),
     "given": marked("as given"),

@@ -13,7 +13,7 @@ from exchange.auditor.witness.service import Witness
 from exchange.auditor.witness.store import WitnessStore
 from exchange.log.checkpoint import Checkpoint
 from exchange.log.note import split_note
-from exchange.member.cli.options import Options, common_options
+from exchange.member.cli.options import Options, common_options, insecure_option
 from exchange.member.cli.output import print_json, print_json_line, say
 from exchange.member.cli.session import new_passphrase, warn_insecure
 from exchange.member.deployment import MAX_BYTES, Deployment
@@ -23,9 +23,6 @@ from exchange_keys.passphrase import read_passphrase
 from exchange_schemas.errors import ConfigInvalid
 
 _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-_INSECURE = click.option(
-    "--insecure-kdf", is_flag=True, envvar="HOMEWARD_INSECURE_KDF", help="INSECURE: for tests only."
-)
 
 
 @click.group()
@@ -49,7 +46,7 @@ def witness() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Know both logs of this deployment: the file from `exchange-hub deployment export`.",
 )
-@_INSECURE
+@insecure_option
 def init(
     options: Options,
     folder: Path,
@@ -132,7 +129,7 @@ def show(options: Options, folder: Path) -> None:
 @_FOLDER
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; TLS is a proxy's job.")
 @click.option("--port", default=7380, show_default=True, type=click.IntRange(0, 65535))
-@_INSECURE
+@insecure_option
 def serve(options: Options, folder: Path, *, host: str, port: int, insecure_kdf: bool) -> None:
     """Serve the witness in DIR until it is told to stop (SIGTERM or Ctrl-C).
 

@@ -17,6 +17,7 @@ from typing import Final
 from exchange.auditor.report.matching import DAY_US, HOUR_US, Questions
 from exchange.auditor.rows import Glance
 from exchange_schemas.catalogue import load_catalogue
+from exchange_schemas.entry import VITAL
 from exchange_schemas.errors import EntryInvalid, RateLimited
 
 ACCESSES: Final = ("grant:fetch", "part:fetch")
@@ -33,7 +34,6 @@ _WEEKDAY_1970: Final = 3
 """1 January 1970 was a Thursday."""
 _LISTED: Final = 50
 """Accesses under a withdrawn consent, and consents on vital interest, that are named one by one."""
-VITAL: Final = "vital-interest"
 
 
 @dataclass(frozen=True, slots=True)

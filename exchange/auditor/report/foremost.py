@@ -46,6 +46,14 @@ def vital_interest(figures: Figures) -> Figure:
 
 def notices(figures: Figures) -> Iterable[Notice]:
     """What needs a look, the grave ones first."""
+    yield from _grave(figures)
+    yield from _deletions(figures)
+    for name, count in sorted(figures.accesses.items()):
+        if count >= 50 and figures.off_hours[name] * 2 > count:
+            yield Notice(gettext("{agency} fetches more off hours than in office hours.", agency=name))
+
+
+def _grave(figures: Figures) -> Iterable[Notice]:
     if figures.vital_by:
         yield Notice(
             ngettext(
@@ -71,6 +79,9 @@ def notices(figures: Figures) -> Iterable[Notice]:
             ),
             grave=True,
         )
+
+
+def _deletions(figures: Figures) -> Iterable[Notice]:
     opened = figures.deletions.open()
     if opened:
         oldest = opened[0]
@@ -94,6 +105,3 @@ def notices(figures: Figures) -> Iterable[Notice]:
                     asked=asked,
                 )
             )
-    for name, count in sorted(figures.accesses.items()):
-        if count >= 50 and figures.off_hours[name] * 2 > count:
-            yield Notice(gettext("{agency} fetches more off hours than in office hours.", agency=name))

@@ -19,7 +19,7 @@ from typing import Final
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint, parse_vkey
 from exchange.log.cosignature import cosigner_vkey, newest_cosignatures, parse_cosigner
-from exchange.log.note import VerifierKey, is_key_name
+from exchange.log.note import NOTE_BYTES, VerifierKey, is_key_name
 from exchange.log.witnessing import origin_hash
 from exchange.member.files import private_folder, read_bounded, write_private
 from exchange.member.locks import hold
@@ -32,7 +32,6 @@ _SEED: Final = "seed"
 _KEY_FILE: Final = "witness.key"
 _LOGS_FILE: Final = "logs"
 _STATE: Final = "state"
-_NOTE_BYTES: Final = 64 * 1024
 _LOGS_BYTES: Final = 64 * 1024
 _LOCK_SECONDS: Final = 1.0
 _ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -119,7 +118,7 @@ class WitnessStore:
         if not os.path.lexists(path):
             return None
         try:
-            return read_bounded(path, limit=_NOTE_BYTES, what="witness's state").decode("utf-8")
+            return read_bounded(path, limit=NOTE_BYTES, what="witness's state").decode("utf-8")
         except UnicodeDecodeError as error:
             raise self._broken(path) from error
 

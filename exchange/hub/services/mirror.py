@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from exchange.hub.services.logs import audit_log
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.growth import GrowingTree
+from exchange.log.note import NOTE_BYTES
 from exchange.log.policy import PolicyKey
 from exchange.log.slices import SALT_BYTES
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, tile_path, tiles_of
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _SALTS: Final = "salts.json"
 _SALTS_BYTES: Final = 4 * 1024 * 1024
-_NOTE_BYTES: Final = 64 * 1024
 _BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 65_535)
 Progress = Callable[[int, int], None]
 
@@ -140,7 +140,7 @@ def _kept_notes(folder: Path) -> list[str]:
 def _note(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_NOTE_BYTES).decode("utf-8")
+            return file.read(NOTE_BYTES).decode("utf-8")
     except OSError as error:
         hint = "name the folder of exchange-audit pull"
         raise ConfigInvalid(f"{path}: cannot be read ({error.strerror})", field="DIR", hint=hint) from None

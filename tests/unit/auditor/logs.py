@@ -7,10 +7,10 @@ from typing import Any
 
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.pull import LOG_PREFIX
 from exchange.log.checkpoint import Checkpoint, parse_vkey, sign_checkpoint, vkey
 from exchange.log.tiles import Tile, encode_bundle, tile_path, tiles_of
 from exchange.log.tree import root_of
+from exchange.member.witnessed import LOG_PREFIX
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.entry import Act, Entry

@@ -11,11 +11,11 @@ import pytest
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import KeptNote, Mirror
 from exchange.auditor.partial import Partial, PartVerdict
-from exchange.auditor.pull import LOG_PREFIX
 from exchange.auditor.verdict import Fault
 from exchange.auditor.witnessed import see_for_part
 from exchange.log.tiles import parse_tile_path
 from exchange.log.tree import complete_root, inclusion_proof, root_of
+from exchange.member.witnessed import LOG_PREFIX
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import b64u
 from exchange_schemas.errors import HubRefused, LogFork, NotFound

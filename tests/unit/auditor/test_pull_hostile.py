@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.pull import LOG_PREFIX, pull
+from exchange.auditor.pull import pull
 from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
+from exchange.member.witnessed import LOG_PREFIX
 from exchange_schemas.errors import ExchangeError, HubRefused, LogFork
 from tests.unit.auditor.logs import TRUST, VKEY, Hub, entry, note
 

@@ -8,7 +8,7 @@ import pytest
 
 from exchange.auditor.history import Trust
 from exchange.auditor.mirror import Mirror
-from exchange.auditor.pull import LOG_PREFIX, Pulled, pull
+from exchange.auditor.pull import Pulled, pull
 from exchange.auditor.verdict import Fault
 from exchange.auditor.verify import verify_mirror
 from exchange.auditor.witnessed import Asked, pull_with_witnesses
@@ -16,6 +16,7 @@ from exchange.log.checkpoint import Checkpoint, LogKey, sign_checkpoint, vkey
 from exchange.log.cosignature import cosign, cosigner_vkey
 from exchange.log.policy import Policy
 from exchange.log.tree import leaf_hash, root_of
+from exchange.member.witnessed import LOG_PREFIX
 from exchange_keys.signing import SigningKey
 from exchange_schemas.errors import HubUnreachable, LogFork
 from tests.unit.auditor.logs import KEY, NOW, VKEY, Hub, entry, note
