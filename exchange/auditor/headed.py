@@ -51,7 +51,10 @@ class _Oldest(NamedTuple):
 
 
 class HeadsCheck:
-    """Give it every entry in order, then `finish`; `salts` are the parties' secrets, 32 bytes each."""
+    """Give it every entry in order, then `finish`; `salts` are the parties' secrets, 32 bytes each.
+
+    `covers`: how many entries the newest heads entry covers.
+    """
 
     def __init__(self, salts: Mapping[str, bytes], findings: Findings) -> None:
         self._salts = salts
@@ -62,7 +65,7 @@ class HeadsCheck:
         self._roots: dict[str, bytes] = {}
         # Entries below `_folded` are in the trees; the newest heads entry covers those below `_covers`.
         self._folded = 0
-        self._covers = 0
+        self.covers = 0
         # When an agency last did something; where the hub was started since the newest heads entry, and for
         # how many µs no agency had done anything then.
         self._served = 0
@@ -92,7 +95,7 @@ class HeadsCheck:
 
     def finish(self) -> None:
         """After the last entry: whether one waits for heads for too long."""
-        oldest = self._oldest(start=self._covers)
+        oldest = self._oldest(start=self.covers)
         if oldest is not None and self._waited(oldest, self._newest) > LATE_US:
             text = f"no heads entry covers entry {oldest.at}, and ten minutes are over"
             self._findings.add(Fault.HEADS_MISSING, text, oldest.at)
@@ -103,14 +106,14 @@ class HeadsCheck:
         except EntryInvalid as error:
             self._wrong(index, error.message)
             return
-        least = max(self._covers, self._folded, index - LAG)
+        least = max(self.covers, self._folded, index - LAG)
         if heads is None or not least <= heads.covers <= index:
             self._wrong(index, "it covers fewer entries than must be covered, or more than there were")
             return
         self._judge_delay(index, heads.covers, ts)
         self._fold(heads.covers)
-        self._covers, self._lost, self._lost_us = heads.covers, None, 0
-        while self._pauses and self._pauses[0][0] < self._covers:
+        self.covers, self._lost, self._lost_us = heads.covers, None, 0
+        while self._pauses and self._pauses[0][0] < self.covers:
             self._pauses.popleft()
         lacking = [party for party in self._trees if party not in self._salts]
         if lacking:
@@ -119,7 +122,7 @@ class HeadsCheck:
             self._wrong(index, f"its root is not that of the slices of the first {heads.covers} entries")
 
     def _judge_delay(self, index: int, covers: int, ts: int) -> None:
-        oldest = self._oldest(start=self._covers)
+        oldest = self._oldest(start=self.covers)
         if oldest is None or oldest.at >= covers:
             return
         if self._waited(oldest, ts) > LATE_US:
@@ -150,7 +153,7 @@ class HeadsCheck:
     def _leave_behind(self, end: int) -> None:
         """Put the entries below `end` into the trees, though no heads entry covers them yet."""
         if self._lost is None and self._waiting and self._waiting[0].start < end:
-            self._lost = self._oldest(start=self._covers)
+            self._lost = self._oldest(start=self.covers)
             if self._lost is not None and self._lost.at >= end:
                 self._lost = None
         while self._pauses and self._pauses[0][0] < end:

@@ -87,7 +87,8 @@ class Verdict:
 
     `witnessed` is None when no policy was given. `key` says where the log's key came from: "policy",
     "given", or "folder", which proves nothing against somebody who could write to the folder.
-    `headed`: whether the slices of the agencies could be recomputed, so that `slices` says something.
+    `covered`: how many entries a heads entry covers, so that `slices` says something of them; None when the
+    slices of the agencies could not be recomputed.
     """
 
     origin: str
@@ -97,7 +98,7 @@ class Verdict:
     witnessed: Witnessed | None
     counts: dict[Fault, int]
     findings: tuple[Finding, ...]
-    headed: bool = False
+    covered: int | None = None
 
     @property
     def integrity(self) -> bool:
@@ -117,7 +118,7 @@ class Verdict:
     @property
     def slices(self) -> bool | None:
         """Every heads entry is the right one and came in time; None when it could not be judged."""
-        return not set(self.counts) & SLICES if self.headed else None
+        return None if self.covered is None else not set(self.counts) & SLICES
 
     @property
     def holds(self) -> bool:

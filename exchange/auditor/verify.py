@@ -67,7 +67,7 @@ def verify_mirror(
         run.check_bundle(tile)
         progress(min(current.size, tile.start + tile.width), current.size)
     run.finish()
-    return _verdict(current, trust, known, run.checked, findings, headed=run.headed)
+    return _verdict(current, trust, known, run.checked, findings, covered=run.covered)
 
 
 def _verdict(
@@ -77,7 +77,7 @@ def _verdict(
     checked: int,
     findings: Findings,
     *,
-    headed: bool = False,
+    covered: int | None = None,
 ) -> Verdict:
     return Verdict(
         origin=current.origin,
@@ -87,7 +87,7 @@ def _verdict(
         witnessed=vouched(known, current, trust.policy),
         counts=dict(findings.counts),
         findings=tuple(findings.listed),
-        headed=headed,
+        covered=covered,
     )
 
 
@@ -121,9 +121,9 @@ class _Run:
         self._heads = None if salts is None else HeadsCheck(salts, findings)
 
     @property
-    def headed(self) -> bool:
-        """Whether step (9) was possible to the end."""
-        return self._heads is not None
+    def covered(self) -> int | None:
+        """How many entries step (9) says something of; None when it was not possible to the end."""
+        return None if self._heads is None else self._heads.covers
 
     def check_bundle(self, tile: Tile) -> None:
         """Steps (2) to (5) and (8) for up to 256 entries."""

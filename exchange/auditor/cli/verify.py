@@ -90,6 +90,7 @@ def part_as_json(found: PartVerdict, trust: Trust) -> dict[str, object]:
         "complete": False,
         "history": found.history,
         "slices": None,
+        "covered": None,
         "witnessed": _witnessed_as_json(found.witnessed),
         "ok": found.ok,
         "faults": found.counts,
@@ -108,6 +109,7 @@ def as_json(verdict: Verdict) -> dict[str, object]:
         "complete": verdict.complete,
         "history": verdict.history,
         "slices": verdict.slices,
+        "covered": verdict.covered,
         "witnessed": _witnessed_as_json(verdict.witnessed),
         "ok": verdict.ok,
         "faults": verdict.counts,
@@ -203,8 +205,10 @@ def tell_slices(verdict: Verdict) -> str:
     """What the heads entries are worth, for a person."""
     if verdict.slices is None:
         return gettext("not judged: the copy lacks their salts, or its entries do not hold")
+    if verdict.slices and verdict.covered == 0:
+        return gettext("nothing is committed to yet")
     if verdict.slices:
-        return gettext("every agency was shown all that concerns it")
+        return gettext("every agency was shown all that concerns it, to entry {size}", size=verdict.covered)
     if Fault.HEADS_WRONG in verdict.counts:
         return gettext("WRONG")
     return gettext("the hub's commitments to agencies came LATE")

@@ -42,6 +42,7 @@ def test_an_honest_copy_is_exit_0_with_every_verdict_apart(audit: CommandLine, c
         "complete": True,
         "history": True,
         "slices": None,
+        "covered": None,
         "witnessed": None,
         "ok": True,
         "faults": {},

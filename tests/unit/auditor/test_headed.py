@@ -253,8 +253,16 @@ def test_the_exit_code_tells_wrong_heads_from_late_ones(
     log.heads(forget=forget)
     mirror(tmp_path, log.entries).write_salts(SALTS)
     ended, said = audit.json("verify", tmp_path, "--vkey", VKEY)
-    assert (ended, said["slices"]) == (code, code == 0)
+    assert (ended, said["slices"], said["covered"]) == (code, code == 0, len(log.entries) - 1)
     ended, out, _ = audit.run("verify", tmp_path, "--vkey", VKEY)
     assert ended == code
-    words = {0: "every agency was shown", 1: "LATE", 2: "WRONG"}
+    words = {0: f"all that concerns it, to entry {len(log.entries) - 1}", 1: "LATE", 2: "WRONG"}
     assert words[code] in out
+
+
+def test_a_log_that_has_no_heads_yet_commits_to_nothing(audit: CommandLine, tmp_path: Path) -> None:
+    log = Log()
+    busy(log, 3)
+    mirror(tmp_path, log.entries).write_salts(SALTS)
+    assert "nothing is committed to yet" in audit.run("verify", tmp_path, "--vkey", VKEY)[1]
+    assert audit.json("verify", tmp_path, "--vkey", VKEY)[1]["covered"] == 0
