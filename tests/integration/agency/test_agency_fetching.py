@@ -72,6 +72,18 @@ def test_after_a_cut_only_the_rest_is_fetched(
     assert sum(one.act == "part:fetch" for one in embassy.receipts()) == 3
 
 
+def test_a_line_that_breaks_after_a_little_still_brings_that_little(
+    exchange: Exchange, embassy: Client, sent: tuple[str, Picture]
+) -> None:
+    gid, photo = sent
+    exchange.cut[PART] = [20_000, 0, 0, 0]
+    with pytest.raises(HubUnreachable):
+        embassy.open_grant(gid)
+    exchange.asked.clear()
+    assert embassy.open_grant(gid).photo == photo
+    assert fetches(exchange) == [(f"bytes={2 * 8192}-", "206")]
+
+
 def test_a_line_that_brings_nothing_ends_the_command_and_the_next_one_goes_on(
     exchange: Exchange, embassy: Client, sent: tuple[str, Picture]
 ) -> None:
