@@ -43,6 +43,7 @@ def recover(target: Target, *, source: KeySource, yes: bool) -> None:
         held = replay_journal(hub)
     entry = None if released.receipt is None else released.receipt.entry_id
     target.out.done(
-        "recovered by {operator}: the hub may serve again; withdrawals that hold again: {withdrawals}",
+        "recovered by {operator}: the hub may serve again; withdrawals and newer consents that hold again: "
+        "{withdrawals}",
         {"operator": key.name, "entry": entry, "withdrawals": held},
     )

@@ -134,8 +134,8 @@ def _prepare(target: Target, hub: Hub) -> None:
     revived = replay_journal(hub)
     if revived:
         target.out.note(
-            "warning: withdrawals that were in the guard journal and not in the database: {count}; they hold "
-            "again. Was it restored from a backup?",
+            "warning: withdrawals and newer consents that were in the guard journal and not in the database: "
+            "{count}; they hold again. Was it restored from a backup?",
             count=revived,
         )
     # From here on the hub can write its log, or it does not start.

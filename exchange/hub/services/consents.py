@@ -1,6 +1,7 @@
 """Consents: registering one, and reading those that the caller issued or received.
 
-A consent is registered once and never changed; whoever changes the standing of a family holds its row.
+A consent is registered once and never changed; whoever changes the standing of a family holds its row. One
+that supersedes another stands in the guard journal before it counts: a backup must not bring back the wider.
 Nothing here may give a consent to an agency that it does not name: the SQL carries the caller, so that "not
 yours" and "not there" are one answer.
 """
@@ -17,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from exchange.consent import check_approvers
 from exchange.consent.decision import SCREENED_KINDS, VITAL_INTEREST_MOST
 from exchange.hub.models.consents import consent, consent_family
+from exchange.hub.services import guard
 from exchange.hub.services.cursor import read_cursor, write_cursor
 from exchange.hub.services.directory_read import holders_of, key_of
 from exchange.hub.services.mailboxes import take_positions
@@ -52,6 +54,7 @@ LISTING: Final = "consents"
 _ME: Final[BindParameter[Any]] = bindparam("me")
 _CID: Final[BindParameter[Any]] = bindparam("cid")
 _SAME: Final = select(consent.c.digest, consent.c.entry_id).where(consent.c.cid == _CID, consent.c.iss == _ME)
+_KNOWN: Final = select(consent.c.digest).where(consent.c.digest.in_(bindparam("digests", expanding=True)))
 _LOCK: Final = (
     select(consent_family)
     .where(consent_family.c.family == bindparam("fam"), consent_family.c.iss == _ME)
@@ -199,12 +202,49 @@ def _register(unit: Unit, caller: Caller, draft: _Draft) -> Answer:
         return same
     _check_family(item, family)
     # (10) the rows, and the notices of a sharing on vital interest
-    told = commissions(conn) if item.vital else []
+    done = _enter(unit, draft)
+    # (11) the journal, on its disk before the commit
+    if item.supersedes is not None:
+        signed = draft.signed.to_bytes()
+        line = guard.Superseded(item.family, item.iss, int(unit.now.timestamp()), signed)
+        guard.append(unit.hub.settings.guard_dir, line)
+    return done
+
+
+def _enter(unit: Unit, draft: _Draft) -> Answer:
+    told = commissions(unit.conn) if draft.consent.vital else []
     _keep(unit, draft, told)
-    if not item.vital:
+    if not draft.consent.vital:
         return _registered(draft, status=201)
     parties = tuple({*draft.trace.own, *told})
     return _registered(replace(draft, trace=replace(draft.trace, own=parties, pol=VITAL)), status=201)
+
+
+def missing(conn: Connection, lines: Sequence[guard.Line]) -> list[guard.Superseded]:
+    """Those lines of the guard journal whose newer consent is not in the database, in their order."""
+    newer = [line for line in lines if isinstance(line, guard.Superseded)]
+    digests = {line: Digest(b64u(sha256(_signed(line).payload))) for line in newer}
+    found = set(conn.execute(_KNOWN, {"digests": [*digests.values()]}).scalars())
+    return [line for line, digest in digests.items() if digest not in found]
+
+
+def enter_again(unit: Unit, line: guard.Superseded) -> Answer | None:
+    """The newer consent of a line of the guard journal, which the database had lost; None: nothing was lost.
+
+    A family that is withdrawn, is not known or has gone another way is left alone.
+    """
+    signed = _signed(line)
+    item = Consent.from_bytes(signed.payload)
+    trace = Trace(act=Act.WITHDRAWAL_REPLAY, own=tuple({item.iss, item.rcp}), family=item.family)
+    draft = _Draft(signed, item, Digest(b64u(sha256(signed.payload))), trace)
+    family = unit.conn.execute(_LOCK, {"me": item.iss, "fam": item.family}).one_or_none()
+    if family is None or family.status == "withdrawn" or family.newest != item.supersedes:
+        return None
+    return _enter(unit, draft)
+
+
+def _signed(line: guard.Superseded) -> Signed:
+    return Signed.from_bytes(line.consent, LIMITS.consent_bytes)
 
 
 def _bound(item: Consent) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""The guard journal: every withdrawal once more, on another volume, so that no backup can undo one.
+"""The guard journal: what takes consent back, once more and on another volume, so that no backup can undo it.
 
-A line is written and synced before the withdrawal is committed, and all lines are applied again before the
-hub serves. A withdrawal whose commit failed stays in the journal and holds: it was validly signed. Nothing
-here may ever make a consent active. The file is append-only and shared by all workers (locked while written).
+That is every withdrawal, and every consent that supersedes another: it may be narrower. A line is written and
+synced before its change is committed, and all lines are applied again before the hub serves. A line whose
+commit failed stays in the journal and holds: it was validly signed. Nothing here may ever bring back a family
+that is withdrawn, or begin one. The file is append-only and shared by all workers (locked while written).
 """
 
 import fcntl
@@ -19,8 +20,8 @@ from exchange_schemas.errors import Malformed, StorageFull, StoreCorrupt
 from exchange_schemas.ids import AgencyId, FamilyId, check_agency, check_id
 
 JOURNAL: Final = "withdrawals.jsonl"
-_LINE_BYTES: Final = 16 * 1024
-_MEMBERS: Final = frozenset({"v", "family", "iss", "at", "withdrawal"})
+_LINE_BYTES: Final = 32 * 1024
+_MEMBERS: Final = frozenset({"v", "family", "iss", "at"})
 _VERSION: Final = 1
 
 
@@ -34,10 +35,23 @@ class Withdrawn:
     withdrawal: bytes
 
 
-def append(folder: Path, item: Withdrawn) -> None:
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """One line: the family, its issuer, when its newest consent was superseded, the signed newer consent."""
+
+    family: FamilyId
+    iss: AgencyId
+    at: int
+    consent: bytes
+
+
+Line = Withdrawn | Superseded
+
+
+def append(folder: Path, item: Line) -> None:
     """Write one line and sync it to the disk.
 
-    Raises: StorageFull when it cannot be written; the withdrawal must then not be committed.
+    Raises: StorageFull when it cannot be written; the change must then not be committed.
     """
     line = encode(_to_json(item), limit=_LINE_BYTES) + b"\n"
     try:
@@ -50,10 +64,11 @@ def append(folder: Path, item: Withdrawn) -> None:
             os.close(descriptor)
         sync_folder(folder)
     except OSError as error:
-        raise StorageFull("the guard journal cannot be written, so the withdrawal is not accepted") from error
+        what = "withdrawal" if isinstance(item, Withdrawn) else "newer consent"
+        raise StorageFull(f"the guard journal cannot be written, so the {what} is not accepted") from error
 
 
-def read(folder: Path) -> Iterator[Withdrawn]:
+def read(folder: Path) -> Iterator[Line]:
     """Every line, oldest first. A torn last line was never acknowledged and is left out.
 
     Raises: StoreCorrupt when a complete line is not what `append` writes; the hub must then not serve.
@@ -74,7 +89,7 @@ def read(folder: Path) -> Iterator[Withdrawn]:
                 ) from error
 
 
-def batches(items: Iterator[Withdrawn], size: int) -> Iterator[list[Withdrawn]]:
+def batches(items: Iterator[Line], size: int) -> Iterator[list[Line]]:
     """The items in lists of at most `size`."""
     while batch := list(islice(items, size)):
         yield batch
@@ -101,23 +116,19 @@ def _end_of_last_line(descriptor: int, end: int) -> int:
     return end - len(tail) + tail.rfind(b"\n") + 1
 
 
-def _to_json(item: Withdrawn) -> dict[str, JsonValue]:
-    return {
-        "v": _VERSION,
-        "family": item.family,
-        "iss": item.iss,
-        "at": item.at,
-        "withdrawal": b64u(item.withdrawal),
-    }
-
-
-def _from_json(line: dict[str, JsonValue]) -> Withdrawn:
-    at = line.get("at")
-    if line.keys() != _MEMBERS or line["v"] != _VERSION or not isinstance(at, int):
-        raise Malformed("guard journal: not a line of this version")
-    return Withdrawn(
-        family=FamilyId(check_id(line["family"], field="family")),
-        iss=check_agency(line["iss"], field="iss"),
-        at=at,
-        withdrawal=unb64u(line["withdrawal"], field="withdrawal", limit=_LINE_BYTES),
+def _to_json(item: Line) -> dict[str, JsonValue]:
+    name, signed = (
+        ("withdrawal", item.withdrawal) if isinstance(item, Withdrawn) else ("consent", item.consent)
     )
+    return {"v": _VERSION, "family": item.family, "iss": item.iss, "at": item.at, name: b64u(signed)}
+
+
+def _from_json(line: dict[str, JsonValue]) -> Line:
+    at, named = line.get("at"), line.keys() - _MEMBERS
+    if line.get("v") != _VERSION or not isinstance(at, int) or named not in ({"withdrawal"}, {"consent"}):
+        raise Malformed("guard journal: not a line of this version")
+    (name,) = named
+    family = FamilyId(check_id(line.get("family"), field="family"))
+    iss = check_agency(line.get("iss"), field="iss")
+    signed = unb64u(line[name], field=name, limit=_LINE_BYTES)
+    return Withdrawn(family, iss, at, signed) if name == "withdrawal" else Superseded(family, iss, at, signed)

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from exchange.hub.db import reading, storage_errors
 from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import IS_HEAD, grant
-from exchange.hub.services import guard, mailboxes
+from exchange.hub.services import consents, guard, mailboxes
 from exchange.hub.services.directory_read import key_of
 from exchange.hub.services.operators import HUB
 from exchange.hub.services.release import Answer, Caller, Released, Trace, release, release_admin
@@ -130,6 +130,7 @@ def withdraw_by_operator(hub: Hub, operator: str, signed: Signed) -> Released:
 def replay_journal(hub: Hub) -> int:
     """Withdraw every family that the guard journal names and the database does not show as withdrawn.
 
+    And enter every newer consent that the database does not have, so that the older one holds no longer.
     To be called before the hub serves; each one found is logged. Returns how many there were: more than none
     means that the database is older than the journal. Raises: StoreCorrupt; Unavailable, AuditUnavailable.
     """
@@ -137,11 +138,16 @@ def replay_journal(hub: Hub) -> int:
     for lines in guard.batches(guard.read(hub.settings.guard_dir), _BATCH):
         with storage_errors(), reading(hub.engine) as conn:
             done = set(conn.execute(_WITHDRAWN, {"families": [line.family for line in lines]}).scalars())
+            lost = set(consents.missing(conn, lines))
         for line in lines:
-            if line.family not in done:
+            if line.family in done:
+                continue
+            if isinstance(line, guard.Withdrawn):
                 _replay(hub, line)
                 done.add(line.family)
                 count += 1
+            elif line in lost:
+                count += _narrow(hub, line)
     return count
 
 
@@ -208,6 +214,19 @@ def _answer(family: str, end: _End, trace: Trace) -> Answer:
         "delivered": end.delivered,
     }
     return Answer(body=body, trace=trace)
+
+
+def _narrow(hub: Hub, line: guard.Superseded) -> bool:
+    """Whether the newer consent of this line was lost; it holds again then."""
+    found: list[Answer | None] = []
+
+    def work(unit: Unit) -> Answer:
+        found.append(consents.enter_again(unit, line))
+        return found[-1] or Answer(body={}, trace=trace, logged=False)
+
+    trace = Trace(act=Act.WITHDRAWAL_REPLAY, own=(line.iss,), family=line.family)
+    release_admin(hub, HUB, trace, work)
+    return found[-1] is not None
 
 
 def _replay(hub: Hub, line: guard.Withdrawn) -> None:

@@ -18,7 +18,8 @@ def line(number: int = 1) -> guard.Withdrawn:
 
 
 def test_what_was_written_is_read_in_order(tmp_path: Path) -> None:
-    items = [line(number) for number in range(5)]
+    newer = guard.Superseded(FamilyId(new_id(os.urandom)), AgencyId("agency-a"), 5, b'{"signed":2}')
+    items = [*(line(number) for number in range(5)), newer, line(6)]
     for item in items:
         guard.append(tmp_path / "guard", item)
     assert list(guard.read(tmp_path / "guard")) == items
