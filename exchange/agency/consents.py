@@ -7,8 +7,9 @@ connection never leaves one at the hub that this agency does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from exchange.agency import consent_rows as rows
 from exchange.agency import deletion_rows
@@ -121,6 +122,29 @@ class Consents:
             rows.put(self._store, OWN, registered)
             self._supersede(registered)
         return registered
+
+    def register_again(self, row: Granted) -> list[str]:
+        """Register a consent that the hub does not show; what is wrong, nothing when it had it after all.
+
+        It stays here whatever the hub says: a hub that lost it may say anything. Raises: HubUnreachable.
+        """
+        try:
+            status, answer = self._session.hub.post("/v1/consents", {"consent": row.signed.to_json()})
+        except HubUnreachable:
+            raise
+        except ExchangeError as error:
+            return [
+                f"the hub has lost the consent {row.consent.cid} and does not take it again ({error.code}): "
+                "withdraw it here, and grant anew what is needed"
+            ]
+        if status != HTTPStatus.CREATED:
+            return []
+        entry = self._session.receipts.id_of(answer.get("receipt"))
+        rows.put(self._store, OWN, row.logged_as("registered", entry))
+        return [
+            f"the hub had lost the consent {row.consent.cid}; it is registered again "
+            "(the hub was put back to a backup: ask its operator)"
+        ]
 
     def get(self, cid: str) -> ConsentInfo:
         """A consent by its id, or a beginning of at least 4 characters that is unique.
@@ -274,7 +298,7 @@ class Consents:
         body: dict[str, JsonValue] = {"withdrawal": row.withdrawal.to_json()}
         family = FamilyId(row.consent.family)
         try:
-            _, answer = self._session.hub.post(f"/v1/consents/{row.consent.cid}/withdrawal", body)
+            answer = self._tell_withdrawal(row, body)
         except NotFound:
             if row.registered:
                 raise
@@ -293,6 +317,16 @@ class Consents:
         if done.delivered == 0 and asked is not None and asked.state == DUE:
             deletion_rows.drop_asked(self._store, family)
         return done
+
+    def _tell_withdrawal(self, row: Granted, body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        path = f"/v1/consents/{row.consent.cid}/withdrawal"
+        try:
+            return self._session.hub.post(path, body)[1]
+        except NotFound:
+            # What a restored hub has lost can be withdrawn, and its recipient asked, once it is back.
+            if not row.registered or not self.register_again(row):
+                raise
+        return self._session.hub.post(path, body)[1]
 
     def usable(self, record: str, recipient: AgencyId, *, cid: str | None = None) -> Granted:
         """The consent to send under: the named one, or the newest active one for record and recipient.

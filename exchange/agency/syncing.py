@@ -1,12 +1,13 @@
 """Synchronising: directory, consents of both directions, receipts; and saying what is not right.
 
 A withdrawal of this agency that the hub does not show is asserted again: a hub that was restored from a
-backup must not revive anything. A consent that was kept and never registered is registered now.
+backup must not revive anything. A consent that was kept and never registered is registered now, and so is one
+that the hub has lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from exchange.agency import consent_rows as rows
@@ -50,14 +51,15 @@ class Syncer:
         """Everything that an agency should know before it works. Raises: see `Client.sync`."""
         directory = self.session.directory.sync()
         alarms = list(directory.alarms)
-        shown = 0
+        shown = set[str]()
         for value in self._shown():
-            shown += 1
+            shown.add(str(value.get("cid")))
             alarms += self._take(value)
             alarms += self._reassert(value)
         if self.session.profile.kind == "commission":
             alarms += [one.sentence() for one in Notices(self.session).collect()]
         self._register_kept()
+        alarms += self._register_lost(shown)
         alarms += self.regranter.for_revoked_keys().failed
         self.receiver.acknowledge_kept()
         unopened = Unopened(lambda: self.receiver.inbox(waiting_only=True))
@@ -74,7 +76,7 @@ class Syncer:
         )
         alarms += [_gone(ident) for ident in receipts.gone]
         return SyncReport(
-            directory.size, directory.new_events, shown, receipts.fetched, tuple(alarms), tuple(due)
+            directory.size, directory.new_events, len(shown), receipts.fetched, tuple(alarms), tuple(due)
         )
 
     def take_shown(self) -> list[str]:
@@ -154,6 +156,15 @@ class Syncer:
         for row in list(rows.each(self.session.store, OWN)):
             if not row.registered and row.status == rows.ACTIVE:
                 self.consents.register(row)
+
+    def _register_lost(self, shown: Collection[str]) -> list[str]:
+        """What was registered and the hub does not show any more, oldest first; sentences of alarm."""
+        now, alarms = self.session.now(), list[str]()
+        for row in list(rows.each(self.session.store, OWN)):
+            lost = row.registered and row.consent.cid not in shown
+            if lost and row.status in (rows.ACTIVE, rows.SUPERSEDED) and row.consent.exp > now:
+                alarms += self.consents.register_again(row)
+        return alarms
 
 
 def _gone(entry_id: str) -> str:

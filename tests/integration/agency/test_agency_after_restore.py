@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from exchange.agency import Client
 from exchange.agency.chains import Head, head_out, move_head
 from exchange.hub.db import reading, writing
+from exchange.hub.models.consents import consent, consent_family
 from exchange.hub.models.envelopes import chain_head, grant, mailbox
 from exchange.hub.services.hub import Hub
 from exchange.hub.services.recover import recover
@@ -119,3 +121,66 @@ def test_a_chain_that_began_after_the_backup_goes_on_too(
     again = send(ngo, consented)
     assert [item.gid for item in embassy.inbox(waiting_only=True)] == [again]
     assert embassy.open_grant(again).seq == 2
+
+
+def forget_consents(hub: Hub, *, but: Collection[str] = ()) -> None:
+    """The backup is of before every consent but these."""
+    with writing(hub.engine) as conn:
+        conn.execute(delete(consent).where(consent.c.cid.not_in(but)))
+        kept = conn.execute(select(consent.c.family, consent.c.cid)).all()
+        conn.execute(
+            delete(consent_family).where(consent_family.c.family.not_in([row.family for row in kept]))
+        )
+        for row in kept:
+            conn.execute(
+                update(consent_family).where(consent_family.c.family == row.family).values(newest=row.cid)
+            )
+
+
+def test_consents_that_the_hub_has_lost_are_registered_again_in_their_order(
+    exchange: Exchange, ngo: Client, embassy: Client, consented: str
+) -> None:
+    (old,) = ngo.consents.each(record=consented)
+    narrow = replace(found_terms(), supersedes=old.cid)
+    newer = ngo.consents.grant(consented, to="embassy", terms=narrow)
+    forget_consents(exchange.hub)
+    alarms = ngo.sync().alarms
+    assert [old.cid in text for text in alarms if "lost the consent" in text] == [True, False]
+    assert [newer.cid in text for text in alarms if "lost the consent" in text] == [False, True]
+    assert embassy.open_grant(send(ngo, consented)).seq == 1
+    ngo.consents.grant(consented, to="embassy", terms=replace(found_terms(), supersedes=newer.cid))
+    assert not any("lost the consent" in text for text in ngo.sync().alarms)
+
+
+def test_a_lost_consent_that_is_not_taken_again_stays_here_and_is_named(
+    exchange: Exchange, ngo: Client, consented: str
+) -> None:
+    (old,) = ngo.consents.each(record=consented)
+    newer = ngo.consents.grant(consented, to="embassy", terms=replace(found_terms(), supersedes=old.cid))
+    with writing(exchange.hub.engine) as conn:
+        conn.execute(delete(consent).where(consent.c.cid == newer.cid))
+    # The family names a newest one that is not there: the hub takes it neither as new nor as known.
+    (alarm,) = (text for text in ngo.sync().alarms if "does not take it again" in text)
+    assert newer.cid in alarm
+    assert ngo.consents.get(newer.cid).status == "active"
+
+
+def test_a_withdrawn_consent_that_the_hub_has_lost_is_not_registered_again(
+    exchange: Exchange, ngo: Client, consented: str
+) -> None:
+    (old,) = ngo.consents.each(record=consented)
+    ngo.consents.withdraw(old.cid)
+    forget_consents(exchange.hub)
+    ngo.sync()
+    with reading(exchange.hub.engine) as conn:
+        assert conn.execute(select(consent.c.cid)).all() == []
+
+
+def test_a_consent_that_the_hub_has_lost_can_be_withdrawn(
+    exchange: Exchange, ngo: Client, consented: str
+) -> None:
+    (old,) = ngo.consents.each(record=consented)
+    forget_consents(exchange.hub)
+    assert ngo.consents.withdraw(old.cid).delivered == 0
+    with reading(exchange.hub.engine) as conn:
+        assert conn.execute(select(consent_family.c.status)).scalars().all() == ["withdrawn"]
