@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.agency.signatures import sole_signer
+from exchange.agency.signatures import sole_signer_once
 from exchange.directory.state import ENVELOPE, DirectoryState
 from exchange.member.store import Store
 from exchange_keys.grants import grant_digest
@@ -70,9 +70,12 @@ def verified_head(
 ) -> Head:
     """The head that the hub shows after a conflict, once it is proved to be this agency's own grant.
 
-    (1) The manifest is signed by our envelope key. (2) The grant stands in it. (3) It is ours, to this
-    recipient, with this number and digest. A hub that knows no grant shows number 0.
-    Raises: Malformed, SigInvalid, KeyWrongUse, KidUnknown, ManifestMismatch.
+    (1) The manifest is signed by an envelope key of ours that was valid then. One that was revoked since
+    counts here: the hub has that grant in the chain, and without it a backup of an agency whose key was
+    stolen could never send again; all that it decides is behind what the next grant stands. (2) The grant
+    stands in it. (3) It is ours, to this recipient, with this number and digest. A hub that knows no grant
+    shows number 0.
+    Raises: Malformed, SigInvalid, KeyWrongUse, KidUnknown, KeyNotActive, ManifestMismatch.
     """
     if not isinstance(shown, dict) or set(shown) != {"seq", "digest", "core", "sealed", "manifest"}:
         raise Malformed("head: seq, digest, core, sealed and manifest are needed", field="head")
@@ -80,7 +83,7 @@ def verified_head(
         return Head()
     signed = Signed.from_json(shown["manifest"], LIMITS.manifest_bytes)
     manifest = Manifest.from_bytes(signed.payload)
-    sole_signer(state, signed, Manifest.typ, agency=me, use=ENVELOPE, signed_at=manifest.iat, now=now)
+    sole_signer_once(state, signed, Manifest.typ, agency=me, use=ENVELOPE, signed_at=min(manifest.iat, now))
     core = unb64u(shown["core"], field="head.core", limit=LIMITS.grant_core_bytes)
     sealed = unb64u(shown["sealed"], field="head.sealed", limit=LIMITS.sealed_keys_bytes)
     grant = check_grant(manifest, core, sealed)

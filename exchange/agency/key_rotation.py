@@ -20,7 +20,7 @@ from exchange.member.key_changes import Change, KeyChanges
 from exchange.member.root_changes import ask, begin_approver, begin_root, sign_here, take_signatures
 from exchange.member.root_file import read_root
 from exchange.member.root_request import RootEvents, read_request
-from exchange.member.rotation import ROTATED, Step, due_at
+from exchange.member.rotation import ROTATED, Step, due_at, steps_of
 from exchange.member.session import Session, insecure_allowed
 from exchange.member.users import NewUser, open_user
 from exchange_schemas.errors import (
@@ -135,7 +135,7 @@ class Keys:
         self.session.require_approver()
         changes = KeyChanges(self.session)
         with changes.alone():
-            self.session.directory.sync()
+            changes.look()
             change = changes.begin(use, reason)
             return self._run(changes, change, give_up=give_up, on_step=on_step)
 
@@ -152,7 +152,7 @@ class Keys:
         # Only who can open the present file may write the next one.
         open_user(self.session.home, new.name, passphrase, allow_insecure=insecure_allowed())
         with changes.alone():
-            self.session.directory.sync()
+            changes.look()
             change = begin_approver(changes, new, reason=reason)
             done = self._with_root(changes, change, root)
             if done.finished:
@@ -167,7 +167,7 @@ class Keys:
         """
         changes = KeyChanges(self.session)
         with changes.alone():
-            self.session.directory.sync()
+            changes.look()
             found = changes.open_plan(ROOT)
             if root.new_key is None and found is None:
                 raise Malformed("new-root: the key file of the new root is needed", field="new-root")
@@ -222,14 +222,17 @@ class Keys:
             changes.perform(change, step)
             if changes.next_step(change) is step:
                 raise Conflict(f"the directory does not show the step '{step}'", rule="key-step")
-        changes.finish(change)
+        # Before the plan is closed: a command that is cut short here has more to do.
         granted, notes = self._afterwards(change)
+        changes.finish(change)
         return Changed(change.use, change.kid, change.reason, True, None, emptied, granted, notes)
 
     def _afterwards(self, change: Change) -> tuple[int, tuple[str, ...]]:
         """A revoked envelope key voids what it signed: what nobody has opened is granted again at once."""
         if change.use != ENVELOPE or change.reason == ROTATED:
             return 0, ()
+        # What is sealed now needs to know whose keys still stand.
+        self.session.directory.ensure_fresh()
         regranter = self.regranter()
         found = regranter.again(regranter.unopened())
         return found.granted, found.failed
@@ -237,7 +240,10 @@ class Keys:
     def _row(
         self, key: KeyState, users: dict[str, str], changes: KeyChanges, change: Change | None
     ) -> KeyRow:
-        step = None if change is None else changes.next_step(change)
+        # Behind the last step messages are granted again: what was cut short there goes on from it.
+        step = (
+            None if change is None else changes.next_step(change) or steps_of(change.use, change.reason)[-1]
+        )
         user = None if key.holder is None else users.get(key.holder)
         return KeyRow(
             use=key.use,

@@ -39,7 +39,7 @@ def signers_of(
 def signers_once(
     state: DirectoryState, signed: Signed, typ: str, *, agency: AgencyId, use: str, signed_at: datetime
 ) -> tuple[KeyState, ...]:
-    """As `signers_of` for a withdrawal: the keys were valid at `signed_at`, whatever became of them since.
+    """As `signers_of`, for what must count whatever became of the keys since: they were valid at `signed_at`.
 
     Raises: KidUnknown, SigInvalid, KeyWrongUse, KeyNotActive, OriginMismatch, Malformed.
     """
@@ -58,10 +58,23 @@ def sole_signer(
     now: datetime,
 ) -> KeyState:
     """As `signers_of` for a manifest, which has exactly one signature. Raises: as it, SigInvalid for more."""
-    if len(signed.signatures) != 1:
-        raise SigInvalid("signatures: exactly one is needed", field="signatures")
+    _must_be_one(signed)
     (found,) = signers_of(state, signed, typ, agency=agency, use=use, signed_at=signed_at, now=now)
     return found
+
+
+def sole_signer_once(
+    state: DirectoryState, signed: Signed, typ: str, *, agency: AgencyId, use: str, signed_at: datetime
+) -> KeyState:
+    """As `signers_once` for a manifest: exactly one signature. Raises: as it, SigInvalid for more."""
+    _must_be_one(signed)
+    (found,) = signers_once(state, signed, typ, agency=agency, use=use, signed_at=signed_at)
+    return found
+
+
+def _must_be_one(signed: Signed) -> None:
+    if len(signed.signatures) != 1:
+        raise SigInvalid("signatures: exactly one is needed", field="signatures")
 
 
 def _keys_of(state: DirectoryState) -> Callable[[Kid], PublicKey | None]:

@@ -151,7 +151,8 @@ class AgencyState:
     def require_once_key(self, kid: Kid, *, use: str, signed_at: datetime) -> KeyState:
         """The key, if it was for this use and valid at `signed_at`, whatever became of it or of the agency.
 
-        For withdrawals alone: they only ever share less, so nothing that ends a key may take one back.
+        For what shares nothing: withdrawals, which nothing that ends a key may take back, and the place in a
+        chain behind which its owner goes on.
         Raises: KidUnknown, KeyWrongUse, KeyNotActive.
         """
         key = self._known_key(kid, use)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,7 +28,7 @@ from exchange_keys.public import ML_DSA_65, PublicKey
 from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
 from exchange_schemas.codec import JsonValue, b64u, format_time, parse_time, unb64u
-from exchange_schemas.errors import Conflict, NotPermitted, RecordUnknown, Replay, StoreCorrupt
+from exchange_schemas.errors import Conflict, LogStale, NotPermitted, RecordUnknown, Replay, StoreCorrupt
 from exchange_schemas.event import DrainEvent, Event, KeyEvent, RevokeEvent, RootSetEvent
 from exchange_schemas.ids import Kid, check_kid
 from exchange_schemas.limits import LIMITS
@@ -63,6 +63,10 @@ class Change:
         """The new key's id, which names the change."""
         return self.new.kid
 
+    def overtaken_by(self, reason: str) -> bool:
+        """Whether it was begun in calm, and something was stolen since."""
+        return reason != ROTATED and self.reason == ROTATED
+
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
@@ -96,39 +100,52 @@ class KeyChanges:
     def begin(self, use: str, reason: str) -> Change:
         """The unfinished change of an enc, envelope or auth key, or a new one, stored with its secret.
 
-        A calm change that is still open becomes an urgent one when `reason` says so; never the other way.
+        A calm change that is still open when `reason` is a theft is over: what was stolen held its new key as
+        well, so another one begins that ends both.
         """
         found = self.open_plan(use)
-        if found is not None:
-            return self.hastened(found, reason)
+        if found is not None and not found.overtaken_by(reason):
+            return found
         key, secret = _new_secret(use)
-        change = Change(use, reason, key, self.old_kids(use), self.now())
+        change = Change(use, reason, key, self.old_kids(use, instead_of=found), self.now())
         with self.session.store.writing():
             self.session.store.put_bytes(_SECRETS, change.kid, secret)
-            self.keep(change)
+            self.replace(found, change)
         return change
+
+    def replace(self, found: Change | None, change: Change) -> None:
+        """Store a new plan, in place of one that is not gone on with; both or neither."""
+        with self.session.store.writing():
+            if found is not None:
+                self.finish(found)
+            self.keep(change)
 
     def keep(self, change: Change) -> None:
         """Store the plan as it is now, durably."""
         self.session.store.put(_PLANS, change.kid, _write(change))
 
-    def old_kids(self, use: str, holder: str | None = None) -> tuple[Kid, ...]:
+    def old_kids(
+        self, use: str, holder: str | None = None, *, instead_of: Change | None = None
+    ) -> tuple[Kid, ...]:
         """The keys of that use that a change replaces: active, or draining with their secret still here.
 
-        One that was emptied and deleted before is left alone: what it signed goes on counting.
+        One that was emptied and deleted before is left alone: what it signed goes on counting. Of the plan
+        that the change is made `instead_of` both the old keys and the new one, which may not be logged yet.
         """
         held = self.session.keys.kids()
-        return tuple(
+        planned = () if instead_of is None else (*instead_of.old, instead_of.kid)
+        found = tuple(
             key.kid
             for key in self._agency().keys.values()
             if key.use == use
             and (key.status is KeyStatus.ACTIVE or (key.status is KeyStatus.DRAINING and key.kid in held))
             and (holder is None or key.holder == holder)
         )
+        return tuple(dict.fromkeys((*found, *planned)))
 
     def hastened(self, change: Change, reason: str) -> Change:
-        """An open change, as urgent as `reason` says; what a root has signed for the calm one is void."""
-        if reason != ROTATED and change.reason == ROTATED:
+        """An open change of the root, as urgent as `reason` says; what was signed in calm is void."""
+        if change.overtaken_by(reason):
             change = replace(change, reason=reason, events=(), asked=())
             self.keep(change)
         return change
@@ -259,7 +276,8 @@ class KeyChanges:
 
     def ending_events(self, change: Change, *, revoke: bool = False) -> list[Event]:
         """A drain, in haste or with `revoke` a revocation, of each old key that still needs one."""
-        keys = [self._agency().keys[kid] for kid in change.old]
+        logged = self._agency().keys
+        keys = [logged[kid] for kid in change.old if kid in logged]
         if not revoke and Step.DRAIN in steps_of(change.use, change.reason):
             return [self._drain_event(key) for key in keys if key.status is KeyStatus.ACTIVE]
         return [self._revoke_event(key, change.reason) for key in keys if key.status is not KeyStatus.REVOKED]
@@ -309,7 +327,16 @@ class KeyChanges:
                 # It was logged before this program could see it; if not, the step stays open.
                 continue
             finally:
-                self.session.directory.sync()
+                self.look()
+
+    def look(self) -> None:
+        """Bring the directory's copy up to date.
+
+        That no witness has seen the log for a day stops nothing here: a stolen key must be ended then too,
+        and only this agency's own keys are looked at. Raises: as `DirectoryCopy.sync`, but LogStale.
+        """
+        with suppress(LogStale):
+            self.session.directory.sync()
 
     def holder_of(self, user: str) -> str:
         """How the directory names a user."""

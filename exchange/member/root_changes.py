@@ -19,48 +19,49 @@ from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_keys.root import RootKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.errors import ConfigInvalid, Conflict, ManifestMismatch, SenderMismatch
+from exchange_schemas.errors import ConfigInvalid, ManifestMismatch, SenderMismatch
 from exchange_schemas.ids import Kid
 
 
 def begin_approver(changes: KeyChanges, user: NewUser, *, reason: str) -> Change:
     """The open change of a user's approver key, or a new one; its secret lies in users/NAME.next.
 
-    The new file bears the same passphrase. Raises: Conflict when the waiting file is lost, ConfigInvalid.
+    The new file bears the same passphrase. A plan that cannot be gone on with (its new key was stolen too, or
+    is lost) gives way to a new one, which ends that key as well. Raises: ConfigInvalid.
     """
     session = changes.session
     waiting = session.home.user_file(user.name).with_suffix(NEXT_SUFFIX)
     found = changes.open_plan(APPROVER, user.name)
     if found is not None:
         present = (public_of(waiting), public_of(session.home.user_file(user.name)))
-        if all(key is None or key.kid != found.kid for key in present):
-            raise Conflict(f"{waiting.name} is lost: restore it from a backup", rule="next-key-lost")
-        return changes.hastened(found, reason)
+        lost = all(key is None or key.kid != found.kid for key in present)
+        if not lost and not found.overtaken_by(reason):
+            return found
+        reason = reason if found.overtaken_by(reason) else found.reason
     key = SigningKey.generate()
     write_user_file(waiting, user, session.store_key, key, replace=True)
     holder = changes.holder_of(user.name)
-    old = changes.old_kids(APPROVER, holder)
+    old = changes.old_kids(APPROVER, holder, instead_of=found)
     change = Change(APPROVER, reason, key.public, old, changes.now(), user=user.name)
-    changes.keep(change)
+    changes.replace(found, change)
     return change
 
 
 def begin_root(changes: KeyChanges, new_root: Path, *, reason: str) -> Change:
     """The open change of the root, or a new one to the root whose key file is `new_root`; no secret is read.
 
-    Raises: ConfigInvalid (not a root's key file), Conflict (another new root is planned already).
+    Another new root than the planned one takes its place: the key file of that one may be lost.
+    Raises: ConfigInvalid (not a root's key file).
     """
     public = root_public(new_root)
     if public is None:
         raise ConfigInvalid(f"{new_root.name} is not a root's key file", hint="`exchange-agency root new`")
     _, ed25519, mldsa65 = public
     found = changes.open_plan(ROOT)
-    if found is not None:
-        if found.kid != ed25519.kid:
-            raise Conflict("the change to another new root has begun", rule="root-planned")
+    if found is not None and found.kid == ed25519.kid:
         return changes.hastened(found, reason)
     change = Change(ROOT, reason, ed25519, (), changes.now(), also=mldsa65)
-    changes.keep(change)
+    changes.replace(found, change)
     return change
 
 

@@ -190,7 +190,7 @@ export class Directory {
     this.owners.set(item.key.kid, agency)
   }
 
-  // Section 5, (a) to (g): the key of an object of `agency`, made for `use` at `at`; `once`: of a withdrawal.
+  // Section 5, (a) to (g): the key of an object of `agency`, made for `use` at `at`; `once`: of a withdrawal or a head.
   requireKey(kid, { agency, use, at, now, once = false }) {
     const owner = this.owners.get(kid)
     if (owner === undefined) throw new Refused('KID_UNKNOWN')

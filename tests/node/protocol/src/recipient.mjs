@@ -11,11 +11,12 @@ import { readPayload } from './schemas.mjs'
 const CORE_BYTES = 16384
 const SEALED_BYTES = 1136 + 64 * 32
 
-function readManifest(directory, jws, now) {
+function readManifest(directory, jws, now, { once = false } = {}) {
   const signed = readSigned(jws, 16384)
   const manifest = readPayload('hx-manifest', signed.payload)
   if (signed.signatures.length !== 1) throw new Refused('SIG_INVALID')
-  directory.signers(signed, 'hx-manifest', { agency: manifest.snd, use: 'envelope', at: time(manifest.iat), now })
+  const about = { agency: manifest.snd, use: 'envelope', at: time(manifest.iat), now, once }
+  directory.signers(signed, 'hx-manifest', about)
   return manifest
 }
 
@@ -109,7 +110,7 @@ export function checkHead(directory, { agency, now }, head, recipient) {
   if (head.seq === 0 && head.core === null) return
   const coreBytes = unb64u(head.core, { most: CORE_BYTES })
   const sealed = unb64u(head.sealed, { most: SEALED_BYTES })
-  const manifest = readManifest(directory, head.manifest, now)
+  const manifest = readManifest(directory, head.manifest, now, { once: true })
   if (manifest.snd !== agency) throw new Refused('KEY_WRONG_USE')
   const core = grantIn(manifest, coreBytes, sealed)
   const shown = [core.snd, core.rcp, core.seq, grantDigest(coreBytes, sealed)]
