@@ -41,6 +41,7 @@ from exchange.agency.reading import Reader
 from exchange.agency.spool import Spool
 from exchange.member.session import Session, open_session
 from exchange_schemas.codec import JsonValue
+from exchange_schemas.errors import ExchangeError, HubUnreachable
 from exchange_schemas.ids import EnvelopeId, check_agency
 
 # What not every use of the SDK needs is imported where it is used: a small machine sends photos as well.
@@ -209,10 +210,17 @@ class Client(Reader):
     def withdraw(self, *cids: str, reason: str = "consent_withdrawn") -> list[Withdrawn]:
         """Withdraw consents and their families, then ask every recipient that had opened something to delete.
 
-        A request that cannot leave now is sent by the next `sync`. Raises: see `Consents.withdraw_all`.
+        A request that cannot leave now, or is refused, is sent by the next `sync`, which names it until then.
+        Raises: see `Consents.withdraw_all`; HubUnreachable.
         """
         done = self.consents.withdraw_all(cids, reason=reason)
-        self.deletions.ask_due()
+        try:
+            self.deletions.ask_due()
+        except HubUnreachable:
+            raise
+        except ExchangeError:
+            # The withdrawal stands: the refusal of a request must not look like one of it.
+            return done
         return done
 
     def spooled(self) -> list[Spooled]:

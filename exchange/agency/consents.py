@@ -207,7 +207,8 @@ class Consents:
 
         All of them count here before the hub hears of the first: no lost connection leaves one in force.
         `sync` asserts each again until the hub shows it.
-        Raises: ConsentUnknown, NotPermitted (not ours), HubUnreachable.
+        Raises: ConsentUnknown, NotPermitted (not ours), HubUnreachable; the hub's first refusal, when it has
+        heard of all.
         """
         approver = self._session.require_approver()
         families = {row.consent.family: row for row in map(self._own, cids)}
@@ -215,12 +216,20 @@ class Consents:
             for row in families.values():
                 if row.withdrawal is None:
                     self._end_family(row.consent, reason, approver)
-        try:
-            return [self.assert_withdrawal(self.row(row.consent.cid)) for row in families.values()]
-        except HubUnreachable as error:
-            if self._session.carried is None:
-                error.hint = "it counts here already; `exchange-agency directory sync` tells the hub"
-            raise
+        done, refused = list[Withdrawn](), list[ExchangeError]()
+        for row in families.values():
+            try:
+                done.append(self.assert_withdrawal(self.row(row.consent.cid)))
+            except HubUnreachable as error:
+                if self._session.carried is None:
+                    error.hint = "it counts here already; `exchange-agency directory sync` tells the hub"
+                raise
+            except ExchangeError as error:
+                # What the hub says of one must not keep the others from counting there at once.
+                refused.append(error)
+        if refused:
+            raise refused[0]
+        return done
 
     def _own(self, cid: str) -> Granted:
         row = self.row(cid)

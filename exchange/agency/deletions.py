@@ -7,9 +7,10 @@ makes it keep is told with the law and the day, stays locked, and is deleted on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 
 from exchange.agency import consent_rows, deletion_rows, message_rows, sent_rows
 from exchange.agency.consent_rows import OWN, RECEIVED
@@ -31,7 +32,7 @@ from exchange.agency.unopened import Unopened, unopened_words
 from exchange.member.session import Session
 from exchange.words import gettext, pgettext
 from exchange_schemas.codec import JsonValue
-from exchange_schemas.errors import ExchangeError, Malformed, NotPermitted, RecordUnknown
+from exchange_schemas.errors import ExchangeError, HubUnreachable, Malformed, NotPermitted, RecordUnknown
 
 Send = Callable[..., Sent]
 
@@ -79,16 +80,21 @@ class Deletions:
         return self._ask(asked)
 
     def ask_due(self) -> list[AskedDeletion]:
-        """Send every request that has not left yet. Raises: HubUnreachable; what `Client.send` raises."""
+        """Send every request that has not left yet; one that is refused keeps no other back.
+
+        Raises: HubUnreachable; when all were tried, the first refusal of `Client.send`.
+        """
         due = [row for row in self.asked() if row.state == DUE]
         spooled = {
             one.cid for job in self._spool.each() if job.plan.kind == REQUEST for one in job.plan.grants
         }
+        asking: list[Callable[[], object]] = []
         for row in due:
             if row.consent in spooled or deletion_rows.requests_of(self._store, row):
                 deletion_rows.put_asked(self._store, replace(row, state=ASKED))
             else:
-                self._ask(row)
+                asking.append(partial(self._ask, row))
+        self._do_each(asking)
         return due
 
     def _ask(self, row: AskedDeletion) -> Sent:
@@ -135,9 +141,13 @@ class Deletions:
         held = [row for row in deletion_rows.each_owed(self._store) if row.state == HELD]
         ended = [row for row in held if row.keep_until is not None and row.keep_until < today]
         done = [self._delete(row, partly=False) for row in ended]
-        for row in done:
-            self._give_receipt(row)
+        self._do_each([partial(self._give_receipt, row) for row in done])
         return done
+
+    def give_due(self) -> None:
+        """Send every receipt that an answer is owed and that has not left. Raises: as `ask_due`."""
+        every = list(deletion_rows.each_owed(self._store))
+        self._do_each([partial(self._give_receipt, row) for row in every])
 
     def _owed_by(self, gid: str) -> OwedDeletion:
         for row in deletion_rows.each_owed(self._store):
@@ -192,7 +202,9 @@ class Deletions:
             if one.kind == RECEIPT
         ]
         waiting = [
-            job.plan.values.get("deletion_outcome") for job in self._spool.each() if job.plan.kind == RECEIPT
+            job.plan.values.get("deletion_outcome")
+            for job in self._spool.each()
+            if job.plan.kind == RECEIPT and any(one.cid == row.consent for one in job.plan.grants)
         ]
         if dict(row.outcome) in [*said, *waiting]:
             return
@@ -205,6 +217,20 @@ class Deletions:
             content={"deletion_outcome": dict(row.outcome)},
         )
 
+    def _do_each(self, sends: Iterable[Callable[[], object]]) -> None:
+        """Send each. Raises: HubUnreachable, but in an office without network, where it seals what waits;
+        else the first refusal, after the last."""
+        refused: ExchangeError | None = None
+        for send in sends:
+            try:
+                send()
+            except ExchangeError as error:
+                if isinstance(error, HubUnreachable) and self._session.carried is None:
+                    raise
+                refused = refused or error
+        if refused is not None:
+            raise refused
+
     # -- both --------------------------------------------------------------------------------------------
 
     def catch_up(self, unopened: Unopened) -> list[str]:
@@ -213,7 +239,7 @@ class Deletions:
         Raises: HubUnreachable.
         """
         said: list[str] = []
-        for work in (self.ask_due, self.end_holds):
+        for work in (self.ask_due, self.end_holds, self.give_due):
             try:
                 work()
             except ExchangeError as error:

@@ -192,6 +192,7 @@ class Office:
         attempt(lambda: list(outbox.outbox(self.session)), "the recipients' receipts")
         for _ in range(sum(1 for _ in self.deletions.asked(unanswered=True))):
             attempt(self.deletions.ask_due, "a request to delete")
+        attempt(self.deletions.give_due, "a receipt for a deletion")
         waiting: list[InboxItem] = []
         attempt(lambda: waiting.extend(self.receiver.inbox(waiting_only=True)), "the inbox")
         known = [one for one in waiting if self._answers().get(call_id("GET", GRANTS + one.gid)) is not None]
