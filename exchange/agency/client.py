@@ -121,6 +121,16 @@ class Client(Reader):
 
         return auditing.audit(self.session, policy)
 
+    def accept_recovery(self, evidence: Path, *, policy: Policy | None = None) -> AuditReport:
+        """Go on with the log of a hub that lost entries, after the commission agreed to its recovery.
+
+        What was seen before goes to the new file `evidence`. Raises: as `audit`; ConfigInvalid when the log
+        contradicts nothing or the file exists; StorageFull.
+        """
+        from exchange.agency import auditing
+
+        return auditing.accept_recovery(self.session, policy, evidence)
+
     def send(
         self,
         kind: str,

@@ -76,7 +76,7 @@ class OwnSlice:
         kept = self._kept()
         before = kept.tree.size
         for _ in range(_PAGES_MOST):
-            page = self.session.hub.get("/v1/audit/slice", {"from": kept.tree.size})
+            page = self._page(kept.tree.size)
             if page.get("heads") is None:
                 if kept.heads is not None:
                     raise _rolled_back("the hub shows no heads any more")
@@ -102,12 +102,32 @@ class OwnSlice:
             self._prove_whole(kept.heads, heads, tree)
         return tree.size
 
+    def heads(self) -> Mapping[str, JsonValue] | None:
+        """The heads that the kept slice was proved under, as the hub gave them."""
+        return self._kept().heads
+
+    def forget(self) -> None:
+        """Begin the slice anew: for a log that was recovered and lost entries, after persons agreed."""
+        store = self.session.store
+        with store.writing():
+            store.delete(_STATE, _ONE)
+            for ident in [ident for ident, _ in store.each(_ENTRIES)]:
+                store.delete(_ENTRIES, ident)
+
     def entries(self) -> Iterator[bytes]:
         """Every kept entry, in the order of the log."""
         for _, row in self.session.store.each(_ENTRIES):
             yield unb64u(row["entry"], field="entry", limit=LIMITS.entry_bytes)
 
     # -- one page --------------------------------------------------------------------------------------
+
+    def _page(self, start: int) -> Mapping[str, JsonValue]:
+        try:
+            return self.session.hub.get("/v1/audit/slice", {"from": start})
+        except Malformed as error:
+            if error.field == "from":
+                raise _rolled_back("the hub's slice has fewer entries than before") from error
+            raise
 
     def _take(self, page: Mapping[str, JsonValue], kept: Kept) -> tuple[Kept, bool]:
         given, listed = page.get("heads"), page.get("entries")

@@ -31,7 +31,7 @@ from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Consent, Withdrawal
-from exchange_schemas.errors import KeyNotActive, KeyRevoked, Malformed
+from exchange_schemas.errors import KeyNotActive, KeyRevoked, LogFork, Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,22 @@ class Syncer:
             *Retention(self.session).reminder(),
         ]
         alarms += unopened.alarms
-        receipts = self.session.receipts.collect(
-            lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
-        )
-        alarms += [_gone(ident) for ident in receipts.gone]
+        fetched = self._collect(alarms)
         return SyncReport(
-            directory.size, directory.new_events, len(shown), receipts.fetched, tuple(alarms), tuple(due)
+            directory.size, directory.new_events, len(shown), fetched, tuple(alarms), tuple(due)
         )
+
+    def _collect(self, alarms: list[str]) -> int:
+        """Fetch the receipts that are owed; a log that is not the one it was stops nothing else here."""
+        try:
+            receipts = self.session.receipts.collect(
+                lambda ident: self.session.hub.get(f"/v1/audit/receipts/{ident}")
+            )
+        except LogFork as error:
+            alarms.append(f"{error.message}: `exchange-agency audit` says more")
+            return 0
+        alarms += [_gone(ident) for ident in receipts.gone]
+        return receipts.fetched
 
     def take_shown(self) -> list[str]:
         """Take over the consents and withdrawals that the hub shows, and no more; sentences of alarm."""

@@ -165,6 +165,21 @@ class Receipts:
         """The entries of these were found in the slice; they are not looked for again."""
         self._forget(_UNSLICED, found)
 
+    def trees(self) -> Iterator[tuple[int, bytes]]:
+        """(size, root) of every tree that was seen."""
+        for size, row in self._store.each(_ROOTS):
+            yield int(size), unb64u(row["root"], field="root", length=HASH_BYTES)
+
+    def forget_trees(self) -> None:
+        """Hold nothing against the trees that were seen any more, and wait for none of their entries.
+
+        For a log that was recovered and lost entries, after persons agreed. Kept receipts stay.
+        """
+        with self._store.writing():
+            for collection in (_ROOTS, _PENDING, _OPEN, _UNSLICED):
+                for ident in [ident for ident, _ in self._store.each(collection)]:
+                    self._store.delete(collection, ident)
+
     def _forget(self, collection: str, found: Iterable[OpenReceipt]) -> None:
         with self._store.writing():
             for one in found:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from exchange.agency import Client
+from exchange.agency.auditing import AuditReport, contradiction
 from exchange.agency.cli.session import open_client
 from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import MAX_BYTES, Policy
 from exchange.member.cli.exits import ALARM
 from exchange.member.cli.options import Options, common_options
-from exchange.member.cli.output import alarm, print_json, say, say_count
+from exchange.member.cli.output import alarm, confirm, print_json, say, say_count
 from exchange.member.files import read_bounded
 from exchange.member.witnessed import Seen
 
@@ -24,11 +26,23 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--policy", type=_FILE, help="Witnesses and quorum to trust (C2SP tlog-policy).")
 @click.option("--offline", is_flag=True, help="Verify what was kept again, without the hub.")
 @click.option("--entries", is_flag=True, help="Print every kept entry, a line each, after verifying them.")
-def audit(options: Options, *, policy: Path | None, offline: bool, entries: bool) -> None:
+@click.option(
+    "--accept-recovery",
+    "evidence",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Go on with the log of a hub that lost entries; what was seen before goes to this new file.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def audit(
+    options: Options, *, policy: Path | None, offline: bool, entries: bool, evidence: Path | None, yes: bool
+) -> None:
     """Fetch every entry of the hub's log about this agency, and prove that none is missing.
 
     Each receipt must be among them, and under a checkpoint that a quorum of witnesses cosigned within five
     minutes: the witnesses of the deployment file, or of --policy. Run it often, by a timer.
+
+    A hub that was put back to a backup and lost entries raises an alarm here each time. Once the commission
+    has told you what was lost and that the hub goes on, --accept-recovery begins anew; keep its file.
 
     Exit code 0: all of it holds; 4: an alarm: something does not verify, an entry is missing, or a receipt
     is not witnessed; 3: the hub cannot be reached.
@@ -45,10 +59,18 @@ def audit(options: Options, *, policy: Path | None, offline: bool, entries: bool
         given = None
         if policy is not None:
             given = Policy.from_bytes(read_bounded(policy, limit=MAX_BYTES, what="policy"))
-        report = client.audit(policy=given)
+        report = client.audit(policy=given) if evidence is None else _accept(client, given, evidence, yes=yes)
     _tell(options, report.slice, report.receipts)
     if report.alarming:
         sys.exit(ALARM)
+
+
+def _accept(client: Client, policy: Policy | None, evidence: Path, *, yes: bool) -> AuditReport:
+    found = contradiction(client.session, policy)
+    if found is not None and not yes:
+        alarm("the log is not the one that was seen before: {what}", what=found.message)
+        confirm("Has the commission said that the hub was recovered and lost entries? Go on with this log?")
+    return client.accept_recovery(evidence, policy=policy)
 
 
 def _kept(options: Options, own: OwnSlice, *, entries: bool) -> None:
