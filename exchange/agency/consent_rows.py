@@ -114,6 +114,16 @@ def found(store: Store, collection: str, name: str, text: str) -> list[Granted]:
     return [_row(value) for _, value in store.found(collection, name, text)]
 
 
+def superseding(store: Store, received: Granted) -> Consent | None:
+    """The newest consent that its issuer put in the place of a received one; None while it stands."""
+    family = [row.consent for row in found(store, RECEIVED, "family", received.consent.family)]
+    later = {one.supersedes: one for one in family if one.iss == received.consent.iss}
+    newest = later.pop(received.consent.cid, None)
+    while newest is not None and newest.cid in later:
+        newest = later.pop(newest.cid)
+    return newest
+
+
 def _row(value: Mapping[str, JsonValue]) -> Granted:
     record, salt, evidence, withdrawal = (value.get(n) for n in ("record", "salt", "evidence", "withdrawal"))
     status, logged = value.get("status"), value.get("logged", {})

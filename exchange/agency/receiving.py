@@ -16,7 +16,7 @@ from exchange.agency.arrivals import check_arrival, note_arrival
 from exchange.agency.attesting import arranges_release
 from exchange.agency.chains import gap_before, note_seen
 from exchange.agency.confirmations import relation_verified
-from exchange.agency.consent_rows import RECEIVED, Granted
+from exchange.agency.consent_rows import RECEIVED, Granted, superseding
 from exchange.agency.downloading import OnBytes, sweep
 from exchange.agency.fetched import Fetched, read_fetched, tombstone_of
 from exchange.agency.listings import pages
@@ -108,7 +108,12 @@ class Receiver:
         fetched = self._fetch(checked)
         self.session.directory.ensure_fresh(size=fetched.directory_size)
         try:
-            verified = verify(self.session, fetched, withdrawn=self._known_withdrawn(fetched))
+            verified = verify(
+                self.session,
+                fetched,
+                withdrawn=self._known_withdrawn(fetched),
+                newest=self._known_newest(fetched),
+            )
             with open_parts(self.session, fetched, verified.core, self.on_bytes) as opened:
                 self._check_detention(verified.core, opened)
                 check_arrival(self.session, verified.core, verified.consent)
@@ -163,6 +168,13 @@ class Receiver:
             return True
         family = consent_rows.found(self.session.store, RECEIVED, "family", offered.consent.family)
         return any(row.status == consent_rows.WITHDRAWN for row in family)
+
+    def _known_newest(self, fetched: Fetched) -> Consent | None:
+        """What this agency knows to have superseded the consent that comes with the grant, if anything.
+
+        It may be narrower: a hub must not give under the older one, and a stick may have been on its way.
+        """
+        return None if fetched.consent is None else superseding(self.session.store, Granted(fetched.consent))
 
     def _check_chain(self, core: GrantCore, fetched: Fetched) -> tuple[str, ...]:
         """The place in the sender's chain; a gap that the inbox does not explain is an alarm."""

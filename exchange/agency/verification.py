@@ -63,8 +63,10 @@ class Verified:
     consent: Consent | None
 
 
-def verify(session: Session, fetched: Fetched, *, withdrawn: bool) -> Verified:
+def verify(session: Session, fetched: Fetched, *, withdrawn: bool, newest: Consent | None = None) -> Verified:
     """Steps (1) to (5). `withdrawn`: this agency knows that the consent was withdrawn.
+
+    `newest`: what it knows to have superseded the consent, in the end.
 
     Raises: LogFork, LogStale (1); SigInvalid, KidUnknown, KeyWrongUse, KeyRevoked, KeyNotActive (2);
     ManifestMismatch, SenderMismatch (3); RecipientDenied, GrantExpired (4); the consent rules' errors (5).
@@ -89,7 +91,7 @@ def verify(session: Session, fetched: Fetched, *, withdrawn: bool) -> Verified:
     consent = None
     if fetched.consent is not None:
         consent = _consent(session, fetched.consent)
-    _check_consent(session, core, consent, fetched, withdrawn=withdrawn)
+    _check_consent(session, core, consent, fetched, standing=_standing(newest, withdrawn=withdrawn))
     return Verified(core, consent)
 
 
@@ -124,8 +126,19 @@ def _consent(session: Session, signed: Signed) -> Consent:
     return consent
 
 
+def _standing(newest: Consent | None, *, withdrawn: bool) -> ConsentStanding:
+    if withdrawn:
+        return ConsentStanding(Status.WITHDRAWN)
+    return ConsentStanding() if newest is None else ConsentStanding(Status.SUPERSEDED, newest)
+
+
 def _check_consent(
-    session: Session, core: GrantCore, consent: Consent | None, fetched: Fetched, *, withdrawn: bool
+    session: Session,
+    core: GrantCore,
+    consent: Consent | None,
+    fetched: Fetched,
+    *,
+    standing: ConsentStanding,
 ) -> None:
     """(5) The grant names this very consent, and its rules allow the grant now."""
     if core.cns is not None:
@@ -135,8 +148,7 @@ def _check_consent(
     elif fetched.consent is not None:
         raise ConsentMismatch("cns: the hub added a consent that the grant does not name", field="cns")
     state, me = session.directory.state(), session.profile.agency
-    after = () if consent is None or consent.after is None else consent.after
-    standing = ConsentStanding(Status.WITHDRAWN if withdrawn else Status.ACTIVE, consent)
+    after = [eid for one in (consent, standing.newest) if one is not None for eid in one.after or ()]
     decision = decide(
         ShareRequest.of(core),
         consent,

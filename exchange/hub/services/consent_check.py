@@ -86,7 +86,7 @@ def _preview(unit: Unit, caller: Caller, held: Held, question: Question, policy:
     item = held.consent
     directory = read_parties(unit.conn, item.origin, {item.iss, item.rcp})
     other = item.rcp if caller.agency == item.iss else item.iss
-    confirmed = confirmations_of(unit.conn, caller.agency, (item,))
+    confirmed = confirmations_of(unit.conn, caller.agency, held.judged())
     asked = ShareRequest(
         origin=unit.hub.settings.origin,
         kind=question.kind,

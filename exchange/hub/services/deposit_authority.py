@@ -104,7 +104,7 @@ def check_consents(
     """
     snd = draft.manifest.snd
     consents = held_in(unit.conn, snd, _named(draft), authority.families)
-    confirmed = confirmations_of(unit.conn, snd, (item.consent for item in consents.values()))
+    confirmed = confirmations_of(unit.conn, snd, (one for item in consents.values() for one in item.judged()))
     sender = party_of(known.directory, snd)
     held: dict[AgencyId, Held] = {}
     for item in draft.grants:

@@ -228,7 +228,7 @@ def _decide(unit: Unit, caller: Caller, stored: _Stored) -> tuple[Held | None, P
         raise KeyNotActive("snd: the sender takes no part at present", field="snd", rule="K4-agency")
     if core.exp <= unit.now:
         raise _dead(stored, GrantExpired.code, "the grant is past its time", None)
-    confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else (held.consent,))
+    confirmed = confirmations_of(unit.conn, caller.agency, () if held is None else held.judged())
     policy = policy_of(unit.conn, rows.rows)
     decision = decide(
         ShareRequest.of(core),

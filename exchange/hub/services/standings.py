@@ -79,6 +79,10 @@ class Held:
     standing: ConsentStanding
     withdrawal: bytes | None
 
+    def judged(self) -> tuple[Consent, ...]:
+        """What a decision looks at: the consent, and the newest of its family where that is another."""
+        return (self.consent,) if self.standing.newest is None else (self.consent, self.standing.newest)
+
 
 def holding(caller: AgencyId, digests: Collection[Digest]) -> Call:
     """Locks the families of these consents that the caller is a party of; gives the rows for `held_in`."""

@@ -16,6 +16,7 @@ from exchange.agency.subject import gather
 from exchange_schemas.bundle import OUT
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import (
+    ConsentSuperseded,
     ConsentWithdrawn,
     ExchangeError,
     HubUnreachable,
@@ -276,3 +277,22 @@ def test_the_commands_of_both_sides(
     assert "imported before" in office("bundle", "import", back).out
     assert office("bundle", "import", out, ok=False).err.startswith("error:")
     assert threading.active_count() < 20
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_consent_that_was_narrowed_while_a_message_was_on_the_stick_is_caught(
+    trip: Trip, wide: bool
+) -> None:
+    ref = child_with_decision(trip.embassy)
+    first = trip.embassy.consents.grant(ref, to="office", terms=found_terms())
+    trip.embassy.send("found_notice", to=["office"], record=ref)
+    (item,) = trip.office.office.take(trip.whole()).waiting
+    fields = {} if wide else {"fields": ("name_given", "sex")}
+    trip.embassy.consents.grant(ref, to="office", terms=found_terms(**fields, supersedes=first.cid))
+    trip.office.office.take(trip.whole())
+    if wide:
+        assert trip.office.open_grant(item.gid).fields["name_family"]
+        return
+    with pytest.raises(ConsentSuperseded):
+        trip.office.open_grant(item.gid)
+    assert list(trip.office.messages()) == []

@@ -213,11 +213,11 @@ class World(Directory):
         return sealed
 
     def confirmations(
-        self, one: Agency, other: Agency, *, answered: bool = True
+        self, one: Agency, other: Agency, *, answered: bool = True, thread: ThreadId | None = None
     ) -> tuple[tuple[EnvelopeId, EnvelopeId], ThreadId]:
         """Both sides' match_confirmation in one thread, the second in answer to the first."""
         names = ("candidate_ref", "match_level", "match_decision", "statement_digest")
-        thread = ThreadId(new_id(os.urandom))
+        thread = thread or ThreadId(new_id(os.urandom))
         eids: list[EnvelopeId] = []
         for snd, rcp in ((one, other), (other, one)):
             given = self.consent(snd, rcp, pur=("verify",), fields=())

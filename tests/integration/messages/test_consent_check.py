@@ -10,6 +10,7 @@ from exchange_schemas.errors import NotFound
 from exchange_schemas.ids import ThreadId
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import FOUND, GivenConsent, World
+from tests.integration.messages.edits import grant_of
 
 
 def look(world: World, who: Agency, given: GivenConsent, **changes: Any) -> dict[str, Any]:
@@ -74,6 +75,25 @@ def test_late_fields_are_given_in_their_thread_once_both_sides_confirmed(
         assert look(world, who, given, thread=thread, **asked)["given"] == ["current_facility"]
         late = look(world, who, given, thread=ThreadId("B" * 21 + "A"), **asked)
         assert late["withheld"][0]["rule"] == "C18-stage"
+
+
+def test_a_newer_consent_that_names_newer_confirmations_gives_what_was_granted_under_the_older(
+    world: World, ngo: Agency, embassy: Agency
+) -> None:
+    after, thread = world.confirmations(ngo, embassy)
+    again, _ = world.confirmations(ngo, embassy, thread=thread)
+    values: dict[str, Any] = {"fields": ("current_facility",), "pur": ("care",)}
+    older = world.consent(ngo, embassy, after=after, **values)
+    names = ("current_facility",)
+    draft = world.draft(ngo, names, kind="information_response", purpose="care")
+    sent = world.recipient(ngo, embassy, older, fields=names, values={}, thread=thread)
+    sealed = world.seal(ngo, [sent], draft)
+    world.deposit(ngo, sealed)
+    world.supersede(older, after=again)
+    asked: dict[str, Any] = {"kind": "information_response", "purpose": "care", "names": names}
+    for who in (ngo, embassy):
+        assert look(world, who, older, thread=thread, **asked)["given"] == ["current_facility"]
+    assert world.fetch(embassy, grant_of(sealed, embassy).gid).status == 200
 
 
 def test_nobody_else_learns_whether_there_is_such_a_consent(
