@@ -16,8 +16,16 @@ from exchange.agency.receiving import Receiver
 from exchange.agency.regranting import Regranter
 from exchange.directory.state import ENVELOPE, ROOT, KeyState, KeyStatus
 from exchange.member.enrolment import open_root, pseudonym
-from exchange.member.key_changes import Change, KeyChanges
-from exchange.member.root_changes import ask, begin_approver, begin_root, sign_here, take_signatures
+from exchange.member.key_changes import KeyChanges
+from exchange.member.key_plans import Change
+from exchange.member.root_changes import (
+    ask,
+    ask_log_in,
+    begin_approver,
+    begin_root,
+    sign_here,
+    take_signatures,
+)
 from exchange.member.root_file import read_root
 from exchange.member.root_request import RootEvents, read_request
 from exchange.member.rotation import ROTATED, Step, due_at, steps_of
@@ -175,6 +183,15 @@ class Keys:
             if change is None:
                 raise Malformed("new-root: the key file of the new root is needed", field="new-root")
             return self._with_root(changes, change, root)
+
+    def ask_log_in(self, out: Path) -> None:
+        """Write what the root is to sign where this agency can no longer log in; an operator logs it.
+
+        Raises: Conflict when it can, HubUnreachable, StorageFull.
+        """
+        changes = KeyChanges(self.session)
+        with changes.alone():
+            ask_log_in(changes).write(out)
 
     # -- running -------------------------------------------------------------------------------------------
 

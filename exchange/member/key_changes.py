@@ -18,54 +18,25 @@ from exchange.directory.events import sign_event
 from exchange.directory.state import APPROVER, AUTH, ENC, ROOT, AgencyState, KeyState, KeyStatus
 from exchange.member.enrolment import KEY_LIFE, pseudonym
 from exchange.member.files import disk_errors
+from exchange.member.key_plans import Change, read_plan, write_plan
 from exchange.member.locks import hold
 from exchange.member.rotation import ROTATED, Facts, Step, drain_until, next_step, steps_of
 from exchange.member.session import Session
 from exchange.member.users import public_of
 from exchange_keys.jose import AuthKey
 from exchange_keys.jws import Signed
-from exchange_keys.public import ML_DSA_65, PublicKey
+from exchange_keys.public import PublicKey
 from exchange_keys.sealing import EncKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.codec import JsonValue, b64u, format_time, parse_time, unb64u
+from exchange_schemas.codec import JsonValue, b64u
 from exchange_schemas.errors import Conflict, LogStale, NotPermitted, RecordUnknown, Replay, StoreCorrupt
 from exchange_schemas.event import DrainEvent, Event, KeyEvent, RevokeEvent, RootSetEvent
-from exchange_schemas.ids import Kid, check_kid
+from exchange_schemas.ids import Kid
 from exchange_schemas.limits import LIMITS
 
 _PLANS = "key_change"
 _SECRETS = "key_change_secret"
 NEXT_SUFFIX = ".next"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One planned change.
-
-    `also` is the ML-DSA-65 half of a new root, `user` whose approver key it is. `asked` are the payloads that
-    a root is to sign, `events` the same signed: the new key's first, then those that end the old keys.
-    """
-
-    use: str
-    reason: str
-    new: PublicKey
-    old: tuple[Kid, ...]
-    begun: datetime
-    also: PublicKey | None = None
-    user: str | None = None
-    asked: tuple[bytes, ...] = ()
-    events: tuple[Signed, ...] = ()
-    emptied: bool = False
-    finished: bool = False
-
-    @property
-    def kid(self) -> Kid:
-        """The new key's id, which names the change."""
-        return self.new.kid
-
-    def overtaken_by(self, reason: str) -> bool:
-        """Whether it was begun in calm, and something was stolen since."""
-        return reason != ROTATED and self.reason == ROTATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +54,7 @@ class KeyChanges:
     def plans(self) -> Iterator[Change]:
         """All, the finished ones too, oldest first."""
         for _, value in self.session.store.each(_PLANS):
-            yield _read(value)
+            yield read_plan(value)
 
     def open_plan(self, use: str, user: str | None = None) -> Change | None:
         """The unfinished change of that use, and for an approver of that user."""
@@ -95,7 +66,7 @@ class KeyChanges:
         value = self.session.store.get(_PLANS, kid)
         if value is None:
             raise RecordUnknown("there is no such change of a key", field="kid")
-        return _read(value)
+        return read_plan(value)
 
     def begin(self, use: str, reason: str) -> Change:
         """The unfinished change of an enc, envelope or auth key, or a new one, stored with its secret.
@@ -105,12 +76,21 @@ class KeyChanges:
         """
         found = self.open_plan(use)
         if found is not None and not found.overtaken_by(reason):
-            return found
+            return self._widened(found)
         key, secret = _new_secret(use)
         change = Change(use, reason, key, self.old_kids(use, instead_of=found), self.now())
         with self.session.store.writing():
             self.session.store.put_bytes(_SECRETS, change.kid, secret)
             self.replace(found, change)
+        return change
+
+    def _widened(self, change: Change) -> Change:
+        """A theft that goes on ends what became active meanwhile as well: the thief may have logged it."""
+        more = {} if change.reason == ROTATED else dict.fromkeys((*change.old, *self.old_kids(change.use)))
+        old = tuple(kid for kid in more if kid != change.kid)
+        if set(old) > set(change.old):
+            change = replace(change, old=old)
+            self.keep(change)
         return change
 
     def replace(self, found: Change | None, change: Change) -> None:
@@ -122,7 +102,7 @@ class KeyChanges:
 
     def keep(self, change: Change) -> None:
         """Store the plan as it is now, durably."""
-        self.session.store.put(_PLANS, change.kid, _write(change))
+        self.session.store.put(_PLANS, change.kid, write_plan(change))
 
     def old_kids(
         self, use: str, holder: str | None = None, *, instead_of: Change | None = None
@@ -356,43 +336,3 @@ def _new_secret(use: str) -> tuple[PublicKey, bytes]:
         return auth.public, auth.secret
     key = SigningKey.generate()
     return key.public, key.seed
-
-
-def _write(change: Change) -> dict[str, JsonValue]:
-    return {
-        "use": change.use,
-        "reason": change.reason,
-        "alg": change.new.alg,
-        "new": b64u(change.new.raw),
-        "old": [str(kid) for kid in change.old],
-        "begun": format_time(change.begun),
-        "also": None if change.also is None else b64u(change.also.raw),
-        "user": change.user,
-        "asked": [b64u(payload) for payload in change.asked],
-        "events": [event.to_json() for event in change.events],
-        "emptied": change.emptied,
-        "finished": change.finished,
-    }
-
-
-def _read(value: Mapping[str, JsonValue]) -> Change:
-    try:
-        old, events, asked = value["old"], value["events"], value["asked"]
-        if not isinstance(old, list) or not isinstance(events, list) or not isinstance(asked, list):
-            raise TypeError
-        user, also = value["user"], value["also"]
-        return Change(
-            use=str(value["use"]),
-            reason=str(value["reason"]),
-            new=PublicKey(str(value["alg"]), unb64u(value["new"], field="new")),
-            old=tuple(check_kid(kid, field="old") for kid in old),
-            begun=parse_time(value["begun"], field="begun"),
-            also=None if also is None else PublicKey(ML_DSA_65, unb64u(also, field="also")),
-            user=None if user is None else str(user),
-            asked=tuple(unb64u(payload, field="asked") for payload in asked),
-            events=tuple(Signed.from_json(event, LIMITS.event_bytes) for event in events),
-            emptied=value["emptied"] is True,
-            finished=value["finished"] is True,
-        )
-    except (KeyError, TypeError) as error:
-        raise StoreCorrupt("a change of a key in the local store cannot be read") from error

@@ -10,16 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from exchange.directory.state import APPROVER, ROOT
-from exchange.member.key_changes import NEXT_SUFFIX, Change, KeyChanges
+from exchange.directory.state import APPROVER, AUTH, ROOT
+from exchange.member.key_changes import NEXT_SUFFIX, KeyChanges
+from exchange.member.key_plans import Change
 from exchange.member.root_file import root_public
 from exchange.member.root_request import RootEvents
+from exchange.member.rotation import COMPROMISED, Step
 from exchange.member.users import NewUser, public_of, write_user_file
 from exchange_keys.jws import Signed
 from exchange_keys.public import PublicKey
 from exchange_keys.root import RootKey
 from exchange_keys.signing import SigningKey
-from exchange_schemas.errors import ConfigInvalid, ManifestMismatch, SenderMismatch
+from exchange_schemas.errors import ConfigInvalid, Conflict, ManifestMismatch, SenderMismatch, Unauthorized
 from exchange_schemas.ids import Kid
 
 
@@ -78,6 +80,31 @@ def ask(changes: KeyChanges, change: Change) -> RootEvents:
         events=tuple(Signed(payload, ()) for payload in change.asked),
         keys=_key_bytes(change),
     )
+
+
+def ask_log_in(changes: KeyChanges) -> RootEvents:
+    """What the root is to sign so that this agency can log in again, with a new OAuth key taken up here.
+
+    For an agency whose OAuth keys are lost, over, or revoked by a thief; an operator carries the signed file.
+    The same is asked for each time. Raises: Conflict when the hub lets this agency in, HubUnreachable.
+    """
+    try:
+        changes.look()
+    except Unauthorized:
+        change = changes.begin(AUTH, COMPROMISED)
+    else:
+        raise Conflict(
+            "this agency can log in",
+            rule="logs-in",
+            hint="for a stolen key run `exchange-agency keys compromise auth`",
+        )
+    if not change.asked:
+        change = replace(change, asked=(changes.new_event(change).to_bytes(),))
+        changes.keep(change)
+    profile, event = changes.session.profile, Signed(change.asked[0], ())
+    changes.session.directory.note_own(event)
+    changes.perform(change, Step.TAKE_UP)
+    return RootEvents(profile.deployment.origin, profile.agency, (event,), _key_bytes(change))
 
 
 def take_signatures(changes: KeyChanges, change: Change, signed: RootEvents) -> Change:

@@ -175,6 +175,30 @@ def compromise(options: Options, *, use: str, yes: bool, **given: Any) -> None:
     _change(options, use, COMPROMISED, given)
 
 
+@keys.command("log-in")
+@common_options
+@click.argument("out", type=_PATH)
+def log_in(options: Options, *, out: Path) -> None:
+    """Make a new login key where the hub lets this agency in no more, and write what its root must sign.
+
+    For an old backup, a key that is over, or a thief who revoked it. An operator logs the signed file.
+
+    \b
+    Example:
+      exchange-agency --home ngo keys log-in ask.json
+    """
+    with open_client(options) as client:
+        client.keys.ask_log_in(out)
+    if options.json:
+        print_json({"request": str(out)})
+        return
+    say(
+        "wrote {file}; next: `exchange-agency root sign {file} --root-key FILE --out SIGNED` where the root "
+        "is; an operator logs SIGNED with `exchange-hub agency log-in`; then `keys compromise all` here",
+        file=out,
+    )
+
+
 def _change(options: Options, use: str, reason: str, given: dict[str, Any]) -> None:
     with open_client(options) as client:
         done = [_one(options, client, one, reason, given) for one in (_WORKING if use == "all" else (use,))]

@@ -16,12 +16,14 @@ import click
 from exchange.directory import enrolment
 from exchange.directory.enrolment import CheckedEnrolment, check_bundle
 from exchange.directory.state import KeyState
+from exchange.hub.admin.carried_keys import CarriedEvents
 from exchange.hub.admin.commands import Target, examples, hub_command, language_option
 from exchange.hub.admin.opened import opened_database, opened_hub, signing_time
 from exchange.hub.admin.operator_key import KeySource, key_options
 from exchange.hub.admin.output import confirm
 from exchange.hub.admin.weighty import carry_out, confirm_fingerprint, open_operator, proposal_option
 from exchange.hub.services.agencies import admission, listed, shown
+from exchange.hub.services.carried_keys import log_carried
 from exchange_keys.jws import Signed
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import JsonValue, format_time
@@ -169,6 +171,25 @@ def revoke(
     if not yes:
         confirm("Expel {agency} for good?", agency=agency)
     _change(target, agency, partial(ExpelEvent, reason=reason), source, proposal)
+
+
+@group.command(
+    name="log-in", epilog=examples("exchange-hub agency log-in signed.json --operator-key asha.key")
+)
+@hub_command
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@key_options
+def log_in(target: Target, *, file: Path, source: KeySource) -> None:
+    """Log the new key of an agency that can no longer log in; FILE is signed by its root.
+
+    The agency makes FILE with `exchange-agency keys log-in` and `exchange-agency root sign`. Nothing that its
+    root did not sign is taken. A suspended agency must be resumed first.
+    """
+    carried = CarriedEvents.read(file)
+    with opened_hub(target) as hub:
+        key = open_operator(source, hub)
+        log_carried(hub, key.name, carried.agency, carried.events)
+    target.out.done("{agency} can log in with its new key", {"agency": carried.agency, "operator": key.name})
 
 
 def _change(

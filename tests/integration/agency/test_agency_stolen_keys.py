@@ -11,14 +11,21 @@ import pytest
 
 from exchange.agency import Client
 from exchange.agency.key_rotation import RootSource
+from exchange.directory.events import sign_event
+from exchange.hub.admin.carried_keys import CarriedEvents
+from exchange.hub.services.carried_keys import log_carried
+from exchange.member.enrolment import open_root
 from exchange.member.key_changes import KeyChanges
 from exchange.member.root_file import root_label, write_root
+from exchange.member.root_request import RootEvents, read_request
 from exchange.member.rotation import COMPROMISED, ROTATED, Step
 from exchange_keys.root import RootKey
-from exchange_schemas.errors import LogStale, Malformed
+from exchange_schemas.errors import Conflict, LogStale, Malformed, SenderMismatch, Unauthorized
+from exchange_schemas.event import read_event
 from tests.integration.agency.exchange_world import PASSPHRASE, ROOT_PASSPHRASE, Exchange
 from tests.integration.agency.test_agency_keys import ROOT, ref, statuses
 from tests.integration.agency.test_agency_watch import witnessed
+from tests.unit.agency.cli_runner import CommandLine
 
 __all__ = ["ref", "witnessed"]
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
@@ -125,3 +132,39 @@ def test_a_stolen_key_is_ended_while_no_witness_sees_the_log_and_the_rest_is_don
     (item,) = [one for one in embassy.inbox() if one.gid != sent.grants[0].gid]
     assert embassy.open_grant(item.gid).eid == sent.eid
     assert [row for row in ngo.keys.rows() if row.mend(ngo.session.now()) is not None] == []
+
+
+def test_an_agency_that_can_no_longer_log_in_is_let_in_by_its_root(
+    exchange: Exchange, ngo: Client, tmp_path: Path, command_of: Callable[[Client], CommandLine]
+) -> None:
+    """A backup from before a change of the login key; or a thief has changed it."""
+    lost, backup = exchange.folder / "ngo", tmp_path / "backup"
+    ngo.sync()
+    ask, signed = tmp_path / "ask.json", tmp_path / "signed.json"
+    with pytest.raises(Conflict):
+        ngo.keys.ask_log_in(ask)
+    ngo.close()
+    shutil.copytree(lost, backup)
+    with exchange.client(lost) as thief:
+        assert thief.keys.change("auth", reason=COMPROMISED).finished
+    with exchange.client(backup) as again:
+        for _ in range(2):
+            with pytest.raises(Unauthorized):
+                again.keys.change("auth", reason=COMPROMISED)
+            assert "exchange-hub agency log-in" in command_of(again)("keys", "log-in", ask).out
+        again.session.refresh_keys()
+        request = read_request(ask)
+        assert isinstance(request, RootEvents)
+        by_approver = sign_event(read_event(request.events[0].payload), [again.session.require_approver()])
+        with pytest.raises(SenderMismatch):
+            log_carried(exchange.hub, "asha", request.agency, [(by_approver, request.keys)])
+        request.signed_by(open_root(again.session.home, None, ROOT_PASSPHRASE)).write(signed)
+        carried = CarriedEvents.read(signed)
+        log_carried(exchange.hub, "asha", carried.agency, carried.events)
+        done = again.keys.change("auth", reason=COMPROMISED)
+        assert done.finished
+        assert statuses(again, "auth") == ["active", "revoked", "revoked"]
+        # The thief's key is told of; the one that the root signed here is not.
+        assert [one.event for one in again.session.directory.own.unread()] == ["key", "revoke"]
+    with exchange.client(lost) as thief, pytest.raises(Unauthorized):
+        thief.session.hub.get("/v1/inbox", {"limit": 1})
