@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exchange.agency import message_rows, sent_rows
+from exchange.agency import deletion_rows, message_rows, sent_rows
 from exchange.agency.model import Message
 from exchange.agency.plan import Plan
 from exchange.member.store import Store
@@ -44,7 +44,7 @@ def check_correction(store: Store, plan: Plan) -> None:
 
 
 def corrections_of(store: Store, message: Message) -> list[Message]:
-    """Corrections that its own sender made to a message, oldest first."""
+    """Corrections that its own sender made to a message, oldest first; none whose consent was withdrawn."""
     if message.thread is None:
         return []
     found = message_rows.found(store, "thread", message.thread)
@@ -54,6 +54,7 @@ def corrections_of(store: Store, message: Message) -> list[Message]:
         if one.kind == KIND
         and one.sender == message.sender
         and one.content.get("correction_of") == message.eid
+        and not deletion_rows.locked(store, one)
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from exchange.agency import message_rows, sent_rows
+from exchange.agency import deletion_rows, message_rows, sent_rows
 from exchange.agency.model import Message
 from exchange.agency.sent_rows import SentRow
 from exchange.agency.wording import code_words, field_words
@@ -51,7 +51,7 @@ def of_thread(store: Store, thread: ThreadId, me: AgencyId) -> list[TimelineItem
     rows = sent_rows.found(store, "thread", thread)
     # What was granted again, to a newer key, is one message.
     sent = [_sent(row, me) for row in rows if row.recipient != me and row.again is None]
-    opened = [_opened(one, me) for one in message_rows.found(store, "thread", thread)]
+    opened = [_opened(store, one, me) for one in message_rows.found(store, "thread", thread)]
     if not sent and not opened:
         raise RecordUnknown("there is no such thread here", field="thread")
     return _sorted([*sent, *opened])
@@ -93,7 +93,9 @@ def _sent(row: SentRow, me: AgencyId) -> TimelineItem:
     )
 
 
-def _opened(one: Message, me: AgencyId) -> TimelineItem:
+def _opened(store: Store, one: Message, me: AgencyId) -> TimelineItem:
+    # That a message came is known for good; what it said is locked with its consent.
+    locked = deletion_rows.locked(store, one)
     return TimelineItem(
         when=one.issued,
         eid=one.eid,
@@ -101,8 +103,8 @@ def _opened(one: Message, me: AgencyId) -> TimelineItem:
         kind=one.kind,
         sender=one.sender,
         recipient=me,
-        steps={name: one.fields[name] for name in _STEPS if name in one.fields},
-        said=one.content,
+        steps={} if locked else {name: one.fields[name] for name in _STEPS if name in one.fields},
+        said={} if locked else one.content,
         in_reply_to=one.in_reply_to,
     )
 
