@@ -179,7 +179,8 @@ class Regranter:
             with self._alone():
                 sealed = self._sealed(row, held, self._recipient(row, consent))
                 if self._deposited(sealed):
-                    self._arrived(row, sealed)
+                    under = row if consent is None else replace(row, cid=consent.consent.cid)
+                    self._arrived(row, under, sealed)
                     return
         raise SeqConflict("other hosts of this agency were always faster", field="seq")
 
@@ -292,19 +293,39 @@ class Regranter:
         return {name: encoded(name, value) for name, value in own.items()}
 
     def _consent(self, row: SentRow) -> Granted | None:
-        """The consent that it rests on or points at. Raises: ConsentWithdrawn when it does not stand."""
+        """The consent that it rests on or points at; where it was superseded, the newest, if that allows it.
+
+        Raises: ConsentWithdrawn when none stands.
+        """
         if row.cid is None:
             return None
         for collection in (OWN, RECEIVED):
             found = consent_rows.get(self.session.store, collection, row.cid)
             if found is None:
                 continue
-            needed = load_catalogue().kind(row.kind).authority == "consent"
-            over = found.status != consent_rows.ACTIVE or found.consent.exp <= self.session.now()
-            if needed and over:
+            if load_catalogue().kind(row.kind).authority != "consent":
+                return found
+            if found.status == consent_rows.SUPERSEDED:
+                found = self._newest(row, collection, found)
+            if found.status != consent_rows.ACTIVE or found.consent.exp <= self.session.now():
                 raise ConsentWithdrawn("the consent does not stand any more", rule="C05-withdrawn")
             return found
         raise PartMissing("the consent of this message is not here", field="cns")
+
+    def _newest(self, row: SentRow, collection: str, old: Granted) -> Granted:
+        """The active consent of the family that allows all of the message, else the superseded one."""
+        family = consent_rows.found(self.session.store, collection, "family", old.consent.family)
+        fields = load_catalogue().record_fields.intersection(row.fields)
+        return next(
+            (
+                one
+                for one in family
+                if one.status == consent_rows.ACTIVE
+                and row.purpose in one.consent.pur
+                and fields.issubset(one.consent.fields)
+            ),
+            old,
+        )
 
     def _expires(self, row: SentRow, now: datetime) -> datetime:
         return (now + LIFE if row.expires is None else row.expires).replace(microsecond=0)
@@ -350,11 +371,11 @@ class Regranter:
     def _mark(self, row: SentRow, again: GrantId) -> None:
         sent_rows.put(self.session.store, replace(row, again=again))
 
-    def _arrived(self, row: SentRow, sealed: SealedEnvelope) -> None:
+    def _arrived(self, row: SentRow, under: SentRow, sealed: SealedEnvelope) -> None:
         (grant,) = sealed.grants
         store, kid = self.session.store, GrantCore.from_bytes(grant.core).rcp_kid
         with store.writing():
             move_head(store, row.recipient, Head(grant.seq, grant.digest))
             self._mark(row, grant.gid)
-            fresh = replace(row, gid=grant.gid, seq=grant.seq, digest=grant.digest, kid=kid, again=None)
+            fresh = replace(under, gid=grant.gid, seq=grant.seq, digest=grant.digest, kid=kid, again=None)
             sent_rows.put(store, replace(fresh, sent_at=self.session.now()))

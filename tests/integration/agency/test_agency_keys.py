@@ -101,6 +101,34 @@ def test_after_a_compromise_the_senders_next_sync_grants_again(
     assert states[new[0].gid] == "opened"
 
 
+def test_after_a_compromise_what_waits_is_granted_again_under_the_consent_that_renewed_its_own(
+    ngo: Client, embassy: Client, ref: str
+) -> None:
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    (first,) = ngo.consents.each()
+    ngo.consents.grant(ref, to="embassy", terms=found_terms(supersedes=first.cid))
+    done = embassy.keys.change("enc", reason=COMPROMISED)
+    assert ngo.sync().alarms == ()
+    (new,) = (item for item in embassy.inbox() if item.state == "waiting" and item.kid == done.kid)
+    message = embassy.open_grant(new.gid)
+    assert (message.eid, message.fields["sex"]) == (sent.eid, "female")
+    # Both know under which consent it is there now: a withdrawal of the family finds it.
+    assert message.consent == next(one.cid for one in ngo.consents.each() if one.status == "active")
+    assert [one.delivered for one in ngo.withdraw(first.cid)] == [1]
+
+
+def test_what_a_narrower_consent_forbids_is_not_granted_again_and_is_no_alarm(
+    ngo: Client, embassy: Client, ref: str
+) -> None:
+    ngo.send("found_notice", to=["embassy"], record=ref)
+    (first,) = ngo.consents.each()
+    few = ("name_given", "sex", "age_range", "current_area")
+    ngo.consents.grant(ref, to="embassy", terms=found_terms(fields=few, supersedes=first.cid))
+    embassy.keys.change("enc", reason=COMPROMISED)
+    assert ngo.sync().alarms == ()
+    assert len(list(embassy.inbox())) == 1
+
+
 def test_a_grant_that_was_withdrawn_is_not_granted_again(ngo: Client, embassy: Client, ref: str) -> None:
     ngo.send("found_notice", to=["embassy"], record=ref)
     embassy.keys.change("enc", reason=COMPROMISED)
