@@ -12,7 +12,8 @@ A page is taken in these steps; an error names its step in `rule`, but L5, where
   L5 rules        every event is lawful after the ones before it, and its key bytes match
   L6 root         LOG_FORK            at the size of each checkpoint seen, the root of the events is its root
 A checkpoint has no time; how fresh it is, only a witness's cosignature can say. So beside the steps:
-  L7 fresh        LOG_STALE           `check_fresh`: the newest quorum cosignature is at most 24 hours old
+  L7 fresh        LOG_STALE           `check_fresh`: the newest quorum cosignature is at most 24 hours old;
+                                      `check_covered`: no event of the copy has waited for one for longer
 """
 
 from collections.abc import Iterable, Mapping
@@ -256,6 +257,15 @@ def check_fresh(
     stale = required if cosigned is None else now - cosigned > most
     if stale:
         raise LogStale("directory: no cosignature that is new enough", rule="L7-fresh")
+
+
+def check_covered(waiting: datetime | None, now: datetime, *, most: timedelta = FRESH_MOST) -> None:
+    """Refuse a copy with events that no quorum has cosigned within `most`; `waiting`: since when it has them.
+
+    A fresh cosignature on an older checkpoint says nothing of what came after. Raises: LogStale.
+    """
+    if waiting is not None and now - waiting > most:
+        raise LogStale("directory: it has events that no quorum of witnesses has seen", rule="L7-fresh")
 
 
 def _check_reached(state: DirectoryState, head: Checkpoint | None) -> None:

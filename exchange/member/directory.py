@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from exchange.directory.replay import leaf_data
-from exchange.directory.snapshot import EVENTS_PER_PAGE, FRESH_MOST, DirectoryLog, Page, check_fresh
+from exchange.directory.snapshot import (
+    EVENTS_PER_PAGE,
+    FRESH_MOST,
+    DirectoryLog,
+    Page,
+    check_covered,
+    check_fresh,
+)
 from exchange.directory.state import DirectoryState
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.note import split_note
@@ -24,6 +31,7 @@ from exchange.member.own_events import OwnEvents
 from exchange.member.profile import Profile
 from exchange.member.store import Store
 from exchange.member.transport import Transport
+from exchange.member.unwitnessed import Unwitnessed
 from exchange_keys.box import StoreKey
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue, b64u, format_time, parse_time
@@ -173,6 +181,11 @@ class DirectoryCopy:
         found = self._store.get(_ROW, "witnessed")
         return None if found is None else parse_time(found.get("at"), field="at")
 
+    def _witnessed_size(self) -> int:
+        """The largest tree that a quorum is known to have cosigned; 0: none."""
+        size = (self._store.get(_ROW, "witnessed") or {}).get("size")
+        return size if isinstance(size, int) else 0
+
     def verify_all(self) -> int:
         """Verify every kept page again from the first event, whatever the sealed state says; the size.
 
@@ -218,7 +231,7 @@ class DirectoryCopy:
         quorum, pins = self._profile.deployment.witnesses, self._profile.deployment
         if quorum is None or self._kept is None:
             return
-        known = self.witnessed_at()
+        known, size = self.witnessed_at(), self._witnessed_size()
         for note in (page.checkpoint, page.witnessed):
             if note is None:
                 continue
@@ -226,17 +239,18 @@ class DirectoryCopy:
             if seen.size > self._kept.log.state.size or self._root_at(seen.size) != seen.root:
                 raise LogFork("witnessed: a checkpoint of another past", field="witnessed", rule="L6-root")
             at = quorum.cosigned_at(note, self._hub.tokens.now())
-            if at is not None and (known is None or at > known):
-                known = at
-                self._store.put(_ROW, "witnessed", {"at": format_time(at)})
+            if at is not None:
+                known, size = at if known is None else max(known, at), max(size, seen.size)
+                self._store.put(_ROW, "witnessed", {"at": format_time(known), "size": size})
+        Unwitnessed(self._store).note(self._kept.log.state.size, size, self._hub.tokens.now())
 
     def _check_witnessed(self) -> None:
         """L7. Without named witnesses nothing can be said. Raises: LogStale."""
         if self._profile.deployment.witnesses is None:
             return
-        check_fresh(
-            self.witnessed_at(), self._hub.tokens.now(), required=True, most=max(FRESH_MOST, self.patience)
-        )
+        now, most = self._hub.tokens.now(), max(FRESH_MOST, self.patience)
+        check_fresh(self.witnessed_at(), now, required=True, most=most)
+        check_covered(Unwitnessed(self._store).since(), now, most=most)
 
     def _knows(self, agencies: Iterable[AgencyId], size: int) -> bool:
         state = self.state()

@@ -15,6 +15,7 @@ from exchange.member.new_users import add_caseworker
 from exchange.member.users import NewUser
 from exchange.member.watching import acknowledge, watch
 from exchange_keys.signing import SigningKey
+from exchange_schemas.codec import format_time, parse_time
 from exchange_schemas.errors import CheckpointInvalid, LogFork, LogStale, NotPermitted, RecordUnknown
 from tests.integration.agency.exchange_world import (
     Exchange,
@@ -162,3 +163,52 @@ def test_a_witnessed_checkpoint_of_another_tree_is_refused(
     exchange.change = forged
     with pytest.raises((LogFork, CheckpointInvalid)):
         ngo.sync()
+
+
+def test_events_that_a_quorum_is_never_shown_make_the_log_stale_however_fresh_an_older_one_is(
+    exchange: Exchange, ngo: Client, witnessed: Callable[..., None]
+) -> None:
+    """The hub keeps its witnesses at an old tree, and shows each member another continuation of it."""
+    notes = list[str]()
+
+    def frozen(path: str, body: bytes) -> bytes:
+        if b'"checkpoint"' not in body:
+            return body
+        answer = json.loads(body)
+        notes.append(answer["checkpoint"])
+        now = exchange.hub.clock()
+        lines = "".join(cosign(notes[0], key, name, now) for name, key in WITNESSES.items())
+        return json.dumps({**answer, "witnessed": notes[0] + lines}).encode()
+
+    exchange.change = frozen
+    ngo.sync()
+    log_a_thiefs_key(ngo)
+    ngo.sync()
+    later(ngo, timedelta(hours=23))
+    ngo.sync()
+    log_a_thiefs_key(ngo)
+    ngo.sync()
+    later(ngo, timedelta(hours=2))
+    with pytest.raises(LogStale) as caught:
+        ngo.sync()
+    assert caught.value.rule == "L7-fresh"
+    with pytest.raises(LogStale):
+        ngo.session.directory.ensure_fresh()
+    # A quorum that is shown more, but not all, takes the clock to what came after.
+    notes[0] = notes[2]
+    ngo.sync()
+    later(ngo, timedelta(hours=23))
+    with pytest.raises(LogStale):
+        ngo.sync()
+    witnessed(timedelta(0))
+    ngo.sync()
+    assert watch(ngo.session).failure is None
+
+
+def later(client: Client, by: timedelta) -> None:
+    """The sizes that no quorum has cosigned were first seen so much earlier."""
+    row = client.session.store.get("directory", "unwitnessed")
+    if row is None:
+        return
+    sizes = [[size, format_time(parse_time(at, field="at") - by)] for size, at in row["sizes"]]  # type: ignore[union-attr,misc]
+    client.session.store.put("directory", "unwitnessed", {"sizes": sizes})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exchange.directory.replay import leaf_data
 from exchange.directory.rules import governance_pin
-from exchange.directory.snapshot import DirectoryLog, Page, PageEvent, check_fresh
+from exchange.directory.snapshot import DirectoryLog, Page, PageEvent, check_covered, check_fresh
 from exchange.log.checkpoint import Checkpoint, sign_checkpoint
 from exchange.log.note import split_note
 from exchange.log.tree import root_of
@@ -256,3 +256,11 @@ def test_a_page_may_show_a_witnessed_note_and_nothing_else() -> None:
     for more in ({"witnessed": 7}, {"other": "x"}, {"witnessed": "x", "other": "x"}):
         with pytest.raises(Malformed):
             Page.from_json(value | more)
+
+
+def test_no_event_waits_longer_than_a_day_for_a_quorum() -> None:
+    day = timedelta(days=1)
+    check_covered(None, START)
+    check_covered(START, START + day)
+    with pytest.raises(LogStale):
+        check_covered(START, START + day + timedelta(seconds=1))
