@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from exchange.agency import consent_rows as rows
 from exchange.agency.consent_rows import OWN, RECEIVED, Granted
@@ -25,13 +26,24 @@ from exchange.agency.requests import Requests
 from exchange.agency.retention import Retention
 from exchange.agency.signatures import signers_of
 from exchange.agency.unopened import Unopened
-from exchange.agency.withdrawals import accept_withdrawal
+from exchange.agency.withdrawals import accept_withdrawal, verified_withdrawal
 from exchange.directory.state import APPROVER
 from exchange.member.session import Session
 from exchange_keys.jws import Signed
 from exchange_schemas.codec import JsonValue
 from exchange_schemas.consent import Consent, Withdrawal
-from exchange_schemas.errors import KeyNotActive, KeyRevoked, LogFork, Malformed
+from exchange_schemas.errors import (
+    KeyNotActive,
+    KeyRevoked,
+    KeyWrongUse,
+    KidUnknown,
+    LogFork,
+    Malformed,
+    OriginMismatch,
+    SigInvalid,
+)
+
+_UNSIGNED: Final = (KidUnknown, KeyWrongUse, KeyNotActive, SigInvalid, OriginMismatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,15 @@ class Syncer:
         known = rows.found(self.session.store, OWN, "family", family)
         if all(row.status == rows.WITHDRAWN for row in known):
             return []
+        try:
+            ours = verified_withdrawal(self.session, signed).iss == self.session.profile.agency
+        except _UNSIGNED:
+            ours = False
+        if not ours:
+            return [
+                "the hub shows a withdrawal of this agency that none of its approvers has signed; nothing "
+                "was withdrawn: tell the commission"
+            ]
         for row in known:
             rows.put(self.session.store, OWN, row.withdrawn_by(signed))
         self.consents.ask_after(known[-1])

@@ -1,4 +1,4 @@
-"""Withdrawals by other agencies: believed by the issuer's approver signature, never by the hub's word.
+"""Withdrawals that the hub shows: believed by the issuer's approver signature, never by the hub's word.
 
 That signature counts for good: neither the end of its key nor a suspension of its issuer takes it back.
 
@@ -18,8 +18,8 @@ from exchange_schemas.consent import Withdrawal
 from exchange_schemas.tombstone import Tombstone
 
 
-def accept_withdrawal(session: Session, signed: Signed) -> list[str]:
-    """Verify a withdrawal and mark the family's consents here; sentences about copies that rest on them.
+def verified_withdrawal(session: Session, signed: Signed) -> Withdrawal:
+    """The withdrawal, once approvers of its issuer are seen to have signed it.
 
     Raises: SigInvalid, KidUnknown, KeyWrongUse, KeyNotActive, Malformed, OriginMismatch.
     """
@@ -32,6 +32,15 @@ def accept_withdrawal(session: Session, signed: Signed) -> list[str]:
         use=APPROVER,
         signed_at=min(withdrawal.iat, session.now()),
     )
+    return withdrawal
+
+
+def accept_withdrawal(session: Session, signed: Signed) -> list[str]:
+    """Verify a withdrawal and mark the family's consents here; sentences about copies that rest on them.
+
+    Raises: SigInvalid, KidUnknown, KeyWrongUse, KeyNotActive, Malformed, OriginMismatch.
+    """
+    withdrawal = verified_withdrawal(session, signed)
     alarms: list[str] = []
     with session.store.writing():
         for row in consent_rows.found(session.store, RECEIVED, "family", withdrawal.family):

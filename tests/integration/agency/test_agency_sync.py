@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from exchange.agency import Client
+from exchange.agency import Client, consent_rows
 from exchange.directory.events import suspend_event
 from exchange.hub.db import writing
 from exchange.hub.models.consents import consent_family
@@ -17,6 +17,9 @@ from exchange.hub.services import operators
 from exchange.member.enrolment import pseudonym
 from exchange.member.new_users import add_approver
 from exchange.member.users import NewUser, open_user
+from exchange_keys.jws import sign
+from exchange_keys.signing import SigningKey
+from exchange_schemas.consent import Withdrawal
 from exchange_schemas.errors import (
     AuthorityMissing,
     ConfigInvalid,
@@ -31,6 +34,7 @@ from exchange_schemas.errors import (
     RecipientDenied,
     Unauthorized,
 )
+from exchange_schemas.ids import AgencyId
 from tests.integration.agency.exchange_world import (
     ROOT_PASSPHRASE,
     Exchange,
@@ -328,3 +332,40 @@ def test_a_receipt_that_proves_nothing_is_refused(exchange: Exchange, ngo: Clien
     exchange.change = forged
     with pytest.raises(ProofInvalid):
         ngo.sync()
+
+
+def test_a_withdrawal_of_ours_that_no_approver_of_ours_signed_ends_nothing_and_asks_nobody(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    """Believed, it would have this agency itself ask recipients to delete what a child needs."""
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    consent = ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    sent = ngo.send("found_notice", to=["embassy"], record=ref)
+    embassy.open_grant(sent.grants[0].gid)
+    row = consent_rows.get(ngo.session.store, consent_rows.OWN, consent.cid)
+    assert row is not None
+    withdrawal = Withdrawal(
+        origin=exchange.hub.settings.origin,
+        iss=AgencyId("ngo"),
+        family=row.consent.family,
+        reason="consent_withdrawn",
+        iat=exchange.hub.clock().replace(microsecond=0),
+    )
+    forged = sign(withdrawal.to_bytes(), Withdrawal.typ, [SigningKey.generate()]).to_json()
+
+    def shown(path: str, body: bytes) -> bytes:
+        if path != "/v1/consents":
+            return body
+        answer = json.loads(body)
+        items = [{**item, "status": "withdrawn", "withdrawal": forged} for item in answer["items"]]
+        return json.dumps({**answer, "items": items}).encode()
+
+    exchange.change = shown
+    (alarm,) = ngo.sync().alarms
+    assert "none of its approvers has signed" in alarm
+    exchange.change = None
+    assert ngo.sync().alarms == ()
+    assert list(ngo.deletions.asked()) == []
+    assert [one.status for one in ngo.consents.each()] == ["active"]
+    assert embassy.message(sent.grants[0].gid) is not None
