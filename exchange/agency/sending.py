@@ -38,6 +38,7 @@ from exchange_schemas.errors import (
     LogFork,
     PartMissing,
     SeqConflict,
+    StoreCorrupt,
 )
 from exchange_schemas.ids import AgencyId, GrantId, check_agency
 
@@ -62,19 +63,37 @@ class Sender:
             return self._deliver(sealed.job)
 
     def resume(self, job: str | None) -> list[Sent]:
-        """Deliver one job or all, oldest first. Raises: at the first that cannot be delivered."""
+        """Deliver one job or all, oldest first; one that is refused or damaged keeps none behind it.
+
+        Raises: HubUnreachable and what else would meet every job, at once; else the first, at the end. Only
+        that one is taken from the spool, so that the next time tells of the next.
+        """
         with self._alone():
             jobs = list(self.spool.each()) if job is None else [self.spool.get(job)]
-            sent = [self._deliver(one) for one in jobs]
+            sent, failed = list[Sent](), list[ExchangeError]()
+            for one in jobs:
+                try:
+                    sent.append(self._deliver(one, keep=bool(failed)))
+                except StoreCorrupt as error:
+                    failed.append(error)
+                except ExchangeError as error:
+                    if may_pass(error):
+                        raise
+                    failed.append(error)
             self.spool.clear_stray_files()
+            if failed:
+                raise failed[0]
             return sent
 
     def _alone(self) -> AbstractContextManager[None]:
         """One sender of this machine at a time: two would seal for the same place in a chain."""
         return hold(self.spool.folder / ".lock", what="sending")
 
-    def _deliver(self, job: Job) -> Sent:
-        """Deposit until the hub has answered for good; a job that may still arrive stays in the spool."""
+    def _deliver(self, job: Job, *, keep: bool = False) -> Sent:
+        """Deposit until the hub has answered for good; a job that may still arrive stays in the spool.
+
+        `keep`: also one that is refused.
+        """
         for _ in range(ATTEMPTS):
             try:
                 return self._deposit(job)
@@ -91,20 +110,22 @@ class Sender:
                 if "status" not in error.detail:
                     job = self._seal_anew(job)
             except ExchangeError as error:
-                raise self._failed(job, error) from error.__cause__
+                raise self._failed(job, error, keep=keep) from error.__cause__
         raise self._failed(job, SeqConflict("other hosts of this agency were always faster", field="seq"))
 
     def _ahead(self, before: str | None) -> Mapping[AgencyId, Head]:
         """Without network one stick carries several envelopes: each is sealed behind those before it."""
         return NO_HEADS if self.session.carried is None else self.spool.heads(before=before)
 
-    def _failed(self, job: Job, error: ExchangeError) -> ExchangeError:
+    def _failed(self, job: Job, error: ExchangeError, *, keep: bool = False) -> ExchangeError:
         if may_pass(error) or isinstance(error, SeqConflict):
             self.spool.note_error(job, error.code)
             if self.session.carried is None and (error.hint is None or not isinstance(error, HubRefused)):
                 error.hint = (
                     "the sealed envelope is in the spool; send it with `exchange-agency send --resume`"
                 )
+        elif keep:
+            self.spool.note_error(job, error.code)
         else:
             self.spool.remove(job)
         return error

@@ -10,8 +10,8 @@ from sqlalchemy import delete, select
 from exchange.agency import Client, deletion_rows
 from exchange.hub.db import reading, writing
 from exchange.hub.models.consents import consent, consent_family
-from exchange_schemas.errors import HubUnreachable, NotFound
-from tests.integration.agency.exchange_world import Exchange
+from exchange_schemas.errors import ConsentWithdrawn, HubUnreachable, NotFound, StoreCorrupt
+from tests.integration.agency.exchange_world import Exchange, child_with_decision, found_terms
 from tests.integration.agency.test_agency_bundles_refused import suspended
 from tests.integration.agency.test_agency_deletions import told
 
@@ -91,3 +91,43 @@ def test_one_withdrawal_that_the_hub_does_not_take_keeps_no_other_from_counting(
     with reading(exchange.hub.engine) as conn:
         shown = select(consent_family.c.status).join(consent).where(consent.c.cid == cid)
         assert conn.execute(shown).scalar_one() == "withdrawn"
+
+
+def test_an_envelope_that_may_not_leave_any_more_keeps_none_behind_it_in_the_spool(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    refs = [child_with_decision(ngo) for _ in range(3)]
+    given = [ngo.consents.grant(ref, to="embassy", terms=found_terms()) for ref in refs]
+    exchange.stop()
+    for ref in refs:
+        with pytest.raises(HubUnreachable):
+            ngo.send("found_notice", to=["embassy"], record=ref)
+    with pytest.raises(HubUnreachable):
+        ngo.withdraw(given[0].cid, given[1].cid)
+    exchange.start()
+    # Each refusal is told once.
+    for left in (["CONSENT_WITHDRAWN"], []):
+        with pytest.raises(ConsentWithdrawn):
+            ngo.resume()
+        assert ([one.last_error for one in ngo.spooled()], kinds(embassy)) == (left, ["found_notice"])
+    assert ngo.resume() == []
+
+
+def test_a_job_whose_bytes_are_lost_here_keeps_none_behind_it(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    refs = [child_with_decision(ngo) for _ in range(2)]
+    for ref in refs:
+        ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    exchange.stop()
+    for ref in refs:
+        with pytest.raises(HubUnreachable):
+            ngo.send("found_notice", to=["embassy"], record=ref)
+    lost, _ = ngo.spooled()
+    ngo.session.store.delete("spool_deposit", lost.job)
+    exchange.start()
+    with pytest.raises(StoreCorrupt):
+        ngo.resume()
+    assert ([one.job for one in ngo.spooled()], kinds(embassy)) == ([lost.job], ["found_notice"])
