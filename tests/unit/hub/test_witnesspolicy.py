@@ -22,7 +22,7 @@ A, B, C = (
 GOOD = f"witness a {A} https://a.example\nwitness b {B} https://b.example:8443/w\ngroup g 2 a b\nquorum g\n"
 
 
-def load(folder: Path, text: str, **changes: object) -> WitnessPolicy | None:
+def load(folder: Path, text: str, keys: HubKeys = KEYS, **changes: object) -> WitnessPolicy | None:
     path = folder / "policy"
     path.write_text(text)
     settings = Settings(
@@ -33,7 +33,7 @@ def load(folder: Path, text: str, **changes: object) -> WitnessPolicy | None:
         guard_dir=Path("/guard"),
         witness_policy=path,
     )
-    return load_policy(replace(settings, **changes), KEYS)
+    return load_policy(replace(settings, **changes), keys)
 
 
 def refused(folder: Path, text: str, **changes: object) -> str:
@@ -70,16 +70,7 @@ def test_the_file_that_auditors_get_serves_the_hub_too(tmp_path: Path) -> None:
     stranger = vkey("exchange.example/audit", SigningKey.generate().public.raw)
     assert "not this hub's" in refused(tmp_path, f"log {stranger}\n" + GOOD)
     changing = replace(KEYS, audit_log=LogKey(SigningKey.generate(), AUDIT))
-    settings = Settings(
-        "exchange.example",
-        "https://exchange.example",
-        "sqlite:////srv/hub.sqlite",
-        Path("/srv/hub"),
-        Path("/guard"),
-        witness_policy=tmp_path / "policy",
-    )
-    (tmp_path / "policy").write_text(logs + GOOD)
-    assert load_policy(settings, changing) is not None
+    assert load(tmp_path, logs + GOOD, changing) is not None
 
 
 @pytest.mark.parametrize(
