@@ -61,8 +61,13 @@ class OwnEvents:
         with self._store.writing():
             for index, event in own:
                 text = self._alarm(signed[index], event)
-                if text is not None:
-                    row = {"event": event.event, "signed_at": format_time(event.iat), "text": text}
+                if text is not None and not self._was_acknowledged(index, signed[index]):
+                    row = {
+                        "event": event.event,
+                        "signed_at": format_time(event.iat),
+                        "text": text,
+                        "digest": _digest(signed[index]),
+                    }
                     self._store.put(_ALARMS, str(index), row)
                     found.append(text)
         return found
@@ -79,6 +84,11 @@ class OwnEvents:
             if row is None:
                 raise RecordUnknown("there is no alarm of this number", field="index")
             self._store.put(_ALARMS, str(index), {**row, "by": by})
+
+    def _was_acknowledged(self, index: int, signed: Signed) -> bool:
+        """Whether somebody has looked at this very event: the copy may be fetched anew from its beginning."""
+        row = self._store.get(_ALARMS, str(index))
+        return row is not None and row.get("by") is not None and row.get("digest") == _digest(signed)
 
     def _alarm(self, signed: Signed, event: Event) -> str | None:
         if self._store.get(_COLLECTION, _digest(signed)) is not None or isinstance(event, ResumeEvent):

@@ -53,6 +53,24 @@ def test_an_alarm_stands_until_an_approver_acknowledges_it(
     assert "verify from the first" in here("directory", "verify").out
 
 
+def test_an_event_that_somebody_has_looked_at_is_no_alarm_when_the_copy_is_fetched_anew(
+    exchange: Exchange, ngo: Client
+) -> None:
+    log_a_thiefs_key(ngo)
+    (one,) = watch(ngo.session).alarms
+    acknowledge(ngo.session, one.index)
+    log_a_thiefs_key(ngo)
+    home = ngo.session.home
+    ngo.close()
+    for file in home.directory.iterdir():
+        file.unlink()
+    with exchange.client(home.path) as again:
+        found = again.sync().alarms
+        # What nobody has looked at is told, and nothing else.
+        assert len(found) == 1
+        assert [alarm.index for alarm in watch(again.session).alarms] == [one.index + 1]
+
+
 def test_an_alarm_survives_a_crash_right_after_the_event_was_seen(
     exchange: Exchange, ngo: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
