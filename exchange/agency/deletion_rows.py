@@ -18,6 +18,7 @@ from exchange.agency.sent_rows import SentRow
 from exchange.member.store import Store
 from exchange_schemas.catalogue import load_catalogue
 from exchange_schemas.codec import Encodable, JsonValue, format_time, parse_time
+from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import StoreCorrupt
 from exchange_schemas.ids import AgencyId, ConsentId, EnvelopeId, FamilyId, GrantId
 
@@ -129,11 +130,14 @@ def each_owed(store: Store) -> Iterator[OwedDeletion]:
 
 def note_deleted(store: Store, message: Message, when: datetime) -> None:
     """Remember the ids of a message that is deleted; nothing else of it."""
-    store.put(
-        _DELETED,
-        message.gid,
-        {"eid": message.eid, "sender": message.sender, "kind": message.kind, "when": format_time(when)},
-    )
+    ids = {"eid": message.eid, "sender": message.sender, "kind": message.kind}
+    store.put(_DELETED, message.gid, {**ids, "when": format_time(when)})
+
+
+def note_unopened(store: Store, core: GrantCore, when: datetime) -> None:
+    """The same of one that was brought here, and deleted before anybody had opened it."""
+    ids = {"eid": core.eid, "sender": core.snd, "kind": core.kind}
+    store.put(_DELETED, core.gid, {**ids, "when": format_time(when)})
 
 
 def was_deleted(store: Store, gid: str) -> bool:

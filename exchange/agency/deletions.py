@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
-from exchange.agency import consent_rows, deletion_rows, message_rows, sent_rows
+from exchange.agency import brought, consent_rows, deletion_rows, message_rows, sent_rows
 from exchange.agency.consent_rows import OWN, RECEIVED
 from exchange.agency.deletion_rows import (
     ANSWERED,
@@ -171,12 +171,15 @@ class Deletions:
 
     def _delete(self, row: OwedDeletion, *, partly: bool) -> OwedDeletion:
         now = self._session.now().replace(microsecond=0)
+        unopened = brought.forget_family(self._session, row.family)
         with self._store.writing():
             copies = self._copies(row)
+            for core in unopened:
+                deletion_rows.note_unopened(self._store, core, now)
             for message in copies:
                 deletion_rows.note_deleted(self._store, message, now)
                 message_rows.delete(self._store, message.gid)
-            said = "partly" if partly else "deleted" if copies else "already_gone"
+            said = "partly" if partly else "deleted" if copies or unopened else "already_gone"
             done = replace(row, state=DONE, outcome={"outcome": said}, keep_until=None)
             deletion_rows.put_owed(self._store, done)
         self._store.scrub()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from exchange.agency import consent_rows, deletion_rows, message_rows
+from exchange.agency import brought, consent_rows, deletion_rows, message_rows
 from exchange.agency.arrivals import check_arrival, note_arrival
 from exchange.agency.attesting import arranges_release
 from exchange.agency.chains import gap_before, note_seen
@@ -26,7 +26,6 @@ from exchange.agency.opening import Opened, open_parts
 from exchange.agency.verification import Verified, verify
 from exchange.agency.withdrawals import bury
 from exchange.consent import check_detention
-from exchange.member.carried import GRANTS
 from exchange.member.session import Session
 from exchange_keys.grants import grant_digest
 from exchange_keys.jws import Signed, sign
@@ -35,8 +34,10 @@ from exchange_schemas.consent import Consent
 from exchange_schemas.envelope import GrantCore
 from exchange_schemas.errors import (
     Conflict,
+    ConsentSuperseded,
     ConsentWithdrawn,
     ExchangeError,
+    GrantExpired,
     KeyNotActive,
     KeyRevoked,
     KidUnknown,
@@ -63,6 +64,8 @@ _RECEIPTS = "recipient_receipt"
 _CURSOR = "cursor"
 # Refusals that may pass by themselves, or are no fault of the sender: no signed refusal goes back.
 _NOT_THE_SENDERS = (LogStale, LogFork, KidUnknown)
+# After these it can never be opened any more.
+_OVER = (ConsentWithdrawn, ConsentSuperseded, GrantExpired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,10 @@ class Receiver:
             # It may have died while its photo came: that is no fault of what was sent.
             if not self._is_dead(checked, error):
                 self._refuse(fetched, error)
+            if isinstance(error, _OVER):
+                brought.forget(self.session, checked)
             raise
-        if self.session.carried is not None:
-            self.session.carried.forget(under=f"{GRANTS}{checked}")
+        brought.forget(self.session, checked)
         return self._acknowledged(verified.core, fetched, message)
 
     def _acknowledged(self, core: GrantCore, fetched: Fetched, message: Message) -> Message:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from exchange.agency import outbox
+from exchange.agency import brought, outbox
 from exchange.agency.bundles.content import ANSWER, CALL, WANT, read_frames, write_frame
 from exchange.agency.bundles.counting import Counting
 from exchange.agency.bundles.file import Making, alone, opened, write_bundle
@@ -178,6 +178,7 @@ class Office:
         # Asked once: an old page must never look like news.
         self._answers().forget(under="/v1/directory/")
         attempt(lambda: alarms.extend(self.syncer.take_shown()), "the consents")
+        brought.forget_ended(self.session)
         for row in withdrawn_unconfirmed(self.session):
             attempt(lambda row=row: self.consents.assert_withdrawal(row), "a withdrawal")  # type: ignore[misc]
         for row in unregistered(self.session):

@@ -13,6 +13,7 @@ from exchange.agency import Client
 from exchange.agency.bundles.counting import Counting
 from exchange.agency.bundles.courier import Courier
 from exchange.agency.subject import gather
+from exchange.member.carried import GRANTS
 from exchange_schemas.bundle import OUT
 from exchange_schemas.codec import decode
 from exchange_schemas.errors import (
@@ -296,3 +297,41 @@ def test_a_consent_that_was_narrowed_while_a_message_was_on_the_stick_is_caught(
     with pytest.raises(ConsentSuperseded):
         trip.office.open_grant(item.gid)
     assert list(trip.office.messages()) == []
+
+
+def carried_grants(trip: Trip) -> list[str]:
+    answers = trip.office.session.carried
+    assert answers is not None
+    files = [path.name for path in trip.office.session.home.spool.glob("*.carried")]
+    return [*answers.paths(GRANTS), *files]
+
+
+def test_what_was_brought_and_never_opened_is_deleted_with_what_was_opened(trip: Trip) -> None:
+    ref = child_with_decision(trip.embassy)
+    consent = trip.embassy.consents.grant(ref, to="office", terms=found_terms())
+    trip.embassy.send("found_notice", to=["office"], record=ref)
+    (item,) = trip.office.office.take(trip.whole()).waiting
+    assert carried_grants(trip)
+    assert [one.delivered for one in trip.embassy.withdraw(consent.cid)] == [1]
+    waiting = trip.office.office.take(trip.whole()).waiting
+    (request,) = (one for one in waiting if one.kind == "deletion_request")
+    trip.office.open_grant(request.gid)
+    with pytest.raises(HubUnreachable):
+        trip.office.deletions.answer(request.gid)
+    (owed,) = trip.office.deletions.owed()
+    assert owed.outcome == {"outcome": "deleted"}
+    assert carried_grants(trip) == []
+    with pytest.raises(ConsentWithdrawn):
+        trip.office.open_grant(item.gid)
+
+
+def test_what_was_brought_is_forgotten_once_it_may_not_be_opened_any_more(trip: Trip) -> None:
+    ref = child_with_decision(trip.embassy)
+    consent = trip.embassy.consents.grant(ref, to="office", terms=found_terms())
+    trip.embassy.send("found_notice", to=["office"], record=ref)
+    (item,) = trip.office.office.take(trip.whole()).waiting
+    trip.embassy.consents.withdraw(consent.cid)
+    trip.office.office.take(trip.whole())
+    with pytest.raises(ConsentWithdrawn):
+        trip.office.open_grant(item.gid)
+    assert carried_grants(trip) == []
