@@ -108,33 +108,63 @@ def adopt_head(store: Store, recipient: AgencyId, head: Head) -> None:
     move_head(store, recipient, head)
 
 
-def note_seen(store: Store, sender: AgencyId, seq: int, digest: Digest) -> None:
-    """Remember the digest of a sender's grant number `seq`, as listed, opened or buried.
+def note_listed(store: Store, sender: AgencyId, seq: int, digest: Digest) -> bool:
+    """Remember the digest that the hub lists for a sender's grant number `seq`: its word, and no proof.
 
-    Raises: Replay when another grant was seen under that number.
+    Gives False when it listed another one before, or another was opened. What it lists now takes the place
+    of what it listed, never of what was opened: whoever asks hears of it once, and is not shut out for good.
     """
     with store.writing():
-        known = seen(store, sender, seq)
-        if known is not None and known != digest:
+        known = _seen(store, sender, seq)
+        if known is None or (known.digest != digest and not known.proved):
+            _put_seen(store, sender, seq, _Seen(digest, proved=False))
+        return known is None or known.digest == digest
+
+
+def note_proved(store: Store, sender: AgencyId, seq: int, digest: Digest) -> bool:
+    """Remember the digest of a grant whose signature verified; whether the hub had listed another one.
+
+    What the hub listed never stands against what the sender signed: else one false listing would have this
+    agency refuse an honest sender for good. Raises: Replay when another signed grant bears that number.
+    """
+    with store.writing():
+        known = _seen(store, sender, seq)
+        other = known is not None and known.digest != digest
+        if known is not None and other and known.proved:
             raise Replay("seq: two different grants bear the same number", field="seq", rule="chain-replay")
-        if known is None:
-            store.put(_SEEN, f"{sender}/{seq}", {"digest": digest})
+        if known is None or not known.proved:
+            _put_seen(store, sender, seq, _Seen(digest, proved=True))
+        return other
 
 
-def seen(store: Store, sender: AgencyId, seq: int) -> Digest | None:
-    """The digest of a sender's grant, if it was ever seen."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A digest under a number; `proved`: of a grant that its sender's signature vouches for."""
+
+    digest: Digest
+    proved: bool
+
+
+def _seen(store: Store, sender: AgencyId, seq: int) -> _Seen | None:
     found = store.get(_SEEN, f"{sender}/{seq}")
-    return None if found is None else Digest(str(found["digest"]))
+    # Before there was a difference every one counted.
+    return None if found is None else _Seen(Digest(str(found["digest"])), found.get("proved") is not False)
+
+
+def _put_seen(store: Store, sender: AgencyId, seq: int, seen: _Seen) -> None:
+    store.put(_SEEN, f"{sender}/{seq}", {"digest": seen.digest, "proved": seen.proved})
 
 
 def gap_before(store: Store, core: GrantCore) -> bool:
-    """Whether the grant before this one was never seen; a wrong one is an error.
+    """Whether the grant before this one was never seen, or only another one was listed in its place.
 
-    Raises: SeqConflict when `prev` is not the digest of the grant that was seen before.
+    Raises: SeqConflict when `prev` is not the digest of the grant that was proved to come before.
     """
     if core.seq == 1:
         return False
-    before = seen(store, core.snd, core.seq - 1)
-    if before is not None and before != core.prev:
+    before = _seen(store, core.snd, core.seq - 1)
+    if before is None or before.digest == core.prev:
+        return before is None
+    if before.proved:
         raise SeqConflict("prev: not the grant that came before", field="prev", rule="chain-prev")
-    return before is None
+    return True

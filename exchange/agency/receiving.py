@@ -14,7 +14,7 @@ from datetime import timedelta
 from exchange.agency import brought, consent_rows, deletion_rows, message_rows
 from exchange.agency.arrivals import check_arrival, note_arrival
 from exchange.agency.attesting import arranges_release
-from exchange.agency.chains import gap_before, note_seen
+from exchange.agency.chains import gap_before, note_listed, note_proved
 from exchange.agency.confirmations import relation_verified
 from exchange.agency.consent_rows import RECEIVED, Granted, superseding
 from exchange.agency.downloading import OnBytes, sweep
@@ -87,8 +87,11 @@ class Receiver:
         for page in pages(self.session.hub, "/v1/inbox", cursor):
             items = [_item(value) for value in page.items]
             with store.writing():
-                for item in items:
-                    note_seen(store, item.sender, item.seq, item.digest)
+                same = [note_listed(store, item.sender, item.seq, item.digest) for item in items]
+            if not all(same):
+                raise Replay(
+                    "seq: two different grants bear the same number", field="seq", rule="chain-replay"
+                )
             yield from (item for item in items if not waiting_only or item.state in UNOPENED)
             done = done and all(item.state not in UNOPENED for item in items)
             if done and page.more:
@@ -183,14 +186,24 @@ class Receiver:
     def _check_chain(self, core: GrantCore, fetched: Fetched) -> tuple[str, ...]:
         """The place in the sender's chain; a gap that the inbox does not explain is an alarm."""
         store, digest = self.session.store, grant_digest(fetched.core, fetched.sealed)
-        note_seen(store, core.snd, core.seq, digest)
+        alarms: tuple[str, ...] = ()
+        if note_proved(store, core.snd, core.seq, digest):
+            alarms = (
+                f"the hub listed another message as number {core.seq} from {core.snd} before: "
+                "tell that agency and the commission",
+            )
         if not gap_before(store, core):
-            return ()
-        for _ in self.inbox():
-            pass
+            return alarms
+        try:
+            for _ in self.inbox():
+                pass
+        except Replay as error:
+            # The hub's listing contradicts itself: this message and its sender have no part in that.
+            alarms = (*alarms, f"{error.message} in the hub's listing: tell the operator")
         if not gap_before(store, core):
-            return ()
+            return alarms
         return (
+            *alarms,
             f"message {core.seq - 1} from {core.snd} was never shown to this agency: "
             "it may have been withheld; ask that agency and tell the operator",
         )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from exchange.agency import Client, InboxItem
-from exchange.agency.chains import note_seen
+from exchange.agency.chains import note_proved
 from exchange.agency.fetched import read_fetched
 from exchange.agency.opening import open_parts
 from exchange.agency.verification import verify
@@ -284,11 +284,37 @@ def test_a_predecessor_that_does_not_fit_is_refused(ngo: Client, embassy: Client
 
 
 def test_two_grants_under_one_number_are_a_replay(embassy: Client, item: InboxItem) -> None:
+    embassy.open_grant(item.gid)
     with pytest.raises(Replay):
-        note_seen(embassy.session.store, item.sender, item.seq, Digest("B" * 42 + "A"))
+        note_proved(embassy.session.store, item.sender, item.seq, Digest("B" * 42 + "A"))
     embassy.session.store.put("seen_in", "ngo/1", {"digest": "B" * 42 + "A"})
     with pytest.raises(Replay):
         list(embassy.inbox())
+
+
+def test_a_false_listing_is_an_alarm_and_refuses_no_honest_message(
+    exchange: Exchange, ngo: Client, embassy: Client, item: InboxItem
+) -> None:
+    ngo.send("found_notice", to=["embassy"], record=next(ngo.records.each()).ref)
+    embassy.session.store.delete("seen_in", "ngo/1")
+
+    def lie(path: str, body: bytes) -> bytes:
+        if path != "/v1/inbox":
+            return body
+        answer = json.loads(body)
+        items = [{**one, "digest": "B" * 42 + "A"} for one in answer["items"]]
+        return json.dumps({**answer, "items": items}).encode()
+
+    exchange.change = lie
+    first, second = (one.gid for one in embassy.inbox())
+    assert any("listed another message" in text for text in embassy.open_grant(second).alarms)
+    exchange.change = None
+    with pytest.raises(Replay):
+        list(embassy.inbox())
+    # It is told once; nobody is shut out, and no honest sender gets a signed refusal.
+    assert [one.gid for one in embassy.inbox()] == [first, second]
+    assert embassy.open_grant(first).alarms == ()
+    assert {one.outcome for one in ngo.outbox()} == {"opened"}
 
 
 def test_a_tombstone_keeps_the_chain_whole(ngo: Client, embassy: Client, item: InboxItem) -> None:
