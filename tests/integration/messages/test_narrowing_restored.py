@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,22 +17,6 @@ from exchange_schemas.ids import ConsentId, new_id
 from tests.integration.messages.agencies import Agency
 from tests.integration.messages.builders import GivenConsent, World
 from tests.integration.messages.edits import grant_of
-
-
-@pytest.fixture
-def world(make_world: Callable[..., World]) -> World:
-    """A hub of its own: what it holds is put back."""
-    return make_world()
-
-
-@pytest.fixture
-def ngo(world: World) -> Agency:
-    return world.agencies["ngo"]
-
-
-@pytest.fixture
-def embassy(world: World) -> Agency:
-    return world.agencies["embassy"]
 
 
 def narrowed(world: World, given: GivenConsent) -> GivenConsent:
