@@ -114,11 +114,11 @@ def found(store: Store, collection: str, name: str, text: str) -> list[Granted]:
     return [_row(value) for _, value in store.found(collection, name, text)]
 
 
-def superseding(store: Store, received: Granted) -> Consent | None:
-    """The newest consent that its issuer put in the place of a received one; None while it stands."""
-    family = [row.consent for row in found(store, RECEIVED, "family", received.consent.family)]
-    later = {one.supersedes: one for one in family if one.iss == received.consent.iss}
-    newest = later.pop(received.consent.cid, None)
+def superseding(store: Store, collection: str, old: Granted) -> Consent | None:
+    """The newest kept consent that its issuer put in the place of `old`; None while that stands."""
+    family = [row.consent for row in found(store, collection, "family", old.consent.family)]
+    later = {one.supersedes: one for one in family if one.iss == old.consent.iss}
+    newest = later.pop(old.consent.cid, None)
     while newest is not None and newest.cid in later:
         newest = later.pop(newest.cid)
     return newest

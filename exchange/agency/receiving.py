@@ -181,7 +181,11 @@ class Receiver:
 
         It may be narrower: a hub must not give under the older one, and a stick may have been on its way.
         """
-        return None if fetched.consent is None else superseding(self.session.store, Granted(fetched.consent))
+        return (
+            None
+            if fetched.consent is None
+            else superseding(self.session.store, RECEIVED, Granted(fetched.consent))
+        )
 
     def _check_chain(self, core: GrantCore, fetched: Fetched) -> tuple[str, ...]:
         """The place in the sender's chain; a gap that the inbox does not explain is an alarm."""

@@ -127,6 +127,8 @@ class Syncer:
                 # Its approver's key was revoked since. It is worth nothing; what else the hub shows is not.
                 return []
             rows.put(store, collection, Granted(signed, registered=True))
+            if consent.supersedes is not None:
+                self._mark_superseded(collection, consent.supersedes)
         if value.get("status") == rows.SUPERSEDED:
             self._mark_superseded(collection, consent.cid)
         withdrawal = value.get("withdrawal")
@@ -146,9 +148,11 @@ class Syncer:
         )
 
     def _mark_superseded(self, collection: str, cid: str) -> None:
-        row = rows.get(self.session.store, collection, cid)
-        if row is not None and row.status == rows.ACTIVE:
-            rows.put(self.session.store, collection, replace(row, status=rows.SUPERSEDED))
+        """Of a consent for which a newer one is kept here; that the hub says so is not enough."""
+        store = self.session.store
+        row = rows.get(store, collection, cid)
+        if row is not None and row.status == rows.ACTIVE and rows.superseding(store, collection, row):
+            rows.put(store, collection, replace(row, status=rows.SUPERSEDED))
 
     def _withdrawn(self, collection: str, signed: Signed) -> list[str]:
         if collection == RECEIVED:

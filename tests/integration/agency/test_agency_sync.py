@@ -369,3 +369,24 @@ def test_a_withdrawal_of_ours_that_no_approver_of_ours_signed_ends_nothing_and_a
     assert list(ngo.deletions.asked()) == []
     assert [one.status for one in ngo.consents.each()] == ["active"]
     assert embassy.message(sent.grants[0].gid) is not None
+
+
+def test_a_consent_of_ours_is_not_superseded_on_the_hubs_word_alone(
+    exchange: Exchange, ngo: Client, embassy: Client
+) -> None:
+    ngo.sync()
+    ngo.consents.grant(child_with_decision(ngo), to="embassy", terms=found_terms())
+
+    def shown(path: str, body: bytes) -> bytes:
+        if path != "/v1/consents":
+            return body
+        answer = json.loads(body)
+        return json.dumps(
+            {**answer, "items": [{**item, "status": "superseded"} for item in answer["items"]]}
+        ).encode()
+
+    exchange.change = shown
+    ngo.sync()
+    exchange.change = None
+    ngo.sync()
+    assert [one.status for one in ngo.consents.each()] == ["active"]
