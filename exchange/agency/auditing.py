@@ -6,7 +6,7 @@ log of a hub that lost entries contradicts what was seen for ever; persons may s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,18 +53,23 @@ def audit(session: Session, policy: Policy | None) -> AuditReport:
     return AuditReport(found, seen)
 
 
-def accept_recovery(session: Session, policy: Policy | None, evidence: Path) -> AuditReport:
+def accept_recovery(
+    session: Session, policy: Policy | None, evidence: Path, agreed: Callable[[ExchangeError], None]
+) -> AuditReport:
     """Go on with a log that does not continue what this agency saw, since persons agreed to its recovery.
 
     What was seen goes to the new file `evidence`, a JSON value a line: the trees, the heads, the entries, and
-    the receipts that nobody vouched for. It is forgotten here only if the log holds as it is now.
+    the receipts that nobody vouched for. It is forgotten here only if the log holds as it is now. `agreed` is
+    told of the contradiction before, and may raise.
     Raises: as `audit`, and nothing has changed; ConfigInvalid when the log contradicts nothing, or there is
     such a file; StorageFull.
     """
     if evidence.exists():
         raise ConfigInvalid("the file is there already", field=str(evidence), hint="name another file")
-    if contradiction(session, policy) is None:
+    found = _contradiction(session, policy)
+    if found is None:
         raise ConfigInvalid("the log goes on as it was: nothing is to be accepted", field="log")
+    agreed(found)
     kept = False
     try:
         with session.store.writing():
@@ -79,8 +84,8 @@ def accept_recovery(session: Session, policy: Policy | None, evidence: Path) -> 
     return report
 
 
-def contradiction(session: Session, policy: Policy | None) -> ExchangeError | None:
-    """What in the log contradicts what this agency saw; None when nothing does. Raises: HubUnreachable."""
+def _contradiction(session: Session, policy: Policy | None) -> ExchangeError | None:
+    """What in the log contradicts what this agency saw; None when nothing does."""
     try:
         audit(session, policy)
     except (LogFork, ProofInvalid) as error:

@@ -121,15 +121,22 @@ class Client(Reader):
 
         return auditing.audit(self.session, policy)
 
-    def accept_recovery(self, evidence: Path, *, policy: Policy | None = None) -> AuditReport:
+    def accept_recovery(
+        self,
+        evidence: Path,
+        *,
+        policy: Policy | None = None,
+        agreed: Callable[[ExchangeError], None] = lambda _found: None,
+    ) -> AuditReport:
         """Go on with the log of a hub that lost entries, after the commission agreed to its recovery.
 
-        What was seen before goes to the new file `evidence`. Raises: as `audit`; ConfigInvalid when the log
+        What was seen before goes to the new file `evidence`. `agreed` is told what contradicts it before
+        anything changes, and may raise. Raises: as `audit`; ConfigInvalid when the log
         contradicts nothing or the file exists; StorageFull.
         """
         from exchange.agency import auditing
 
-        return auditing.accept_recovery(self.session, policy, evidence)
+        return auditing.accept_recovery(self.session, policy, evidence, agreed)
 
     def send(
         self,

@@ -110,9 +110,8 @@ class OwnSlice:
         """Begin the slice anew: for a log that was recovered and lost entries, after persons agreed."""
         store = self.session.store
         with store.writing():
-            store.delete(_STATE, _ONE)
-            for ident in [ident for ident, _ in store.each(_ENTRIES)]:
-                store.delete(_ENTRIES, ident)
+            store.clear(_STATE)
+            store.clear(_ENTRIES)
 
     def entries(self) -> Iterator[bytes]:
         """Every kept entry, in the order of the log."""

@@ -153,9 +153,8 @@ class HeadsCheck:
     def _leave_behind(self, end: int) -> None:
         """Put the entries below `end` into the trees, though no heads entry covers them yet."""
         if self._lost is None and self._waiting and self._waiting[0].start < end:
-            self._lost = self._oldest(start=self.covers)
-            if self._lost is not None and self._lost.at >= end:
-                self._lost = None
+            oldest = self._oldest(start=self.covers)
+            self._lost = oldest if oldest is not None and oldest.at < end else None
         while self._pauses and self._pauses[0][0] < end:
             at, pause = self._pauses.popleft()
             if self._lost is not None and at > self._lost.at:

@@ -15,12 +15,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from exchange.log.slices import SALT_BYTES
+from exchange.log.slices import SALTS_FILE, read_salts
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, split_tile, tile_path
 from exchange.log.tree import HASH_BYTES
 from exchange.log.witnessing import merge_notes
 from exchange.member.locks import hold
-from exchange_schemas.codec import b64u, decode, encode, unb64u
+from exchange_schemas.codec import b64u, encode
 from exchange_schemas.errors import ConfigInvalid, EntryInvalid, LogIncomplete, Malformed, StorageFull
 
 _KEY_FILE: Final = "log.vkey"
@@ -28,10 +28,8 @@ _CHECKPOINT: Final = "checkpoint"
 _CHECKPOINTS: Final = "checkpoints"
 _EVIDENCE: Final = "evidence"
 _LOCK: Final = ".lock"
-_SALTS: Final = "salts.json"
 PART_FILE: Final = "partial.sqlite"
 """What an auditor of some agencies pulls (`exchange.auditor.partial`)."""
-_SALTS_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +178,18 @@ class Mirror:
 
     def salts(self) -> dict[str, bytes] | None:
         """The secret of each party's slice, 32 bytes; None when none was pulled. Raises: LogIncomplete."""
-        path = self.folder / _SALTS
+        path = self.folder / SALTS_FILE
         if not path.is_file():
             return None
         try:
-            members = decode(path.read_bytes(), limit=_SALTS_BYTES)
-            return {party: unb64u(text, field=_SALTS, length=SALT_BYTES) for party, text in members.items()}
+            return read_salts(path.read_bytes())
         except Malformed as error:
-            raise LogIncomplete(f"{_SALTS} cannot be read", field=_SALTS) from error
+            raise LogIncomplete(f"{SALTS_FILE} cannot be read", field=SALTS_FILE) from error
 
     def write_salts(self, salts: Mapping[str, bytes]) -> None:
         """Keep the secrets of the slices; none that is there may be another one afterwards."""
         data = encode({party: b64u(salt) for party, salt in sorted(salts.items())})
-        self._write(self.folder / _SALTS, data, durable=True)
+        self._write(self.folder / SALTS_FILE, data, durable=True)
 
     def write_tile(self, tile: Tile, data: bytes) -> None:
         """Store one tile or bundle; it takes the place of every other width of itself."""

@@ -16,10 +16,10 @@ from typing import Final, Protocol
 from exchange.auditor.history import Floor, Known, Trust, know, vouched
 from exchange.auditor.mirror import PART_FILE, KeptNote, Mirror
 from exchange.auditor.pull import check_change, with_evidence
-from exchange.auditor.trees import SCHEMA, Trees, split_hashes
+from exchange.auditor.trees import SCHEMA, Trees
 from exchange.auditor.verdict import HISTORY, INCOMPLETE, Fault, Finding, Findings, Witnessed
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
-from exchange.log.tree import HASH_BYTES, leaf_hash, verify_inclusion
+from exchange.log.tree import HASH_BYTES, leaf_hash, split_hashes, verify_inclusion
 from exchange_schemas.codec import JsonValue, unb64u
 from exchange_schemas.entry import check_canonical, entry_reader
 from exchange_schemas.errors import (

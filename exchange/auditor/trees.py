@@ -7,23 +7,20 @@ does not fit between its neighbours proves a fork; one beyond all that the hub s
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.note import split_note
-from exchange.log.tiles import Tile, node_reader
-from exchange.log.tree import HASH_BYTES, consistency_proof, verify_consistency
+from exchange.log.tree import split_hashes, verify_consistency
 from exchange.log.witnessing import merge_notes
-from exchange.member.witnessed import TileSource, read_tile
+from exchange.member.witnessed import TileSource, prefix_prover
 from exchange_schemas.errors import LogFork, NotFound, ProofInvalid
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS tree (size INTEGER PRIMARY KEY, note TEXT);
 CREATE TABLE IF NOT EXISTS step (old INTEGER, new INTEGER, proof BLOB, PRIMARY KEY (old, new));
 """
-_KEPT_TILES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Trees:
         for old, new in pairwise(trees):
             if (old, new) not in proved:
                 try:
-                    proof = _proof(source, trees[old], trees[new])
+                    proof = prefix_prover(source, trees[new])(trees[old])
                 except NotFound as error:
                     raise _shorter(seen) from error
                 except ProofInvalid as error:
@@ -76,21 +73,6 @@ class Trees:
                 verify_consistency(old, new, split_hashes(row[0]), trees[old].root, trees[new].root)
             except ProofInvalid:
                 yield old, new, True
-
-
-def split_hashes(data: bytes) -> list[bytes]:
-    """Hashes that were kept in a row."""
-    return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
-
-
-def _proof(source: TileSource, old: Checkpoint, new: Checkpoint) -> list[bytes]:
-    @lru_cache(maxsize=_KEPT_TILES)
-    def load(tile: Tile) -> bytes:
-        return read_tile(source, tile)
-
-    proof = consistency_proof(old.size, new.size, node_reader(new.size, load))
-    verify_consistency(old.size, new.size, proof, old.root, new.root)
-    return proof
 
 
 def _forked(seen: Checkpoint) -> LogFork:

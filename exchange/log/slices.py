@@ -27,11 +27,14 @@ from exchange.log.tree import (
     root_of,
     verify_inclusion,
 )
-from exchange_schemas.codec import b64u, lp, unb64u
+from exchange_schemas.codec import b64u, decode, lp, unb64u
 from exchange_schemas.entry import Act, Entry
 from exchange_schemas.errors import EntryInvalid, Malformed
 
 SALT_BYTES: Final = 32
+SALTS_FILE: Final = "salts.json"
+"""Where a copy of the log keeps the secret salt of each party's slice."""
+SALTS_FILE_BYTES: Final = 4 * 1024 * 1024
 LATE_US: Final = 600 * 1_000_000
 """An entry about a party is under a heads entry within ten minutes, in the log's own time."""
 LAG: Final = 65_536
@@ -59,6 +62,12 @@ def slice_leaf(covers: int, party: str, salt: bytes, size: int, root: bytes) -> 
     """As `Slice.leaf`, for who makes the leaf of every party for each of many heads entries."""
     before, between, last = _frame(party, salt)
     return leaf_hash(before + covers.to_bytes(8, "big") + between + size.to_bytes(8, "big") + last + root)
+
+
+def read_salts(data: bytes) -> dict[str, bytes]:
+    """The salts in the bytes of a copy's `SALTS_FILE`, 32 bytes each, by party. Raises: Malformed."""
+    members = decode(data, limit=SALTS_FILE_BYTES)
+    return {party: unb64u(text, field=SALTS_FILE, length=SALT_BYTES) for party, text in members.items()}
 
 
 @lru_cache(maxsize=4096)

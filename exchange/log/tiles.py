@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exchange.log.tree import HASH_BYTES, ReadNode, root_of
+from exchange.log.tree import HASH_BYTES, ReadNode, root_of, split_hashes
 from exchange_schemas.errors import EntryInvalid, LogIncomplete, Malformed
 
 TILE_WIDTH: Final = 256
@@ -96,7 +96,7 @@ def split_tile(data: bytes, width: int) -> tuple[bytes, ...]:
         raise Malformed("tile: not a row of at most 256 hashes", field="tile")
     if len(data) < HASH_BYTES * width:
         raise LogIncomplete("tile: fewer hashes than the tree's size needs", field="tile")
-    return tuple(data[at : at + HASH_BYTES] for at in range(0, HASH_BYTES * width, HASH_BYTES))
+    return tuple(split_hashes(data[: HASH_BYTES * width]))
 
 
 def node_reader(size: int, load: LoadTile) -> ReadNode:

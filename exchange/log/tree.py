@@ -96,7 +96,7 @@ class Frontier(NamedTuple):
     @property
     def hashes(self) -> list[bytes]:
         """The hash of each subtree, the largest first."""
-        return [self.packed[at : at + HASH_BYTES] for at in range(0, len(self.packed), HASH_BYTES)]
+        return split_hashes(self.packed)
 
     def append(self, leaf: bytes) -> "Frontier":
         """The frontier after one more leaf, given by its hash.
@@ -134,6 +134,11 @@ class Frontier(NamedTuple):
         for left in reversed(lefts):
             root = node_hash(left, root)
         return root
+
+
+def split_hashes(row: bytes) -> list[bytes]:
+    """The hashes that stand in a row, 32 bytes each."""
+    return [row[at : at + HASH_BYTES] for at in range(0, len(row), HASH_BYTES)]
 
 
 def _check_packed(packed: bytes, size: int) -> None:

@@ -177,8 +177,7 @@ class Receipts:
         """
         with self._store.writing():
             for collection in (_ROOTS, _PENDING, _OPEN, _UNSLICED):
-                for ident in [ident for ident, _ in self._store.each(collection)]:
-                    self._store.delete(collection, ident)
+                self._store.clear(collection)
 
     def _forget(self, collection: str, found: Iterable[OpenReceipt]) -> None:
         with self._store.writing():

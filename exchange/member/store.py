@@ -169,6 +169,11 @@ class Store:
             blind = self.pseudonym(collection, ident)
             self._db.execute("DELETE FROM item WHERE collection = ? AND blind = ?", (collection, blind))
 
+    def clear(self, collection: str) -> None:
+        """Forget all values of a collection, as `delete` does each."""
+        with self.writing():
+            self._db.execute("DELETE FROM item WHERE collection = ?", (collection,))
+
     def scrub(self) -> None:
         """Bring what was deleted out of SQLite's side file too; waits for no reader."""
         with _sqlite_errors(self._path):

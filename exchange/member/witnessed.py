@@ -10,7 +10,7 @@ the trees are then only held against the log's present one, and stay open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -106,15 +106,10 @@ def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[Checkpo
     Raises: LogFork.
     """
 
-    @lru_cache(maxsize=_TILES)
-    def load(tile: Tile) -> bytes:
-        return read_tile(source, tile)
-
-    read = node_reader(tree.size, load)
+    prove = prefix_prover(source, tree)
     for one in older:
         try:
-            proof = consistency_proof(one.size, tree.size, read)
-            verify_consistency(one.size, tree.size, proof, one.root, tree.root)
+            prove(one)
         except ProofInvalid as error:
             raise LogFork(
                 f"the log of {tree.size} entries does not continue the tree of {one.size} that it signed",
@@ -122,6 +117,26 @@ def prove_prefixes(source: TileSource, tree: Checkpoint, older: Iterable[Checkpo
                 rule="forked",
                 hint="stop using this hub and tell the commission: it shows different logs",
             ) from error
+
+
+def prefix_prover(source: TileSource, tree: Checkpoint) -> Callable[[Checkpoint], list[bytes]]:
+    """Gives the proof, which holds, that an older tree is a prefix of `tree`, over the log's tiles.
+
+    What it gives raises: ProofInvalid; NotFound when the log has fewer tiles.
+    """
+
+    @lru_cache(maxsize=_TILES)
+    def load(tile: Tile) -> bytes:
+        return read_tile(source, tile)
+
+    read = node_reader(tree.size, load)
+
+    def prove(one: Checkpoint) -> list[bytes]:
+        proof = consistency_proof(one.size, tree.size, read)
+        verify_consistency(one.size, tree.size, proof, one.root, tree.root)
+        return proof
+
+    return prove
 
 
 def read_tile(source: TileSource, tile: Tile) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from exchange.agency import Client
-from exchange.agency.auditing import AuditReport, contradiction
+from exchange.agency.auditing import AuditReport
 from exchange.agency.cli.session import open_client
 from exchange.agency.own_slice import OwnSlice, SliceReport
 from exchange.log.policy import MAX_BYTES, Policy
@@ -17,6 +17,7 @@ from exchange.member.cli.options import Options, common_options
 from exchange.member.cli.output import alarm, confirm, print_json, say, say_count
 from exchange.member.files import read_bounded
 from exchange.member.witnessed import Seen
+from exchange_schemas.errors import ExchangeError
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -66,11 +67,14 @@ def audit(
 
 
 def _accept(client: Client, policy: Policy | None, evidence: Path, *, yes: bool) -> AuditReport:
-    found = contradiction(client.session, policy)
-    if found is not None and not yes:
-        alarm("the log is not the one that was seen before: {what}", what=found.message)
-        confirm("Has the commission said that the hub was recovered and lost entries? Go on with this log?")
-    return client.accept_recovery(evidence, policy=policy)
+    def agreed(found: ExchangeError) -> None:
+        if not yes:
+            alarm("the log is not the one that was seen before: {what}", what=found.message)
+            confirm(
+                "Has the commission said that the hub was recovered and lost entries? Go on with this log?"
+            )
+
+    return client.accept_recovery(evidence, policy=policy, agreed=agreed)
 
 
 def _kept(options: Options, own: OwnSlice, *, entries: bool) -> None:

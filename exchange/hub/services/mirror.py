@@ -18,10 +18,9 @@ from exchange.log.checkpoint import Checkpoint, open_checkpoint
 from exchange.log.growth import GrowingTree
 from exchange.log.note import NOTE_BYTES
 from exchange.log.policy import PolicyKey
-from exchange.log.slices import SALT_BYTES
+from exchange.log.slices import SALTS_FILE, SALTS_FILE_BYTES, read_salts
 from exchange.log.tiles import TILE_WIDTH, Tile, split_bundle, tile_path, tiles_of
 from exchange.log.tree import leaf_hash
-from exchange_schemas.codec import decode, unb64u
 from exchange_schemas.entry import entry_reader
 from exchange_schemas.errors import (
     CheckpointInvalid,
@@ -36,8 +35,6 @@ from exchange_schemas.ids import check_agency
 if TYPE_CHECKING:
     from exchange.hub.services.hub import Hub
 
-_SALTS: Final = "salts.json"
-_SALTS_BYTES: Final = 4 * 1024 * 1024
 _BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 65_535)
 Progress = Callable[[int, int], None]
 
@@ -95,7 +92,7 @@ def read_mirror(hub: Hub, folder: Path, sizes: set[int], progress: Progress) -> 
     for one in trees:
         if one.size > tree.size or grown.roots[one.size] != one.root:
             raise LogFork(f"the copy holds a checkpoint of {one.size} entries that it does not continue")
-    return Mirror(folder, tree, grown.roots, tuple(digests), witnessed, _salts(folder / _SALTS))
+    return Mirror(folder, tree, grown.roots, tuple(digests), witnessed, _salts(folder / SALTS_FILE))
 
 
 def _witnessed(hub: Hub, notes: list[str], trees: list[Checkpoint]) -> int | None:
@@ -121,13 +118,10 @@ def _salts(path: Path) -> dict[str, bytes]:
         return {}
     try:
         with path.open("rb") as file:
-            members = decode(file.read(_SALTS_BYTES + 1), limit=_SALTS_BYTES)
-        return {
-            check_agency(party, field=_SALTS): unb64u(text, field=_SALTS, length=SALT_BYTES)
-            for party, text in members.items()
-        }
+            salts = read_salts(file.read(SALTS_FILE_BYTES + 1))
+        return {check_agency(party, field=SALTS_FILE): salt for party, salt in salts.items()}
     except Malformed as error:
-        raise LogIncomplete(f"{_SALTS} of the copy cannot be read", field=_SALTS) from error
+        raise LogIncomplete(f"{SALTS_FILE} of the copy cannot be read", field=SALTS_FILE) from error
 
 
 def _kept_notes(folder: Path) -> list[str]:
