@@ -9,7 +9,14 @@ import pytest
 
 from exchange.agency import Client
 from exchange.hub.services.hub import Hub
-from tests.integration.agency.exchange_world import PASSPHRASE, USER, Exchange, served_exchange
+from tests.integration.agency.exchange_world import (
+    PASSPHRASE,
+    USER,
+    Exchange,
+    child_with_decision,
+    found_terms,
+    served_exchange,
+)
 from tests.integration.agency.trips import Trip, unplugged
 from tests.unit.agency.cli_runner import CommandLine, secret_file
 
@@ -42,6 +49,15 @@ def embassy(exchange: Exchange) -> Iterator[Client]:
     """An embassy's client."""
     with exchange.joined("embassy", kind="embassy", country="MA", public=True) as client:
         yield client
+
+
+@pytest.fixture
+def consented(ngo: Client, embassy: Client) -> str:
+    """A record with a consent to the embassy; its reference."""
+    ngo.sync()
+    ref = child_with_decision(ngo)
+    ngo.consents.grant(ref, to="embassy", terms=found_terms())
+    return ref
 
 
 @pytest.fixture

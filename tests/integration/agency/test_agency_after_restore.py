@@ -19,18 +19,9 @@ from exchange.hub.services.hub import Hub
 from exchange.hub.services.recover import recover
 from exchange_schemas.errors import LogIncomplete
 from exchange_schemas.ids import AgencyId
-from tests.integration.agency.exchange_world import Exchange, child_with_decision, found_terms
+from tests.integration.agency.exchange_world import Exchange, found_terms
 
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
-
-
-@pytest.fixture
-def consented(ngo: Client, embassy: Client) -> str:
-    """A record with a consent to the embassy; its reference."""
-    ngo.sync()
-    ref = child_with_decision(ngo)
-    ngo.consents.grant(ref, to="embassy", terms=found_terms())
-    return ref
 
 
 @contextmanager

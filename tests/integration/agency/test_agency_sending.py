@@ -42,15 +42,6 @@ from tests.integration.agency.exchange_world import (
 pytestmark = [pytest.mark.server, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
-@pytest.fixture
-def consented(ngo: Client, embassy: Client) -> str:
-    """A record with a consent to the embassy; its reference."""
-    ngo.sync()
-    ref = child_with_decision(ngo)
-    ngo.consents.grant(ref, to="embassy", terms=found_terms())
-    return ref
-
-
 def test_a_hub_that_is_down_loses_nothing_and_a_repeat_sends_once(
     exchange: Exchange, ngo: Client, embassy: Client, consented: str
 ) -> None:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -155,26 +156,32 @@ def test_a_changed_log_key_is_published_and_an_unsigned_old_note_is_not_shown(
 # -- a hub that was put back ---------------------------------------------------------------------------
 
 
+@contextmanager
+def put_back_afterwards(hub: Hub, folder: Path) -> Iterator[Hub]:
+    """Gives the hub that its operator puts back, after the block, to a backup made before it."""
+    path = Path(f"{make_url(hub.settings.database_url).database}")
+    hub.engine.dispose()
+    shutil.copy(path, folder / "backup")
+    yield replace(hub, engine=open_engine(hub.settings.database_url))
+    hub.engine.dispose()
+    shutil.copy(folder / "backup", path)
+
+
 @only.SQLITE
 def test_a_hub_put_back_to_a_backup_may_not_serve_until_an_operator_has_looked(
     begun: Hub, answer: Answering, tmp_path: Path
 ) -> None:
     one, two = real(tmp_path, begun, "one"), real(tmp_path, begun, "two")
     hub = witnessed_by(begun, 1, one, two)
-    path = Path(f"{make_url(hub.settings.database_url).database}")
     answer(hub, 2)
-    hub.engine.dispose()
-    shutil.copy(path, tmp_path / "backup")
-    answer(hub, 3)
     with one.up(), two.up():
-        publish(hub)
-        assert check_start(hub) == []
-        hub.engine.dispose()
-        shutil.copy(tmp_path / "backup", path)
+        with put_back_afterwards(hub, tmp_path) as back:
+            answer(hub, 3)
+            publish(hub)
+            assert check_start(hub) == []
         # The mark on the guard volume was lost as well: the witnesses alone know.
         for file in hub.settings.guard_dir.iterdir():
             file.unlink()
-        back = replace(hub, engine=open_engine(hub.settings.database_url))
         check_ready(back)
         with pytest.raises(Unavailable) as told:
             check_start(back)
@@ -198,17 +205,12 @@ def test_a_hub_that_went_on_after_it_was_put_back_is_a_fork(
 ) -> None:
     one = real(tmp_path, begun, "one")
     hub = witnessed_by(begun, 1, one)
-    path = Path(f"{make_url(hub.settings.database_url).database}")
-    hub.engine.dispose()
-    shutil.copy(path, tmp_path / "backup")
-    answer(hub, 3)
-    with one.up():
-        publish(hub)
-    hub.engine.dispose()
-    shutil.copy(tmp_path / "backup", path)
+    with put_back_afterwards(hub, tmp_path) as back:
+        answer(hub, 3)
+        with one.up():
+            publish(hub)
     for file in hub.settings.guard_dir.iterdir():
         file.unlink()
-    back = replace(hub, engine=open_engine(hub.settings.database_url))
     # By the time that somebody asks, its log is as long as the one that was witnessed, or longer.
     answer(back, more)
     check_ready(back)
@@ -226,15 +228,10 @@ def test_a_publisher_that_finds_the_log_put_back_ends_with_proof(
 ) -> None:
     one = real(tmp_path, begun, "one")
     hub = witnessed_by(begun, 1, one)
-    path = Path(f"{make_url(hub.settings.database_url).database}")
-    hub.engine.dispose()
-    shutil.copy(path, tmp_path / "backup")
-    answer(hub, 3)
-    with one.up():
-        publish(hub)
-    hub.engine.dispose()
-    shutil.copy(tmp_path / "backup", path)
-    back = replace(hub, engine=open_engine(hub.settings.database_url))
+    with put_back_afterwards(hub, tmp_path) as back:
+        answer(hub, 3)
+        with one.up():
+            publish(hub)
     # Nobody answers: the hub starts, with a warning.
     (warning,) = ask_witnesses(back, quick())
     assert "w0" in warning
